@@ -1,0 +1,184 @@
+"""The C entry points of libstreamattn (include/streamattn/c_api.h) through ctypes.
+
+    library = Library("build/libstreamattn.so")
+    kernel = library.jit(target="cpu").forward(Problem(dtype="bf16", head_dim=128), Shape(1, 8, 512, 512))
+    kernel.launch(q=Tensor(pointer, shape, strides), ...)
+"""
+
+import ctypes
+from ctypes import POINTER, byref, c_char_p, c_float, c_int, c_int64, c_size_t, c_void_p
+from dataclasses import dataclass
+
+DTYPES = {None: 0, "f16": 1, "bf16": 2, "f32": 3}
+
+
+class StreamattnError(RuntimeError):
+    """A call that failed: the name of its status and the library's message."""
+
+
+class _Struct(ctypes.Structure):
+    """A zeroed struct whose struct_size is set."""
+
+    def __init__(self, **fields):
+        super().__init__(struct_size=ctypes.sizeof(type(self)), **fields)
+
+
+class _JitOptions(_Struct):
+    _fields_ = [("struct_size", c_size_t), ("target", c_char_p), ("device", POINTER(c_int)),
+                ("pins", c_char_p), ("cache_dir", c_char_p)]
+
+
+class _Problem(_Struct):
+    _fields_ = [("struct_size", c_size_t), ("dtype", c_int), ("out_dtype", c_int),
+                ("head_dim", c_int), ("value_head_dim", c_int), ("group_size", c_int),
+                ("mask", c_char_p)]
+
+
+class _Shape(_Struct):
+    _fields_ = [("struct_size", c_size_t), ("batch", c_int64), ("kv_heads", c_int64),
+                ("q_len", c_int64), ("kv_len", c_int64)]
+
+
+class _Tensor(ctypes.Structure):
+    _fields_ = [("data", c_void_p)] + [(name, c_int64) for name in (
+        "batch", "seq", "heads", "dim", "batch_stride", "seq_stride", "head_stride")]
+
+
+class _Rows(ctypes.Structure):
+    _fields_ = [("begin", c_int64), ("end", c_int64)]
+
+
+class _ForwardArgs(_Struct):
+    _fields_ = [("struct_size", c_size_t)] + [(name, _Tensor) for name in "qkvo"] + [
+        ("lse", _Tensor), ("scale", POINTER(c_float)), ("q_offset", POINTER(c_int64)),
+        ("k_offset", c_int64), ("q_rows", POINTER(_Rows)), ("kv_rows", POINTER(_Rows)),
+        ("max_sms", c_int)]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What to compute; see streamattn_problem."""
+    dtype: str = "bf16"
+    head_dim: int = 128
+    out_dtype: str | None = None
+    value_head_dim: int = 0
+    group_size: int = 1
+    mask: str = "true"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How big a call is, in tokens; see streamattn_shape."""
+    batch: int
+    kv_heads: int
+    q_len: int
+    kv_len: int
+
+
+def tensor(data, sizes, strides):
+    """A view of [batch, seq, heads, dim] at address `data`; strides in elements, that of dim is 1."""
+    if strides[3] != 1 and sizes[3] != 1:
+        raise ValueError(f"the head dim has stride {strides[3]}, needs 1")
+    return _Tensor(data, *sizes, *strides[:3])
+
+
+def torch_tensor(array):
+    """The view of a 4-D PyTorch tensor in [batch, seq, heads, dim] order (any strides)."""
+    return tensor(array.data_ptr(), array.shape, array.stride())
+
+
+class Library:
+    """A loaded libstreamattn."""
+
+    def __init__(self, path):
+        self._c = ctypes.CDLL(path)
+        self._c.streamattn_version.restype = c_char_p
+        self._c.streamattn_status_name.restype = c_char_p
+        self._c.streamattn_last_error.restype = c_char_p
+        self._c.streamattn_describe.restype = c_size_t
+        self._c.streamattn_describe.argtypes = [c_void_p, c_char_p, c_size_t]
+        self._c.streamattn_jit_create.argtypes = [c_void_p, POINTER(c_void_p)]
+        self._c.streamattn_jit_destroy.argtypes = [c_void_p]
+        self._c.streamattn_jit_destroy.restype = None
+        self._c.streamattn_forward.argtypes = [c_void_p, c_void_p, c_void_p, POINTER(c_void_p)]
+        self._c.streamattn_launch.argtypes = [c_void_p, c_void_p, c_void_p]
+
+    def version(self):
+        return self._c.streamattn_version().decode()
+
+    def jit(self, target=None, pins=None, cache_dir=None):
+        """A front door; target "cpu" is the host, None the current CUDA device."""
+        return Jit(self, target, pins, cache_dir)
+
+    def call(self, name, *args):
+        status = getattr(self._c, name)(*args)
+        if status != 0:
+            raise StreamattnError(f"{self._c.streamattn_status_name(status).decode()}: "
+                                  f"{self._c.streamattn_last_error().decode()}")
+
+    def describe(self, kernel):
+        size = self._c.streamattn_describe(kernel, None, 0) + 1
+        buffer = ctypes.create_string_buffer(size)
+        self._c.streamattn_describe(kernel, buffer, size)
+        return buffer.value.decode()
+
+    def destroy(self, jit):
+        self._c.streamattn_jit_destroy(jit)
+
+
+class Jit:
+    """Owns its kernels: keep it as long as they are used."""
+
+    def __init__(self, library, target, pins, cache_dir):
+        def encode(text):
+            return None if text is None else str(text).encode()
+
+        self._library = library
+        self._handle = c_void_p()
+        options = _JitOptions(target=encode(target), pins=encode(pins), cache_dir=encode(cache_dir))
+        library.call("streamattn_jit_create", byref(options), byref(self._handle))
+
+    def __del__(self):
+        if self._handle:
+            self._library.destroy(self._handle)
+
+    def forward(self, problem, shape):
+        """The kernel for `problem`, chosen for `shape`; may compile."""
+        c_problem = _Problem(dtype=DTYPES[problem.dtype], out_dtype=DTYPES[problem.out_dtype],
+                             head_dim=problem.head_dim, value_head_dim=problem.value_head_dim,
+                             group_size=problem.group_size, mask=problem.mask.encode())
+        c_shape = _Shape(batch=shape.batch, kv_heads=shape.kv_heads, q_len=shape.q_len,
+                         kv_len=shape.kv_len)
+        kernel = c_void_p()
+        self._library.call("streamattn_forward", self._handle, byref(c_problem), byref(c_shape),
+                           byref(kernel))
+        return Kernel(self, self._library, kernel)
+
+
+class Kernel:
+    """A loaded kernel."""
+
+    def __init__(self, jit, library, handle):
+        self._jit, self._library, self._handle = jit, library, handle
+
+    def describe(self):
+        return self._library.describe(self._handle)
+
+    def prepare(self, *, q, k, v, o, lse=None, stream=None, q_offset=None, max_sms=0):
+        """A callable that launches with these tensors; arguments are converted once, so that a
+        timed call costs the launch alone. The caller keeps the memory alive."""
+        args = _ForwardArgs(q=q, k=k, v=v, o=o, max_sms=max_sms)
+        if lse is not None:
+            args.lse = lse
+        if q_offset is not None:
+            args.q_offset = ctypes.pointer(c_int64(q_offset))
+        reference = byref(args)
+
+        def launch():
+            self._library.call("streamattn_launch", self._handle, reference, stream)
+
+        return launch
+
+    def launch(self, **args):
+        """One call; see prepare()."""
+        self.prepare(**args)()

@@ -1,0 +1,16 @@
+// The files built into the library.
+#pragma once
+
+#include <span>
+
+#include "support/embedded_file.h"
+
+namespace streamattn {
+
+/// Device templates, named by their path below templates/.
+std::span<const EmbeddedFile> embedded_templates();
+
+/// Tuned schedules, named by their path below configs/.
+std::span<const EmbeddedFile> embedded_configs();
+
+}  // namespace streamattn

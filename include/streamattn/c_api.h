@@ -1,0 +1,151 @@
+/* Plain C entry points: the library's functions for callers that cannot use C++.
+ *
+ * Every function that can fail returns a status and leaves a message for the calling thread in
+ * streamattn_last_error(). No exception leaves the library. Every struct begins with struct_size,
+ * which the caller sets to sizeof the struct it was compiled with; later versions only append
+ * fields. A field that is zero or null stands for its default unless it says otherwise, so begin
+ * from a zeroed struct.
+ */
+#ifndef STREAMATTN_C_API_H
+#define STREAMATTN_C_API_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define STREAMATTN_C_API __attribute__((visibility("default")))
+#else
+#define STREAMATTN_C_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How a call ended. Values are stable. Those up to cache_io are the codes of streamattn::Error. */
+typedef enum streamattn_status {
+  STREAMATTN_OK = 0,
+  STREAMATTN_INVALID_ARGUMENT = 1,
+  STREAMATTN_INVALID_PROBLEM = 2,
+  STREAMATTN_UNSUPPORTED_PROBLEM = 3,
+  STREAMATTN_INVALID_SCHEDULE = 4,
+  STREAMATTN_INVALID_CONFIG = 5,
+  STREAMATTN_NVRTC_MISSING = 6,
+  STREAMATTN_COMPILE_FAILED = 7,
+  STREAMATTN_NO_DRIVER = 8,
+  STREAMATTN_NO_DEVICE = 9,
+  STREAMATTN_LOAD_FAILED = 10,
+  STREAMATTN_LAUNCH_FAILED = 11,
+  STREAMATTN_CACHE_REFUSED = 12,
+  STREAMATTN_CACHE_IO = 13,
+  STREAMATTN_INTERNAL_ERROR = 100 /* out of memory, or a defect of the library */
+} streamattn_status;
+
+typedef enum streamattn_dtype {
+  STREAMATTN_DTYPE_DEFAULT = 0, /* only where a default is named */
+  STREAMATTN_F16 = 1,
+  STREAMATTN_BF16 = 2,
+  STREAMATTN_F32 = 3
+} streamattn_dtype;
+
+typedef struct streamattn_jit streamattn_jit;
+typedef struct streamattn_kernel streamattn_kernel;
+
+/* How a jit behaves. A null pointer instead of this struct stands for all defaults. */
+typedef struct streamattn_jit_options {
+  size_t struct_size;
+  const char* target;    /* "cpu" for the host; default: the device's */
+  const int* device;     /* CUDA ordinal; default: the current context's, else 0 */
+  const char* pins;      /* TOML text of schedule rows tried before the shipped ones */
+  const char* cache_dir; /* where kernels are kept; default: as the environment says */
+} streamattn_jit_options;
+
+/* What to compute. Everything in it is compiled in. */
+typedef struct streamattn_problem {
+  size_t struct_size;
+  streamattn_dtype dtype;     /* of Q, K and V; has no default */
+  streamattn_dtype out_dtype; /* of O; default: dtype */
+  int head_dim;               /* of Q and K */
+  int value_head_dim;         /* of V and O; default: head_dim */
+  int group_size;             /* query heads per key-value head; default: 1 */
+  const char* mask;           /* an expression such as "k <= q"; default: every key is seen */
+} streamattn_problem;
+
+/* How big a call is. Steers the choice of schedule; the kernel is good for every size. */
+typedef struct streamattn_shape {
+  size_t struct_size;
+  int64_t batch;
+  int64_t kv_heads;
+  int64_t q_len;  /* tokens */
+  int64_t kv_len; /* tokens */
+} streamattn_shape;
+
+/* A view of [batch, seq, heads, dim]: element (b, s, h, d) is at
+ * data + b * batch_stride + s * seq_stride + h * head_stride + d, in elements. Owns nothing. */
+typedef struct streamattn_tensor {
+  void* data;
+  int64_t batch, seq, heads, dim;
+  int64_t batch_stride, seq_stride, head_stride;
+} streamattn_tensor;
+
+/* Rows [begin, end) of a sequence. */
+typedef struct streamattn_rows {
+  int64_t begin, end;
+} streamattn_rows;
+
+/* Arguments of a forward launch. Memory is on the kernel's device (the host for the CPU). */
+typedef struct streamattn_forward_args {
+  size_t struct_size;
+  streamattn_tensor q;            /* [batch, q_len, heads, head_dim] */
+  streamattn_tensor k;            /* [batch, kv_len, heads / group_size, head_dim] */
+  streamattn_tensor v;            /* [batch, kv_len, heads / group_size, value_head_dim] */
+  streamattn_tensor o;            /* [batch, q_len, heads, value_head_dim] */
+  streamattn_tensor lse;          /* float32 [batch, q_len, heads, 1]; null data: not written */
+  const float* scale;             /* of the scores; default: 1 / sqrt(head_dim) */
+  const int64_t* q_offset;        /* position of row 0 of q; default: last query on last key */
+  int64_t k_offset;               /* position of row 0 of k */
+  const streamattn_rows* q_rows;  /* only these rows of q are computed; default: all */
+  const streamattn_rows* kv_rows; /* only these keys are seen; default: all */
+  int max_sms;                    /* most multiprocessors (threads on the CPU); default: all */
+} streamattn_forward_args;
+
+/* The library's version, such as "0.1.0". */
+STREAMATTN_C_API const char* streamattn_version(void);
+
+/* The stable name of a status, such as "unsupported_problem". */
+STREAMATTN_C_API const char* streamattn_status_name(streamattn_status status);
+
+/* What went wrong in this thread's last call that failed; valid until the next one that fails. */
+STREAMATTN_C_API const char* streamattn_last_error(void);
+
+/* A front door for a CUDA device, or for the host CPU where there is none. */
+STREAMATTN_C_API streamattn_status streamattn_jit_create(const streamattn_jit_options* options,
+                                                         streamattn_jit** jit);
+
+/* Destroys a jit and its kernels; null is allowed. No launch of them may still be running. */
+STREAMATTN_C_API void streamattn_jit_destroy(streamattn_jit* jit);
+
+/* The kernel for a problem, owned by the jit. The first call for a problem may compile; a repeated
+ * one is a look-up. Thread-safe. */
+STREAMATTN_C_API streamattn_status streamattn_forward(streamattn_jit* jit,
+                                                      const streamattn_problem* problem,
+                                                      const streamattn_shape* shape,
+                                                      const streamattn_kernel** kernel);
+
+/* Enqueues one call on a CUDA stream; null is the default stream. Neither allocates nor
+ * synchronises. The CPU target returns when it is done. Thread-safe. */
+STREAMATTN_C_API streamattn_status streamattn_launch(const streamattn_kernel* kernel,
+                                                     const streamattn_forward_args* args,
+                                                     void* stream);
+
+/* Writes what the kernel is and why it was chosen to buffer, cut to size - 1 characters and ended
+ * by a zero; returns the length of the whole text, 0 on failure. The buffer may be null when size
+ * is 0. */
+STREAMATTN_C_API size_t streamattn_describe(const streamattn_kernel* kernel, char* buffer,
+                                            size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* STREAMATTN_C_API_H */

@@ -1,0 +1,88 @@
+// The arrows from a problem to a binary: choose, emit, compile. Pure; no GPU, no driver.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "streamattn/export.h"
+#include "streamattn/problem.h"
+#include "streamattn/schedule.h"
+#include "streamattn/schedule_table.h"
+#include "streamattn/target.h"
+
+namespace streamattn {
+
+/// A schedule and why it was taken.
+struct Choice {
+  Schedule schedule;
+  std::string reason;  ///< "row pins.toml:3", "first guess of flash_wgmma", "given by the caller"
+};
+
+/// Picks the schedule for `problem` at `shape`: the first row of `table` that fits and is legal,
+/// else the first guess of the first family that accepts the problem. Throws Error
+/// (unsupported_problem) with every family's reason, or (invalid_schedule) when the row that fits
+/// is not legal.
+STREAMATTN_API Choice choose(const Problem& problem, const Shape& shape, const Target& target,
+                             const ScheduleTable& table = ScheduleTable::shipped());
+
+/// Every schedule some family would run `problem` with, best guess first. Empty if none would.
+STREAMATTN_API std::vector<Schedule> schedules(const Problem& problem, const Shape& shape,
+                                               const Target& target);
+
+/// Throws Error (invalid_schedule) that says what was found and what is needed, unless `schedule`
+/// can serve `problem` on `target`.
+STREAMATTN_API void check(const Problem& problem, const Schedule& schedule, const Target& target);
+
+/// Emitted CUDA source. Equal problem, schedule and target give equal text; shapes never reach it.
+struct Source {
+  std::string text;         ///< the short file that names one skeleton and its policies
+  std::string flat;         ///< the same with every template included: what is compiled and hashed
+  std::string entry;        ///< the one extern "C" kernel
+  std::string_view target;  ///< "sm_90a"
+};
+
+/// Where device templates are read from: the library's own copy, or a folder (while developing).
+struct EmitOptions {
+  std::optional<std::filesystem::path> template_dir = {};
+};
+
+/// Throws Error (unsupported_problem, invalid_schedule), and (invalid_config) for a template that
+/// is not in `template_dir`. The CPU target has no source: unsupported_problem.
+STREAMATTN_API Source emit(const Problem& problem, const Schedule& schedule, const Target& target,
+                           const EmitOptions& options = {});
+
+/// What the compiler says of a kernel. Bytes are per thread for spills and stack.
+struct Resources {
+  int registers = 0;  ///< at launch
+  int spill_store_bytes = 0;
+  int spill_load_bytes = 0;
+  int stack_bytes = 0;
+  int static_smem_bytes = 0;
+  int dynamic_smem_bytes = 0;  ///< asked for at launch
+};
+
+/// A compiled kernel for one architecture.
+struct Binary {
+  std::string cubin;
+  Resources resources;
+  std::vector<std::string> advisories;  ///< ptxas lines that cost speed, C7508 to C7519 and spills
+  double compile_milliseconds = 0;
+};
+
+/// Compiles in process with NVRTC. Thread-safe. Throws Error (nvrtc_missing, compile_failed).
+STREAMATTN_API Binary compile(const Source& source);
+
+/// One place where NVRTC was looked for, in search order, and what was found there.
+struct NvrtcCandidate {
+  std::string path;
+  std::string verdict;  ///< "ok: NVRTC 13.0", "missing", "too old: 12.0, sm_90a needs 12.3"
+  bool usable = false;
+};
+
+/// Looks everywhere; the first usable candidate is the one compile() uses.
+STREAMATTN_API std::vector<NvrtcCandidate> find_nvrtc();
+
+}  // namespace streamattn

@@ -1,0 +1,63 @@
+// The front door: a problem in, a kernel out.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "streamattn/error.h"
+#include "streamattn/export.h"
+#include "streamattn/kernel.h"
+
+namespace streamattn {
+
+/// How a Jit behaves. What is not given comes from STREAMATTN_* variables, then from defaults.
+struct JitOptions {
+  std::optional<std::string> target = {};  ///< "cpu" for the host; default: the device's
+  std::optional<int> device = {};          ///< CUDA ordinal; default: the current context's, else 0
+  ScheduleTable pins = {};                 ///< rows tried before the shipped ones
+
+  enum class CacheMode { read_write, read_only, off };
+  std::optional<CacheMode> cache_mode = {};
+  std::optional<std::filesystem::path> cache_dir = {};
+
+  std::optional<std::filesystem::path> template_dir = {};  ///< device templates, while developing
+};
+
+/// Memory over four functions: choose, emit, compile, load. Thread-safe; kernels live as long as
+/// the Jit.
+class STREAMATTN_API Jit {
+ public:
+  /// A front door for a CUDA device, or for the host CPU where there is none. Throws Error
+  /// (no_driver, no_device, invalid_config).
+  static Jit create(JitOptions options = {});
+
+  Jit(Jit&&) noexcept;
+  Jit& operator=(Jit&&) noexcept;
+  ~Jit();
+
+  /// The kernel for `problem`, chosen for `shape` but good for every size. The first call for a
+  /// problem may compile; a repeated one is a look-up. Two threads that ask for one kernel compile
+  /// it once. Throws Error (invalid_problem, unsupported_problem, invalid_schedule, nvrtc_missing,
+  /// compile_failed, load_failed).
+  const Kernel& forward(const Problem& problem, const Shape& shape) const;
+
+  /// The same with a schedule of the caller's.
+  const Kernel& forward(const Problem& problem, const Schedule& schedule) const;
+
+  const Target& target() const;
+
+  /// The CUDA ordinal; -1 on the CPU.
+  int device() const;
+
+ private:
+  struct State;
+  explicit Jit(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// The library's version, "0.1.0".
+STREAMATTN_API std::string_view version();
+
+}  // namespace streamattn

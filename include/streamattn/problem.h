@@ -1,0 +1,52 @@
+// What to compute (Problem) and how big it is (Shape).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "streamattn/dtype.h"
+#include "streamattn/export.h"
+#include "streamattn/expr.h"
+
+namespace streamattn {
+
+/// What attention to compute. Everything in it is compiled in; sizes are not (see Shape).
+///
+///   O[b, h, i] = sum_j softmax_j(scale * Q[b, h, i] . K[b, h / group_size, j]) V[b, h /
+///   group_size, j]
+///
+/// where j runs over the keys that `mask` lets row i see. A row that sees no key gives O = 0 and
+/// LSE = -inf.
+struct STREAMATTN_API Problem {
+  DType dtype = DType::bf16;               ///< of Q, K and V
+  std::optional<DType> out_dtype = {};     ///< of O; dtype where not given, else f32
+  int head_dim = 128;                      ///< of Q and K
+  std::optional<int> value_head_dim = {};  ///< of V and O; head_dim where not given
+  int group_size = 1;                      ///< query heads per key-value head (GQA, MQA)
+  Expr mask = {};                          ///< which keys a query sees
+
+  DType output_dtype() const { return out_dtype.value_or(dtype); }
+  int v_head_dim() const { return value_head_dim.value_or(head_dim); }
+
+  /// Throws Error (invalid_problem) when a field contradicts another or is out of range for every
+  /// target.
+  void validate() const;
+
+  /// One line, canonical: "bf16 -> bf16, head_dim 128, group 4; mask: k <= q".
+  std::string describe() const;
+
+  STREAMATTN_API friend bool operator==(const Problem& a, const Problem& b);
+};
+
+/// How big a call is. Steers the choice of schedule; never reaches the emitted text.
+struct Shape {
+  std::int64_t batch = 1;
+  std::int64_t kv_heads = 1;
+  std::int64_t q_len = 0;   ///< tokens
+  std::int64_t kv_len = 0;  ///< tokens
+
+  friend bool operator==(const Shape&, const Shape&) = default;
+};
+
+}  // namespace streamattn

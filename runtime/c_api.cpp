@@ -1,0 +1,188 @@
+// The plain C entry points: each one converts its structs and calls the C++ API.
+#include "streamattn/c_api.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "streamattn/jit.h"
+
+struct streamattn_jit {
+  streamattn::Jit jit;
+};
+
+namespace streamattn {
+namespace {
+
+thread_local std::string last_error;
+
+// Statuses are the codes of Error shifted by one, so that 0 can be success.
+streamattn_status status(ErrorCode code) {
+  return static_cast<streamattn_status>(static_cast<int>(code) + 1);
+}
+static_assert(static_cast<int>(ErrorCode::invalid_argument) + 1 == STREAMATTN_INVALID_ARGUMENT);
+static_assert(static_cast<int>(ErrorCode::cache_io) + 1 == STREAMATTN_CACHE_IO);
+
+/// Runs `body`; what it throws becomes a status and the thread's last error.
+template <class Body>
+streamattn_status guarded(Body body) noexcept {
+  try {
+    body();
+    return STREAMATTN_OK;
+  } catch (const Error& error) {
+    last_error = error.what();
+    return status(error.code());
+  } catch (const std::exception& error) {
+    last_error = error.what();
+    return STREAMATTN_INTERNAL_ERROR;
+  }
+}
+
+/// The caller's struct, with fields that its version does not have yet zeroed.
+template <class Struct>
+Struct read(const Struct* given, const char* name) {
+  const std::string what = std::string("streamattn_") + name;
+  if (!given) throw Error(ErrorCode::invalid_argument, what + " is null");
+  if (given->struct_size < sizeof(std::size_t) || given->struct_size > sizeof(Struct)) {
+    throw Error(ErrorCode::invalid_argument,
+                what + " has struct_size " + std::to_string(given->struct_size) +
+                    ", this library knows up to " + std::to_string(sizeof(Struct)));
+  }
+  Struct copy = {};
+  std::memcpy(&copy, given, given->struct_size);
+  return copy;
+}
+
+template <class Pointer>
+void require(Pointer pointer, const char* name) {
+  if (!pointer) throw Error(ErrorCode::invalid_argument, std::string(name) + " is null");
+}
+
+DType dtype(streamattn_dtype type, const char* field) {
+  switch (type) {
+    case STREAMATTN_F16:
+      return DType::f16;
+    case STREAMATTN_BF16:
+      return DType::bf16;
+    case STREAMATTN_F32:
+      return DType::f32;
+    case STREAMATTN_DTYPE_DEFAULT:
+      break;
+  }
+  throw Error(ErrorCode::invalid_argument, std::string(field) + " is " + std::to_string(type) +
+                                               ", needs one of streamattn_dtype's types");
+}
+
+JitOptions convert(const streamattn_jit_options& from) {
+  JitOptions options;
+  if (from.target) options.target = from.target;
+  if (from.device) options.device = *from.device;
+  if (from.pins) options.pins = ScheduleTable::parse(from.pins, "pins");
+  if (from.cache_dir) options.cache_dir = from.cache_dir;
+  return options;
+}
+
+Problem convert(const streamattn_problem& from) {
+  Problem problem;
+  problem.dtype = dtype(from.dtype, "dtype");
+  if (from.out_dtype != STREAMATTN_DTYPE_DEFAULT) {
+    problem.out_dtype = dtype(from.out_dtype, "out_dtype");
+  }
+  problem.head_dim = from.head_dim;
+  if (from.value_head_dim != 0) problem.value_head_dim = from.value_head_dim;
+  if (from.group_size != 0) problem.group_size = from.group_size;
+  if (from.mask) problem.mask = Expr::parse(from.mask);
+  return problem;
+}
+
+Shape convert(const streamattn_shape& from) {
+  return {from.batch, from.kv_heads, from.q_len, from.kv_len};
+}
+
+Tensor convert(const streamattn_tensor& from) {
+  return {from.data, from.batch,        from.seq,        from.heads,
+          from.dim,  from.batch_stride, from.seq_stride, from.head_stride};
+}
+
+ForwardArgs convert(const streamattn_forward_args& from) {
+  ForwardArgs args;
+  args.q = convert(from.q);
+  args.k = convert(from.k);
+  args.v = convert(from.v);
+  args.o = convert(from.o);
+  args.lse = convert(from.lse);
+  if (from.scale) args.scale = *from.scale;
+  if (from.q_offset) args.q_offset = *from.q_offset;
+  args.k_offset = from.k_offset;
+  if (from.q_rows) args.q_rows = Rows{from.q_rows->begin, from.q_rows->end};
+  if (from.kv_rows) args.kv_rows = Rows{from.kv_rows->begin, from.kv_rows->end};
+  args.max_sms = from.max_sms;
+  return args;
+}
+
+// A kernel's handle is its address: the jit owns the kernel.
+const streamattn_kernel* handle(const Kernel& kernel) {
+  return reinterpret_cast<const streamattn_kernel*>(&kernel);
+}
+const Kernel& kernel_of(const streamattn_kernel* handle) {
+  return *reinterpret_cast<const Kernel*>(handle);
+}
+
+}  // namespace
+}  // namespace streamattn
+
+using namespace streamattn;
+
+const char* streamattn_version(void) { return version().data(); }
+
+const char* streamattn_status_name(streamattn_status status) {
+  if (status == STREAMATTN_OK) return "ok";
+  if (status < STREAMATTN_OK || status > STREAMATTN_CACHE_IO) return "internal_error";
+  return name(static_cast<ErrorCode>(status - 1)).data();
+}
+
+const char* streamattn_last_error(void) { return last_error.c_str(); }
+
+streamattn_status streamattn_jit_create(const streamattn_jit_options* options,
+                                        streamattn_jit** jit) {
+  return guarded([&] {
+    require(jit, "jit");
+    const JitOptions converted = options ? convert(read(options, "jit_options")) : JitOptions{};
+    *jit = new streamattn_jit{Jit::create(converted)};
+  });
+}
+
+void streamattn_jit_destroy(streamattn_jit* jit) { delete jit; }
+
+streamattn_status streamattn_forward(streamattn_jit* jit, const streamattn_problem* problem,
+                                     const streamattn_shape* shape,
+                                     const streamattn_kernel** kernel) {
+  return guarded([&] {
+    require(jit, "jit");
+    require(kernel, "kernel");
+    *kernel =
+        handle(jit->jit.forward(convert(read(problem, "problem")), convert(read(shape, "shape"))));
+  });
+}
+
+streamattn_status streamattn_launch(const streamattn_kernel* kernel,
+                                    const streamattn_forward_args* args, void* stream) {
+  return guarded([&] {
+    require(kernel, "kernel");
+    kernel_of(kernel).launch(convert(read(args, "forward_args")), stream);
+  });
+}
+
+size_t streamattn_describe(const streamattn_kernel* kernel, char* buffer, size_t size) {
+  std::string text;
+  guarded([&] {
+    require(kernel, "kernel");
+    text = kernel_of(kernel).describe();
+  });
+  if (size > 0) {
+    const std::size_t length = std::min(text.size(), size - 1);
+    std::memcpy(buffer, text.data(), length);
+    buffer[length] = '\0';
+  }
+  return text.size();
+}

@@ -1,0 +1,259 @@
+// The online softmax over one tile. Lanes are query rows: K and V are read as they lie, each value
+// broadcast to all rows, so that no head dim needs padding, nothing but Q is transposed and the
+// softmax never reduces across lanes.
+#include "runtime/cpu_tile.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "runtime/half.h"
+#include "runtime/key_bounds.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "runtime/cpu_tile.cpp"
+#include <hwy/foreach_target.h>
+// After foreach_target.h, by Highway's rules.
+#include <hwy/aligned_allocator.h>
+#include <hwy/highway.h>
+
+#include "runtime/cpu_vectors-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace streamattn {
+namespace HWY_NAMESPACE {
+
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
+using Buffer = hwy::AlignedFreeUniquePtr<float[]>;
+
+/// A tile while it is computed. "Blocks" are block_lanes() consecutive rows; every buffer but k_
+/// and v_ holds blocks. Row r is query r / heads of head r % heads, so that a block has few
+/// different queries and with them few keys that only some of its rows see.
+template <typename Element>
+class Tile {
+ public:
+  Tile(const Problem& problem, const ForwardCall& call, const CpuTile& tile, std::int64_t tile_kv)
+      : problem_(problem),
+        call_(call),
+        tile_(tile),
+        heads_(tile.head_end - tile.head_begin),
+        rows_((tile.q_end - tile.q_begin) * heads_),
+        blocks_(hwy::DivCeil<size_t>(rows_, block_lanes())),
+        tile_kv_(std::min<size_t>(tile_kv, call.kv_len())),
+        q_(allocate(blocks_ * problem.head_dim * block_lanes())),
+        k_(allocate(tile_kv_ * problem.head_dim)),
+        v_(allocate(tile_kv_ * problem.v_head_dim())),
+        p_(allocate(tile_kv_ * block_lanes())),
+        o_(allocate(blocks_ * problem.v_head_dim() * block_lanes())),
+        maximum_(allocate(blocks_ * block_lanes())),
+        sum_(allocate(blocks_ * block_lanes())),
+        factor_(allocate(block_lanes())) {}
+
+  void run() {
+    load_queries();
+    std::fill_n(o_.get(), blocks_ * problem_.v_head_dim() * block_lanes(), 0.0F);
+    std::fill_n(maximum_.get(), blocks_ * block_lanes(), -infinity);
+    std::fill_n(sum_.get(), blocks_ * block_lanes(), 0.0F);
+    const std::int64_t end = key_bounds(problem_.mask, call_, tile_.q_begin, tile_.q_end - 1).end;
+    for (std::int64_t begin = 0; begin < end; begin += tile_kv_) {
+      const std::int64_t keys = std::min<std::int64_t>(tile_kv_, end - begin);
+      load_rows(call_.k, begin, keys, k_.get());
+      const bool v_is_finite = load_rows(call_.v, begin, keys, v_.get());
+      for (size_t block = 0; block < blocks_; ++block) {
+        attend(block, begin, keys, v_is_finite);
+      }
+    }
+    store_outputs();
+  }
+
+ private:
+  static Buffer allocate(size_t floats) { return hwy::AllocateAligned<float>(floats); }
+
+  std::int64_t head(size_t row) const { return tile_.head_begin + row % heads_; }
+  std::int64_t query(size_t row) const { return tile_.q_begin + row / heads_; }
+
+  /// Q, transposed to [block][head_dim][row of the block]; rows past the end are zero.
+  void load_queries() {
+    const Tensor& q = call_.q;
+    const size_t dim = problem_.head_dim;
+    std::fill_n(q_.get(), blocks_ * dim * block_lanes(), 0.0F);
+    for (size_t r = 0; r < rows_; ++r) {
+      const std::int64_t offset =
+          tile_.batch * q.batch_stride + query(r) * q.seq_stride + head(r) * q.head_stride;
+      float* to = q_.get() + r / block_lanes() * dim * block_lanes() + r % block_lanes();
+      for (size_t d = 0; d < dim; ++d) {
+        to[d * block_lanes()] = load_element(q.data, problem_.dtype, offset + d);
+      }
+    }
+  }
+
+  /// Rows [begin, begin + keys) of k or v as dense floats. Returns whether all are finite.
+  bool load_rows(const Tensor& tensor, std::int64_t begin, std::int64_t keys, float* to) const {
+    const Lanes d;
+    const size_t lanes = hn::Lanes(d);
+    const size_t dim = tensor.dim;
+    const auto* head = static_cast<const Element*>(tensor.data) +
+                       tile_.batch * tensor.batch_stride +
+                       tile_.head_begin / problem_.group_size * tensor.head_stride;
+    Vector zeros = hn::Zero(d);  // 0 times everything, so NaN after a NaN or an infinity
+    float zero = 0;
+    for (std::int64_t key = begin; key < begin + keys; ++key, to += dim) {
+      const Element* from = head + key * tensor.seq_stride;
+      size_t i = 0;
+      for (; i + lanes <= dim; i += lanes) {
+        const Vector values = load_floats(from + i);
+        zeros = hn::MulAdd(values, hn::Zero(d), zeros);
+        hn::StoreU(values, d, to + i);
+      }
+      for (; i < dim; ++i) {
+        to[i] = load_element(from, problem_.dtype, i);
+        zero += to[i] * 0;
+      }
+    }
+    return zero == 0 && hn::AllTrue(d, hn::Eq(zeros, hn::Zero(d)));
+  }
+
+  /// One block of rows against the keys that are loaded.
+  void attend(size_t block, std::int64_t begin, std::int64_t keys, bool v_is_finite) {
+    const size_t first = block * block_lanes();
+    const size_t last = std::min(first + block_lanes(), rows_) - 1;
+    const KeyBounds bounds = key_bounds(problem_.mask, call_, query(first), query(last));
+    keys = std::min(keys, bounds.end - begin);
+    if (keys <= 0) return;
+
+    const size_t dim = problem_.head_dim;
+    const size_t v_dim = problem_.v_head_dim();
+    multiply<false>({k_.get(), dim, 1}, keys, q_.get() + first * dim, dim, nullptr, p_.get());
+    const std::int64_t seen_by_all = std::clamp<std::int64_t>(bounds.full - begin, 0, keys);
+    hide_keys(first, last, begin, seen_by_all, keys);
+    softmax(block, keys);
+    const Left v = {v_.get(), 1, v_dim};
+    float* o = o_.get() + first * v_dim;
+    if (seen_by_all == keys || v_is_finite) {
+      multiply<false>(v, v_dim, p_.get(), keys, factor_.get(), o);
+    } else {
+      multiply<true>(v, v_dim, p_.get(), keys, factor_.get(), o);
+    }
+  }
+
+  /// Gives the scores of unseen keys among [from, keys) of the loaded ones the value -inf.
+  void hide_keys(size_t first, size_t last, std::int64_t begin, std::int64_t from,
+                 std::int64_t keys) {
+    for (std::int64_t key = from; key < keys; ++key) {
+      float* scores = p_.get() + key * block_lanes();
+      for (size_t row = first; row <= last; ++row) {
+        if (!problem_.mask.evaluate(call_.q_position + query(row),
+                                    call_.k_position + begin + key)) {
+          scores[row - first] = -infinity;
+        }
+      }
+    }
+  }
+
+  /// Turns the scores in p_ into probabilities relative to the new maximum of every row, and
+  /// leaves in factor_ what earlier results shrink by.
+  void softmax(size_t block, size_t keys) {
+    const Lanes d;
+    const size_t lanes = hn::Lanes(d);
+    const Vector scale_log2 = hn::Set(d, call_.scale * 1.44269504F);
+    for (size_t lane = 0; lane < block_lanes(); lane += lanes) {
+      float* scores = p_.get() + lane;
+      float* row_maximum = maximum_.get() + block * block_lanes() + lane;
+      float* row_sum = sum_.get() + block * block_lanes() + lane;
+
+      const Vector before = hn::Load(d, row_maximum);
+      Vector maximum = before;
+      for (size_t key = 0; key < keys; ++key) {
+        maximum = hn::Max(maximum, hn::Load(d, scores + key * block_lanes()));
+      }
+      // A row that has seen no key yet has the maximum -inf, which must not meet itself.
+      const Vector shift = hn::Mul(
+          hn::IfThenElse(hn::Eq(maximum, hn::Set(d, -infinity)), hn::Zero(d), maximum), scale_log2);
+      const Vector factor = exp2(hn::MulSub(before, scale_log2, shift));
+      Vector sum = hn::Mul(hn::Load(d, row_sum), factor);
+      for (size_t key = 0; key < keys; ++key) {
+        float* score = scores + key * block_lanes();
+        const Vector p = exp2(hn::MulSub(hn::Load(d, score), scale_log2, shift));
+        sum = hn::Add(sum, p);
+        hn::Store(p, d, score);
+      }
+      hn::Store(maximum, d, row_maximum);
+      hn::Store(sum, d, row_sum);
+      hn::Store(factor, d, factor_.get() + lane);
+    }
+  }
+
+  void store_outputs() {
+    const size_t v_dim = problem_.v_head_dim();
+    const DType type = problem_.output_dtype();
+    for (size_t r = 0; r < rows_; ++r) {
+      const Tensor& o = call_.o;
+      const std::int64_t offset =
+          tile_.batch * o.batch_stride + query(r) * o.seq_stride + head(r) * o.head_stride;
+      const float* from = o_.get() + r / block_lanes() * v_dim * block_lanes() + r % block_lanes();
+      const float inverse = sum_[r] == 0 ? 0 : 1 / sum_[r];
+      for (size_t d = 0; d < v_dim; ++d) {
+        store_element(o.data, type, offset + d, from[d * block_lanes()] * inverse);
+      }
+      if (call_.lse.data != nullptr) {
+        const Tensor& lse = call_.lse;
+        store_element(
+            lse.data, DType::f32,
+            tile_.batch * lse.batch_stride + query(r) * lse.seq_stride + head(r) * lse.head_stride,
+            maximum_[r] * call_.scale + std::log(sum_[r]));
+      }
+    }
+  }
+
+  const Problem& problem_;
+  const ForwardCall& call_;
+  const CpuTile& tile_;
+  const std::int64_t heads_;
+  const size_t rows_, blocks_, tile_kv_;
+  Buffer q_;        // [block][head_dim][row]
+  Buffer k_;        // [key][head_dim]
+  Buffer v_;        // [key][v_head_dim]
+  Buffer p_;        // [key][row]: scores, then probabilities of one block
+  Buffer o_;        // [block][v_head_dim][row], not yet divided by the sums
+  Buffer maximum_;  // [block][row], of the unscaled scores
+  Buffer sum_;      // [block][row]
+  Buffer factor_;   // [row]
+};
+
+void attend_tile(const Problem& problem, const ForwardCall& call, const CpuTile& tile,
+                 std::int64_t tile_kv) {
+  switch (problem.dtype) {
+    case DType::f16:
+      return Tile<hwy::float16_t>(problem, call, tile, tile_kv).run();
+    case DType::bf16:
+      return Tile<hwy::bfloat16_t>(problem, call, tile, tile_kv).run();
+    case DType::f32:
+      return Tile<float>(problem, call, tile, tile_kv).run();
+  }
+}
+
+int block_rows() { return static_cast<int>(block_lanes()); }
+const char* vector_target() { return hwy::TargetName(HWY_TARGET); }
+
+}  // namespace HWY_NAMESPACE
+}  // namespace streamattn
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace streamattn {
+
+HWY_EXPORT(attend_tile);
+HWY_EXPORT(block_rows);
+HWY_EXPORT(vector_target);
+
+void attend_tile(const Problem& problem, const ForwardCall& call, const CpuTile& tile,
+                 std::int64_t tile_kv) {
+  HWY_DYNAMIC_DISPATCH(attend_tile)(problem, call, tile, tile_kv);
+}
+
+int block_rows() { return HWY_DYNAMIC_DISPATCH(block_rows)(); }
+const char* vector_target() { return HWY_DYNAMIC_DISPATCH(vector_target)(); }
+
+}  // namespace streamattn
+#endif

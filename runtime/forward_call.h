@@ -1,0 +1,35 @@
+// The arguments of a forward launch with every default and sub-range applied.
+#pragma once
+
+#include <cstdint>
+
+#include "streamattn/problem.h"
+#include "streamattn/tensor.h"
+
+namespace streamattn {
+
+/// A forward launch reduced to what a kernel reads. Tensors are views of the sub-ranges only, and
+/// positions are those of their first rows.
+struct ForwardCall {
+  Tensor q;    ///< [batch, q_len, heads, head_dim]
+  Tensor k;    ///< [batch, kv_len, kv_heads, head_dim]
+  Tensor v;    ///< [batch, kv_len, kv_heads, v_head_dim]
+  Tensor o;    ///< [batch, q_len, heads, v_head_dim]
+  Tensor lse;  ///< [batch, q_len, heads, 1]; data is null: not written
+
+  std::int64_t q_position;  ///< global position of row 0 of q, what masks compare
+  std::int64_t k_position;  ///< global position of row 0 of k
+  float scale;              ///< of the scores
+  int max_sms;              ///< 0: all
+
+  std::int64_t batch() const { return q.batch; }
+  std::int64_t heads() const { return q.heads; }
+  std::int64_t kv_heads() const { return k.heads; }
+  std::int64_t q_len() const { return q.seq; }
+  std::int64_t kv_len() const { return k.seq; }
+};
+
+/// Applies defaults and sub-ranges. `args` have passed check_args().
+ForwardCall resolve(const Problem& problem, const ForwardArgs& args);
+
+}  // namespace streamattn

@@ -1,0 +1,53 @@
+// Slow and obvious attention on the host, which every kernel is checked against.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "streamattn/problem.h"
+#include "streamattn/tensor.h"
+
+namespace streamattn {
+
+/// One row of the output. `row` counts rows of the whole of q.
+struct OutputRow {
+  std::int64_t batch, head, row;
+};
+
+/// Every row that a launch computes: those of `q_rows`, in the order batch, head, row.
+std::vector<OutputRow> all_rows(const ForwardArgs& args);
+
+/// At most `count` different rows of all_rows(), drawn by `seed`, the first and the last of the
+/// first head among them. In the order of all_rows().
+std::vector<OutputRow> sample_rows(const ForwardArgs& args, std::int64_t count, std::uint64_t seed);
+
+/// Contents of some output rows, dense, in the order in which the rows were asked for.
+struct RowValues {
+  std::vector<double> o;    ///< [rows, v_head_dim]
+  std::vector<double> lse;  ///< [rows]
+};
+
+/// The exact result for `rows`, in float64. Reads q, k and v of `args`, host tensors, and of these
+/// only what the mask lets a row see. Works on all cores.
+RowValues reference_forward(const Problem& problem, const ForwardArgs& args,
+                            std::span<const OutputRow> rows);
+
+/// What a textbook implementation in the precision of the problem gives: scores, softmax and sums
+/// in float32, probabilities rounded to the element type before they meet V, the result rounded to
+/// the output type. Its error is the yardstick for kernels.
+RowValues plain_forward(const Problem& problem, const ForwardArgs& args,
+                        std::span<const OutputRow> rows);
+
+/// Reads `rows` from o and lse of `args`, host tensors. `lse` stays empty where args has none.
+RowValues read_rows(const Problem& problem, const ForwardArgs& args,
+                    std::span<const OutputRow> rows);
+
+/// |found - expected|_2 / |expected|_2; the numerator alone where everything expected is zero.
+/// Infinite when one side has a NaN or an infinity that the other does not have there.
+double relative_error(std::span<const double> found, std::span<const double> expected);
+
+/// max |found - expected|, equal infinities counting as no error; infinite for a NaN.
+double max_error(std::span<const double> found, std::span<const double> expected);
+
+}  // namespace streamattn

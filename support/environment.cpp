@@ -1,0 +1,56 @@
+#include "support/environment.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <llvm/ADT/STLExtras.h>
+#include <llvm/ADT/StringExtras.h>
+
+#include <algorithm>
+
+#include "streamattn/error.h"
+
+namespace streamattn {
+
+std::optional<std::string> environment(const char* name) {
+  const char* value = ::secure_getenv(name);
+  if (value == nullptr || *value == '\0') return std::nullopt;
+  return value;
+}
+
+std::optional<std::filesystem::path> environment_path(const char* name) {
+  const auto value = environment(name);
+  if (!value) return std::nullopt;
+  std::filesystem::path path(*value);
+  if (!path.is_absolute()) {
+    throw Error(ErrorCode::invalid_config,
+                std::string(name) + " is '" + *value + "', an absolute path is needed");
+  }
+  return path;
+}
+
+std::optional<std::size_t> environment_choice(const char* name,
+                                              std::span<const std::string_view> choices) {
+  const auto value = environment(name);
+  if (!value) return std::nullopt;
+  const auto found = std::ranges::find(choices, *value);
+  if (found == choices.end()) {
+    throw Error(ErrorCode::invalid_config, std::string(name) + " is '" + *value + "', one of " +
+                                               llvm::join(choices, ", ") + " is needed");
+  }
+  return static_cast<std::size_t>(found - choices.begin());
+}
+
+std::vector<std::string> environment_with_prefixes(std::span<const std::string_view> prefixes) {
+  std::vector<std::string> found;
+  for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) {
+    const std::string_view text(*variable);
+    if (llvm::any_of(prefixes, [&](std::string_view prefix) { return text.starts_with(prefix); })) {
+      found.emplace_back(text);
+    }
+  }
+  std::ranges::sort(found);
+  return found;
+}
+
+}  // namespace streamattn

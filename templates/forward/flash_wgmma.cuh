@@ -1,0 +1,429 @@
+// Forward attention on Hopper: TMA producer, wgmma consumers, a persistent grid.
+//
+// One warpgroup loads; it hands its registers to two or three math warpgroups, each of which owns
+// 64 query rows of a tile, keeps S, P and O in registers and walks the key tiles from the last to
+// the first. What runs under the softmax, so that the tensor cores do not wait for it:
+//   overlap    PV of the previous key tile and QK of this one are issued together, and the softmax
+//              runs while PV does;
+//   ping_pong  warpgroups issue in turns, so that one's softmax runs under the other's products.
+// The order of loads, waits and releases follows FlashAttention-3 (Shah et al., 2024).
+#pragma once
+
+#include "parts/key_tiles.cuh"
+#include "parts/output.cuh"
+#include "parts/softmax.cuh"
+#include "parts/stage_ring.cuh"
+#include "parts/swizzled_tile.cuh"
+#include "parts/tile_order.cuh"
+#include "ptx/warpgroup.cuh"
+#include "ptx/wgmma.cuh"
+
+namespace streamattn {
+
+/// The shared memory of a block.
+template <class Spec>
+struct FlashShared {
+  static constexpr FlashTiling tiling = Spec::tiling;
+  using Ring = StageRing<tiling.stages>;
+
+  u32 base;  // 1024-byte aligned
+
+  SA_DEVICE u32 q() const { return base + tiling.q_offset(); }
+  SA_DEVICE u32 k(u32 stage) const { return base + tiling.k_offset() + stage * tiling.k_bytes(); }
+  SA_DEVICE u32 v(u32 stage) const { return base + tiling.v_offset() + stage * tiling.v_bytes(); }
+  SA_DEVICE u32 o() const { return base + tiling.o_offset(); }
+
+  /// The work item whose Q is announced by `q_full`: {q_tile, head, batch, 1}, or zeros at the end.
+  SA_DEVICE u32 slot() const { return base + tiling.barrier_offset(); }
+  SA_DEVICE u32 q_full() const { return slot() + 16; }
+  SA_DEVICE u32 q_empty() const { return slot() + 24; }
+  SA_DEVICE Ring k_ring() const { return {slot() + 32, slot() + 32 + 8 * tiling.stages}; }
+  SA_DEVICE Ring v_ring() const {
+    return {slot() + 32 + 16 * tiling.stages, slot() + 32 + 24 * tiling.stages};
+  }
+};
+
+/// Key tiles that the queries of `item` visit.
+template <class Spec>
+SA_DEVICE KeyTiles<typename Spec::Mask, Spec::tiling.tile_kv> key_tiles(
+    const ForwardParams& params, WorkItem item) {
+  int first = item.q_tile * Spec::tiling.tile_q;
+  int end = min(first + Spec::tiling.tile_q, params.q_len);
+  return {{params.q_position + first, params.q_position + end}, params.k_position, params.kv_len};
+}
+
+/// The loading thread.
+template <class Spec>
+struct FlashProducer {
+  static constexpr FlashTiling tiling = Spec::tiling;
+  using QTile = SwizzledTile<tiling.tile_q, tiling.head_dim>;
+  using KTile = SwizzledTile<tiling.tile_kv, tiling.head_dim>;
+  using VTile = SwizzledTile<tiling.tile_kv, tiling.value_head_dim>;
+
+  const ForwardParams& params;
+  FlashShared<Spec> shared;
+
+  template <class Tile>
+  SA_DEVICE static void load(u32 to, const TensorMap& map, u32 barrier, int row, int head,
+                             int batch, CachePolicy policy) {
+#pragma unroll
+    for (int c = 0; c < Tile::chunks; c++)
+      tma_load(to + c * Tile::chunk_bytes, map, barrier, c * Tile::chunk, row, head, batch, policy);
+  }
+
+  SA_DEVICE void run() {
+    TileOrder order{params};
+    RingCursor<tiling.stages> kv;
+    u32 q_parity = 0;
+    for (int index = order.first(), next; !order.done(index); index = next) {
+      next = order.next(index);  // early: the answer takes a while
+      WorkItem item = order.item(index);
+      mbarrier_wait(shared.q_empty(), q_parity ^ 1);
+      store_shared(shared.slot(), make_int4(item.q_tile, item.head, item.batch, 1));
+      mbarrier_arrive_expect(shared.q_full(), QTile::bytes);
+      load<QTile>(shared.q(), params.q, shared.q_full(), item.q_tile * tiling.tile_q, item.head,
+                  item.batch, CachePolicy::evict_first);
+      load_keys(item, kv);
+      q_parity ^= 1;
+    }
+    mbarrier_wait(shared.q_empty(), q_parity ^ 1);
+    store_shared(shared.slot(), make_int4(0, 0, 0, 0));
+    mbarrier_arrive(shared.q_full());
+  }
+
+  SA_DEVICE void load_keys(WorkItem item, RingCursor<tiling.stages>& kv) {
+    auto tiles = key_tiles<Spec>(params, item);
+    int kv_head = item.head / Spec::group_size;
+    for (int i = 0; i < Spec::Mask::range_count; i++) {
+      TileRange range = tiles.range(i);
+#pragma unroll 1
+      for (int n = range.end - 1; n >= range.begin; n--, kv.advance()) {
+        u32 full = shared.k_ring().acquire(kv, KTile::bytes);
+        load<KTile>(shared.k(kv.stage()), params.k, full, n * tiling.tile_kv, kv_head, item.batch,
+                    CachePolicy::evict_last);
+        full = shared.v_ring().acquire(kv, VTile::bytes);
+        load<VTile>(shared.v(kv.stage()), params.v, full, n * tiling.tile_kv, kv_head, item.batch,
+                    CachePolicy::evict_last);
+      }
+    }
+  }
+};
+
+/// One thread of a math warpgroup.
+template <class Spec>
+struct FlashConsumer {
+  static constexpr FlashTiling tiling = Spec::tiling;
+  using Element = typename Spec::Element;
+  using Mask = typename Spec::Mask;
+  using QTile = SwizzledTile<tiling.tile_q, tiling.head_dim>;
+  using KTile = SwizzledTile<tiling.tile_kv, tiling.head_dim>;
+  using VTile = SwizzledTile<tiling.tile_kv, tiling.value_head_dim>;
+  using OTile = SwizzledTile<tiling.tile_q, tiling.value_head_dim>;
+  using QK = Wgmma<Element, tiling.tile_kv>;
+  using PV = Wgmma<Element, VTile::padded>;
+  static constexpr int qk_steps = KTile::padded / 16, pv_steps = tiling.tile_kv / 16;
+  static constexpr int q_registers = Spec::q_in_registers ? QTile::padded / 4 : 4;
+
+  const ForwardParams& params;
+  FlashShared<Spec> shared;
+  Lane at;
+
+  RingCursor<tiling.stages> kv = {};
+  WorkItem item;
+  RowStats stats;
+  u32 q[q_registers];             // (64, head_dim) 16-bit, a warpgroup's rows as k16 steps
+  float s[tiling.tile_kv / 2];    // (64, tile_kv) float: scores, then unnormalised P
+  u32 p[tiling.tile_kv / 4];      // (64, tile_kv) 16-bit: P as k16 steps
+  float o[VTile::padded / 2];     // (64, value_head_dim) float
+
+  SA_DEVICE void run() {
+    u32 q_parity = 0;
+    if (Spec::ping_pong && at.warpgroup == 0) named_barrier_arrive(1, 256);
+    for (;; q_parity ^= 1) {
+      mbarrier_wait(shared.q_full(), q_parity);
+      int4 slot = load_shared(shared.slot());
+      if (slot.w == 0) break;
+      item = {slot.x, slot.y, slot.z};
+      begin_tile();
+      if constexpr (Spec::overlap)
+        visit_overlapped();
+      else
+        visit_in_turns();
+      finish_tile();
+    }
+    if (tiling.output != OutputPath::direct && at.leads_warpgroup()) tma_store_wait_read();
+  }
+
+ private:
+  // ---- Tiles of Q and O
+
+  SA_DEVICE void begin_tile() {
+    stats = {};
+#pragma unroll
+    for (int i = 0; i < VTile::padded / 2; i++) o[i] = 0;
+    if constexpr (Spec::q_in_registers) {
+      int row = at.warpgroup * 64 + at.warp * 16 + at.lane % 16;
+#pragma unroll
+      for (int step = 0; step < qk_steps; step++) {
+        int chunk = step * 16 / QTile::chunk;
+        int column = step * 16 % QTile::chunk * 2 + at.lane / 16 * 16;
+        load_matrix_x4(
+            shared.q() + chunk * QTile::chunk_bytes + QTile::swizzled(row, column),
+            q[4 * step], q[4 * step + 1], q[4 * step + 2], q[4 * step + 3]);
+      }
+      release_q();
+      pin(q);
+    }
+  }
+
+  SA_DEVICE void finish_tile() {
+    if constexpr (!Spec::q_in_registers && tiling.output != OutputPath::over_q) release_q();
+    float normalise[2];
+    stats.finish(normalise);
+    scale_rows(o, normalise);
+    int tile_row = item.q_tile * tiling.tile_q;
+    store_lse(params, item, at, tile_row + at.row(), {stats.log_sum(0), stats.log_sum(1)});
+    if constexpr (tiling.output == OutputPath::direct) {
+      store_direct<tiling.value_head_dim>(params, item, at, tile_row + at.row(), o);
+    } else {
+      if constexpr (tiling.output == OutputPath::buffered) {
+        if (at.leads_warpgroup()) tma_store_wait_read();
+        named_barrier_sync(8 + at.warpgroup, 128);
+      }
+      store_tma<Element, OTile>(params, item, at, tile_row, shared.o(), o);
+      if constexpr (tiling.output == OutputPath::over_q) {
+        if (at.leads_warpgroup()) tma_store_wait_read();
+        release_q();
+      }
+    }
+  }
+
+  SA_DEVICE void release_q() {
+    __syncwarp();
+    if (at.lane == 0) mbarrier_arrive(shared.q_empty());
+  }
+
+  // ---- Key tiles, with QK of the next tile under the softmax of this one
+
+  SA_DEVICE void visit_overlapped() {
+    auto tiles = key_tiles<Spec>(params, item);
+    int i = 0;
+    TileRange range = tiles.range(0);
+    while (range.empty() && ++i < Mask::range_count) range = tiles.range(i);
+    if (range.empty()) return;
+    int n = range.end - 1;
+    first_tile(n);
+    for (n--;;) {
+      // The stale reference needs one exact tile whose every row sees a key.
+      constexpr bool exact_once = Spec::stale_reference && !Mask::trivial;
+      if constexpr (!Mask::trivial) {
+#pragma unroll 1
+        for (; n >= range.full_end - exact_once && n >= range.begin; n--) step<true, false>(n);
+      }
+#pragma unroll 1
+      for (; n >= range.full_begin; n--) step<false, Spec::stale_reference>(n);
+      if constexpr (!Mask::trivial && Mask::range_count > 1) {
+#pragma unroll 1
+        for (; n >= range.begin; n--) step<true, false>(n);
+        do {
+          if (++i >= Mask::range_count) return last_product();
+          range = tiles.range(i);
+        } while (range.empty());
+        n = range.end - 1;
+      } else {
+        return last_product();
+      }
+    }
+  }
+
+  SA_DEVICE void first_tile(int n) {
+    shared.k_ring().wait(kv);
+    multiply_qk();
+    wgmma_wait<0>();
+    pin(s);
+    release(shared.k_ring(), kv);
+    int keys = params.kv_len - n * tiling.tile_kv;
+    if (!Mask::trivial || keys < tiling.tile_kv) mask_tile<true>(n);
+    stats.exact(s, params.scale_log2);
+    pack_p();
+  }
+
+  template <bool masked, bool stale>
+  SA_DEVICE void step(int n) {
+    auto v_at = kv;
+    kv.advance();
+    shared.k_ring().wait(kv);
+    take_turn();
+    multiply_qk();
+    shared.v_ring().wait(v_at);
+    accumulate_pv(v_at);
+    pass_turn();
+
+    wgmma_wait<1>();
+    pin(s);
+    release(shared.k_ring(), kv);
+    if constexpr (masked) mask_tile<false>(n);
+    bool moved = true;
+    if constexpr (stale)
+      moved = stats.stale(s, params.scale_log2);
+    else
+      stats.exact(s, params.scale_log2);
+    if constexpr (Spec::guard)
+      compute_before_wait(stats.sum[0] + stats.sum[1], kv.count, shared.slot());
+
+    wgmma_wait<0>();
+    pin(o);
+    pin(p);
+    release(shared.v_ring(), v_at);
+    pack_p();
+    if (moved) scale_rows(o, stats.rescale);
+  }
+
+  SA_DEVICE void last_product() {
+    shared.v_ring().wait(kv);
+    accumulate_pv(kv);
+    wgmma_wait<0>();
+    pin(o);
+    release(shared.v_ring(), kv);
+    kv.advance();
+  }
+
+  // ---- Key tiles one product after the other; only the turns of the warpgroups overlap
+
+  SA_DEVICE void visit_in_turns() {
+    auto tiles = key_tiles<Spec>(params, item);
+    take_turn();
+    for (int i = 0; i < Mask::range_count; i++) {
+      TileRange range = tiles.range(i);
+      int n = range.end - 1;
+#pragma unroll 1
+      for (; n >= range.full_end && n >= range.begin; n--) step_in_turns<true>(n);
+#pragma unroll 1
+      for (; n >= range.full_begin; n--) step_in_turns<false>(n);
+      if constexpr (Mask::range_count > 1) {
+#pragma unroll 1
+        for (; n >= range.begin; n--) step_in_turns<true>(n);
+      }
+    }
+    pass_turn();
+  }
+
+  template <bool masked>
+  SA_DEVICE void step_in_turns(int n) {
+    shared.k_ring().wait(kv);
+    multiply_qk();
+    pass_turn();
+    wgmma_wait<0>();
+    pin(s);
+    release(shared.k_ring(), kv);
+    if constexpr (masked) mask_tile<true>(n);
+    stats.exact(s, params.scale_log2);
+    pack_p();
+    scale_rows(o, stats.rescale);
+    shared.v_ring().wait(kv);
+    take_turn();
+    accumulate_pv(kv);
+    wgmma_wait<0>();
+    pin(o);
+    release(shared.v_ring(), kv);
+    kv.advance();
+  }
+
+  // ---- Pieces of a step
+
+  // Warpgroup w may issue when warpgroup w - 1 has: barrier 1 + w joins the two.
+  SA_DEVICE void take_turn() {
+    if constexpr (Spec::ping_pong) named_barrier_sync(1 + at.warpgroup, 256);
+  }
+  SA_DEVICE void pass_turn() {
+    constexpr int warpgroups = tiling.tile_q / 64;
+    if constexpr (Spec::ping_pong)
+      named_barrier_arrive(at.warpgroup + 1 == warpgroups ? 1 : at.warpgroup + 2, 256);
+  }
+
+  SA_DEVICE void release(StageRing<tiling.stages> ring, RingCursor<tiling.stages> use) {
+    if (at.lane == 0) ring.release(use);
+  }
+
+  /// Issues s = Q K^T of the current stage as one group.
+  SA_DEVICE void multiply_qk() {
+    u64 k = KTile::k_major(shared.k(kv.stage()));
+    wgmma_fence();
+    if constexpr (Spec::q_in_registers) {
+      QK::template multiply_rs<0>(s, q, k);
+#pragma unroll
+      for (int step = 1; step < qk_steps; step++)
+        QK::template accumulate_rs<0>(s, q + 4 * step, k + KTile::column_step(step));
+    } else {
+      u64 rows = QTile::k_major(shared.q() + at.warpgroup * 64 * QTile::span);
+      QK::template multiply_ss<0>(s, rows, k);
+#pragma unroll
+      for (int step = 1; step < qk_steps; step++)
+        QK::template accumulate_ss<0>(s, rows + QTile::column_step(step),
+                                      k + KTile::column_step(step));
+    }
+    wgmma_commit();
+  }
+
+  /// Issues o += P V of the given stage as one group.
+  SA_DEVICE void accumulate_pv(RingCursor<tiling.stages> use) {
+    pin(o);
+    pin(p);
+    u64 v = VTile::mn_major(shared.v(use.stage()));
+    wgmma_fence();
+#pragma unroll
+    for (int step = 0; step < pv_steps; step++)
+      PV::template accumulate_rs<1>(o, p + 4 * step, v + VTile::row_step(step));
+    wgmma_commit();
+  }
+
+  SA_DEVICE void pack_p() {
+#pragma unroll
+    for (int i = 0; i < tiling.tile_kv / 4; i++) p[i] = pack(Element(), s[2 * i], s[2 * i + 1]);
+  }
+
+  /// Scores of keys that the mask hides or, with `bounded`, that do not exist become -inf.
+  template <bool bounded>
+  SA_DEVICE void mask_tile(int n) {
+    int q_row = params.q_position + item.q_tile * tiling.tile_q + at.row();
+    int first_key = n * tiling.tile_kv + at.column();
+    int keys = params.kv_len - first_key;
+    int k_first = params.k_position + first_key;
+#pragma unroll
+    for (int i = 0; i < tiling.tile_kv / 2; i++) {
+      int k = 8 * (i / 4) + i % 2, row = q_row + i / 2 % 2 * 8;
+      bool keep = Mask::shift_invariant ? Mask::keeps(row - k_first, k)
+                                        : Mask::keeps(row, k_first + k);
+      if constexpr (bounded) keep = keep && k < keys;
+      if (!keep) s[i] = -infinity;
+    }
+  }
+};
+
+/// The kernel. Spec has Element, Mask, group_size, tiling, and the schedule's switches.
+template <class Spec>
+SA_DEVICE void flash_wgmma(const ForwardParams& params) {
+  extern __shared__ __align__(1024) unsigned char memory[];
+  constexpr int warpgroups = Spec::tiling.tile_q / 64;
+  static_assert(Spec::tiling.tile_q == 64 * warpgroups && Spec::tiling.tile_kv % 16 == 0);
+  FlashShared<Spec> shared{shared_address(memory)};
+  int warp = __shfl_sync(~0u, threadIdx.x / 32, 0);
+  if (threadIdx.x == 0) {
+    mbarrier_init(shared.q_full(), 1);
+    mbarrier_init(shared.q_empty(), 4 * warpgroups);
+    shared.k_ring().init(4 * warpgroups);
+    shared.v_ring().init(4 * warpgroups);
+    fence_mbarrier_init();
+  }
+  __syncthreads();
+  if (warp < 4) {
+    shrink_registers<Spec::producer_registers>();
+    if (warp == 0 && elect_one()) FlashProducer<Spec>{params, shared}.run();
+  } else {
+    grow_registers<Spec::consumer_registers>();
+    Lane at{warp / 4 - 1, warp % 4, int(threadIdx.x % 32)};
+    FlashConsumer<Spec>{params, shared, at}.run();
+  }
+}
+
+}  // namespace streamattn

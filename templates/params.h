@@ -1,0 +1,92 @@
+// What host and device share: launch parameters and the layout of shared memory.
+#pragma once
+
+#ifdef __CUDACC__
+#define SA_ANYWHERE __host__ __device__
+#else
+#define SA_ANYWHERE
+#endif
+
+namespace streamattn {
+
+/// A tensor map (CUtensorMap): 128 opaque bytes that the driver encodes.
+struct alignas(64) TensorMap {
+  unsigned long long opaque[16];
+};
+
+/// Element strides of a [batch, seq, heads, dim] tensor; the stride of dim is 1.
+struct Strides {
+  long long batch, seq, head;
+};
+
+/// Arguments of every forward kernel. Row sub-ranges are already applied: pointers, maps, lengths
+/// and positions are those of the sub-range.
+struct ForwardParams {
+  TensorMap q, k, v;  // boxes of one chunk of columns times the rows of a tile
+  TensorMap o;        // boxes of one chunk times 64 rows; unset where O is stored directly
+  void* o_data;
+  float* lse;  // null: not written
+  Strides o_strides, lse_strides;
+
+  int q_len, kv_len;           // rows
+  int q_position, k_position;  // global positions of row 0, what masks compare
+  float scale_log2;            // scale of the scores times log2(e): softmax is computed in base 2
+
+  // Work items are (section of heads, query tile, head of the section), the last one fastest and
+  // query tiles from the last to the first: under a causal mask the longest come first. A head
+  // index here counts batch * heads.
+  int tiles;               // work items in all
+  int q_tiles;             // query tiles of a head
+  int heads;               // query heads of one batch entry
+  int all_heads;           // batch * heads
+  int section_heads;       // heads of a section; the last section may have fewer
+  unsigned* tile_counter;  // zero between launches; null: items go to blocks round-robin
+};
+
+/// Columns that shared memory and matrix instructions see: a multiple of the k16 step.
+SA_ANYWHERE constexpr int padded_columns(int columns) { return (columns + 15) / 16 * 16; }
+
+/// Columns of one chunk of a 16-bit tile: a row of a chunk is one swizzle span (128, 64 or 32
+/// bytes), the widest that divides the padded columns.
+SA_ANYWHERE constexpr int chunk_columns(int columns) {
+  int padded = padded_columns(columns);
+  return padded % 64 == 0 ? 64 : padded % 32 == 0 ? 32 : 16;
+}
+
+/// Where the epilogue puts O on its way to global memory.
+enum class OutputPath {
+  over_q,    ///< in the shared memory of Q, which is free by then, and on by TMA
+  buffered,  ///< in shared memory of its own, and on by TMA while the next tile begins
+  direct,    ///< from registers to global memory
+};
+
+/// Tiles of a forward kernel and their places in shared memory, in bytes. Every tile starts on a
+/// boundary of its swizzle pattern as long as the base is 1024-byte aligned.
+struct FlashTiling {
+  int head_dim, value_head_dim;
+  int tile_q, tile_kv, stages;
+  OutputPath output;
+
+  SA_ANYWHERE constexpr int q_bytes() const { return tile_q * padded_columns(head_dim) * 2; }
+  SA_ANYWHERE constexpr int k_bytes() const { return tile_kv * padded_columns(head_dim) * 2; }
+  SA_ANYWHERE constexpr int v_bytes() const { return tile_kv * padded_columns(value_head_dim) * 2; }
+  SA_ANYWHERE constexpr int o_bytes() const {
+    return output == OutputPath::direct ? 0 : tile_q * padded_columns(value_head_dim) * 2;
+  }
+
+  SA_ANYWHERE constexpr int q_offset() const { return 0; }
+  SA_ANYWHERE constexpr int k_offset() const {
+    return output == OutputPath::over_q && o_bytes() > q_bytes() ? o_bytes() : q_bytes();
+  }
+  SA_ANYWHERE constexpr int v_offset() const { return k_offset() + stages * k_bytes(); }
+  SA_ANYWHERE constexpr int o_offset() const {
+    return output == OutputPath::over_q ? q_offset() : v_offset() + stages * v_bytes();
+  }
+  SA_ANYWHERE constexpr int barrier_offset() const {
+    return v_offset() + stages * v_bytes() + (output == OutputPath::buffered ? o_bytes() : 0);
+  }
+  /// The tile slot (16 bytes), full and empty barriers of Q and of every stage of K and V.
+  SA_ANYWHERE constexpr int bytes() const { return barrier_offset() + 16 + 8 * (2 + 4 * stages); }
+};
+
+}  // namespace streamattn

@@ -1,0 +1,79 @@
+// Writers of a warpgroup's 64 rows of O and LSE.
+#pragma once
+
+#include "parts/swizzled_tile.cuh"
+#include "parts/tile_order.cuh"
+#include "ptx/barrier.cuh"
+#include "ptx/math.cuh"
+#include "ptx/shared.cuh"
+#include "ptx/tma.cuh"
+
+namespace streamattn {
+
+/// Place of a thread in its warpgroup's accumulators.
+struct Lane {
+  int warpgroup;  // among the math warpgroups
+  int warp;       // of the warpgroup
+  int lane;
+
+  /// Row in the tile of the thread's elements 4 i and 4 i + 1; the next two are 8 rows below.
+  SA_DEVICE int row() const { return warpgroup * 64 + warp * 16 + lane / 4; }
+  /// Column of element 0.
+  SA_DEVICE int column() const { return 2 * (lane % 4); }
+  SA_DEVICE bool leads_warpgroup() const { return warp == 0 && lane == 0; }
+};
+
+/// LSE of the thread's two rows. One lane of each quad writes.
+SA_DEVICE void store_lse(const ForwardParams& params, WorkItem item, Lane at, int row,
+                         const float (&lse)[2]) {
+  if (!params.lse || at.lane % 4 != 0) return;
+  float* base = params.lse + item.batch * params.lse_strides.batch +
+                item.head * params.lse_strides.head;
+#pragma unroll
+  for (int r = 0; r < 2; r++)
+    if (row + 8 * r < params.q_len) base[(row + 8 * r) * params.lse_strides.seq] = lse[r];
+}
+
+/// Registers to global memory, in float.
+template <int value_head_dim, int N>
+SA_DEVICE void store_direct(const ForwardParams& params, WorkItem item, Lane at, int row,
+                            const float (&o)[N]) {
+  float* base = (float*)params.o_data + item.batch * params.o_strides.batch +
+                item.head * params.o_strides.head + at.column();
+#pragma unroll
+  for (int r = 0; r < 2; r++) {
+    if (row + 8 * r >= params.q_len) continue;
+    float* out = base + (row + 8 * r) * params.o_strides.seq;
+#pragma unroll
+    for (int j = 0; j < value_head_dim / 8; j++)
+      *(float2*)(out + 8 * j) = make_float2(o[4 * j + 2 * r], o[4 * j + 2 * r + 1]);
+  }
+}
+
+/// Registers to the swizzled tile at `tile` (shared), and from there by TMA, which clips rows and
+/// columns that do not exist. The leader of the warpgroup must wait for the store to have read the
+/// tile before it is written again.
+template <class Element, class Tile, int N>
+SA_DEVICE void store_tma(const ForwardParams& params, WorkItem item, Lane at, int tile_row,
+                         u32 tile, const float (&o)[N]) {
+  int row = at.warpgroup * 64 + at.warp * 16 + at.lane % 16;
+#pragma unroll
+  for (int j = 0; j < Tile::padded / 16; j++) {
+    int chunk = j * 16 / Tile::chunk, column = j * 16 % Tile::chunk * 2 + at.lane / 16 * 16;
+    const float* x = o + 8 * j;
+    store_matrix_x4(tile + chunk * Tile::chunk_bytes + Tile::swizzled(row, column),
+                    pack(Element(), x[0], x[1]), pack(Element(), x[2], x[3]),
+                    pack(Element(), x[4], x[5]), pack(Element(), x[6], x[7]));
+  }
+  fence_shared_to_async();
+  named_barrier_sync(8 + at.warpgroup, 128);
+  if (!at.leads_warpgroup()) return;
+  int first_row = at.warpgroup * 64;
+#pragma unroll
+  for (int c = 0; c < Tile::chunks; c++)
+    tma_store(params.o, tile + c * Tile::chunk_bytes + first_row * Tile::span, c * Tile::chunk,
+              tile_row + first_row, item.head, item.batch);
+  tma_store_commit();
+}
+
+}  // namespace streamattn

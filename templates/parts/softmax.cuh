@@ -1,0 +1,119 @@
+// Online softmax over tiles of scores in wgmma accumulator layout.
+//
+// After Milakov and Gimelshein, "Online normalizer calculation for softmax" (2018), in base 2. A
+// thread holds two rows of a tile: elements 4 i and 4 i + 1 belong to row 0, the next two to row 1;
+// the four lanes of a quad share the rows.
+#pragma once
+
+#include "ptx/math.cuh"
+
+namespace streamattn {
+
+SA_DEVICE float quad_max(float x) {
+  x = fmaxf(x, __shfl_xor_sync(~0u, x, 1));
+  return fmaxf(x, __shfl_xor_sync(~0u, x, 2));
+}
+
+SA_DEVICE float quad_sum(float x) {
+  x += __shfl_xor_sync(~0u, x, 1);
+  return x + __shfl_xor_sync(~0u, x, 2);
+}
+
+/// Multiplies the two rows of a tile.
+template <int N>
+SA_DEVICE void scale_rows(float (&tile)[N], const float (&factor)[2]) {
+#pragma unroll
+  for (int i = 0; i < N; i++) tile[i] *= factor[i / 2 % 2];
+}
+
+/// Running statistics of a thread's two rows.
+struct RowStats {
+  float reference[2] = {-infinity, -infinity};  // what scores * scale_log2 are taken relative to
+  float sum[2] = {0, 0};    // of this thread's columns; the quad's are added at the end
+  float rescale[2];         // what the last tile makes of everything accumulated before it
+
+  /// s becomes 2^(s * scale_log2 - reference); the reference becomes the true maximum.
+  template <int N>
+  SA_DEVICE void exact(float (&s)[N], float scale_log2) {
+    float largest[2] = {-infinity, -infinity};
+#pragma unroll
+    for (int i = 0; i < N; i += 4) {
+      largest[0] = fmaxf(largest[0], fmaxf(s[i], s[i + 1]));
+      largest[1] = fmaxf(largest[1], fmaxf(s[i + 2], s[i + 3]));
+    }
+    float base[2];
+#pragma unroll
+    for (int r = 0; r < 2; r++) {
+      float moved = fmaxf(reference[r], quad_max(largest[r]) * scale_log2);
+      base[r] = moved == -infinity ? 0 : moved;  // a row that has seen no key yet
+      rescale[r] = exp2_approx(reference[r] - base[r]);
+      reference[r] = moved;
+      sum[r] *= rescale[r];
+    }
+#pragma unroll
+    for (int i = 0; i < N; i++) s[i] = fmaf(s[i], scale_log2, -base[i / 2 % 2]);
+    exponentiate(s);
+  }
+
+  /// The same against a stale reference: it stays where it is unless a score exceeds it by 2^8,
+  /// which P and the sums hold with ease. So the common path has no shuffles and no rescaling, and
+  /// the test for the rest is one vote. Every row must have a finite reference already. Returns
+  /// whether (in any row of the warp) the reference moved, and then `rescale` is to be applied.
+  template <int N>
+  SA_DEVICE bool stale(float (&s)[N], float scale_log2) {
+    // Floats above zero order as their bit patterns do, and negative ones are negative integers:
+    // integer maxima from 0 find the largest excess in half the instructions.
+    int excess[2] = {0, 0};
+#pragma unroll
+    for (int i = 0; i < N; i += 2) {
+      int r = i / 2 % 2;
+      s[i] = fmaf(s[i], scale_log2, -reference[r]);
+      s[i + 1] = fmaf(s[i + 1], scale_log2, -reference[r]);
+      excess[r] = max(max(excess[r], __float_as_int(s[i])), __float_as_int(s[i + 1]));
+    }
+    bool moved = __any_sync(~0u, max(excess[0], excess[1]) > __float_as_int(8.f));
+    if (moved) {
+#pragma unroll
+      for (int r = 0; r < 2; r++) {
+        float by = quad_max(__int_as_float(excess[r]));
+        reference[r] += by;
+        rescale[r] = exp2_approx(-by);
+        sum[r] *= rescale[r];
+        excess[r] = __float_as_int(by);
+      }
+#pragma unroll
+      for (int i = 0; i < N; i++) s[i] -= __int_as_float(excess[i / 2 % 2]);
+    }
+    exponentiate(s);
+    return moved;
+  }
+
+  /// Adds up the quad; returns the factors that normalise the accumulator, 0 for rows without keys.
+  SA_DEVICE void finish(float (&normalise)[2]) {
+#pragma unroll
+    for (int r = 0; r < 2; r++) {
+      sum[r] = quad_sum(sum[r]);
+      normalise[r] = sum[r] == 0 ? 0 : reciprocal_approx(sum[r]);
+    }
+  }
+
+  /// Natural logarithm of the sum of exponentials of row r, after finish().
+  SA_DEVICE float log_sum(int r) const {
+    constexpr float ln_2 = 0.693147180559945f;
+    return sum[r] == 0 ? -infinity : (reference[r] + log2_approx(sum[r])) * ln_2;
+  }
+
+ private:
+  template <int N>
+  SA_DEVICE void exponentiate(float (&s)[N]) {
+#pragma unroll
+    for (int i = 0; i < N; i += 2) {
+      int r = i / 2 % 2;
+      s[i] = exp2_approx(s[i]);
+      s[i + 1] = exp2_approx(s[i + 1]);
+      sum[r] += s[i] + s[i + 1];
+    }
+  }
+};
+
+}  // namespace streamattn

@@ -1,0 +1,39 @@
+// Which work item a persistent block computes next.
+#pragma once
+
+#include "params.h"
+#include "ptx/types.cuh"
+
+namespace streamattn {
+
+/// A work item: one tile of queries of one head.
+struct WorkItem {
+  int q_tile, head, batch;
+};
+
+/// Items in the order of ForwardParams. Drawn from a counter, long items are spread over blocks as
+/// these become free; each of the `tiles` draws of a launch adds one and the last one wraps the
+/// counter to zero, so it needs no reset between launches.
+struct TileOrder {
+  const ForwardParams& params;
+
+  SA_DEVICE int first() const { return blockIdx.x; }
+  SA_DEVICE bool done(int index) const { return index >= params.tiles; }
+  SA_DEVICE int next(int index) const {
+    if (!params.tile_counter) return index + gridDim.x;
+    return atomicInc(params.tile_counter, params.tiles - 1) + gridDim.x;
+  }
+
+  SA_DEVICE WorkItem item(int index) const {
+    int section = index / (params.section_heads * params.q_tiles);
+    int first_head = section * params.section_heads;
+    int heads_here = min(params.section_heads, params.all_heads - first_head);
+    int in_section = index - first_head * params.q_tiles;
+    int from_end = in_section / heads_here;
+    int head = first_head + in_section - from_end * heads_here;
+    int batch = head / params.heads;
+    return {params.q_tiles - 1 - from_end, head - batch * params.heads, batch};
+  }
+};
+
+}  // namespace streamattn

@@ -1,0 +1,56 @@
+// mbarriers (PTX ISA 9.7.13.15), named barriers (9.7.13.1) and warp election.
+#pragma once
+
+#include "ptx/types.cuh"
+
+namespace streamattn {
+
+SA_DEVICE void mbarrier_init(u32 barrier, u32 arrivals) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
+}
+
+/// Makes initialised barriers visible to TMA. A __syncthreads() must follow.
+SA_DEVICE void fence_mbarrier_init() {
+  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+}
+
+/// One arrival, and `bytes` more to come from TMA in this phase.
+SA_DEVICE void mbarrier_arrive_expect(u32 barrier, u32 bytes) {
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes)
+               : "memory");
+}
+
+SA_DEVICE void mbarrier_arrive(u32 barrier) {
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+
+/// Waits until the phase of parity `parity` is complete. A fresh barrier passes parity 1.
+SA_DEVICE void mbarrier_wait(u32 barrier, u32 parity) {
+  asm volatile(
+      "{\n.reg .pred done;\nwait_%=:\n"
+      "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n@!done bra wait_%=;\n}" ::"r"(
+          barrier),
+      "r"(parity)
+      : "memory");
+}
+
+/// Waits until `threads` threads have arrived at or synchronised on named barrier `id` (1 to 15).
+SA_DEVICE void named_barrier_sync(int id, int threads) {
+  asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
+}
+
+SA_DEVICE void named_barrier_arrive(int id, int threads) {
+  asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory");
+}
+
+/// True in exactly one lane of a converged warp.
+SA_DEVICE bool elect_one() {
+  u32 elected;
+  asm volatile(
+      "{\n.reg .pred is_elected;\nelect.sync _|is_elected, 0xffffffff;\n"
+      "selp.u32 %0, 1, 0, is_elected;\n}"
+      : "=r"(elected));
+  return elected != 0;
+}
+
+}  // namespace streamattn

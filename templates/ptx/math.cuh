@@ -1,0 +1,42 @@
+// Special functions and conversions of one instruction.
+#pragma once
+
+#include "ptx/types.cuh"
+
+namespace streamattn {
+
+/// 2^x; denormals are zero. PTX ISA 9.7.3, ex2: max relative error 2^-22.
+SA_DEVICE float exp2_approx(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+/// log2(x). PTX ISA 9.7.3, lg2.
+SA_DEVICE float log2_approx(float x) {
+  float y;
+  asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+/// 1 / x. PTX ISA 9.7.3, rcp: max 1 ulp.
+SA_DEVICE float reciprocal_approx(float x) {
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+/// Two floats rounded to nearest even, `low` in the lower half. PTX ISA 9.7.9, cvt: the first
+/// source goes to the upper half.
+SA_DEVICE u32 pack(bf16, float low, float high) {
+  u32 r;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low));
+  return r;
+}
+SA_DEVICE u32 pack(f16, float low, float high) {
+  u32 r;
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low));
+  return r;
+}
+
+}  // namespace streamattn

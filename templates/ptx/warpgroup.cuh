@@ -1,0 +1,56 @@
+// Warpgroup-wide state: register budgets (PTX ISA 9.7.19.5) and the ordering of wgmma (9.7.15.7).
+#pragma once
+
+#include "ptx/types.cuh"
+
+namespace streamattn {
+
+/// Gives registers back; every warp of the warpgroup must execute it.
+template <int Registers>
+SA_DEVICE void shrink_registers() {
+  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(Registers));
+}
+
+/// Waits for registers that another warpgroup gave back.
+template <int Registers>
+SA_DEVICE void grow_registers() {
+  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(Registers));
+}
+
+/// Before the first wgmma after registers it reads were written by other instructions.
+SA_DEVICE void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+
+/// Closes a group of wgmmas. Groups complete in order.
+SA_DEVICE void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
+
+/// Waits until at most `Pending` groups are incomplete.
+template <int Pending>
+SA_DEVICE void wgmma_wait() {
+  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(Pending) : "memory");
+}
+
+/// Makes the compiler believe that registers change here, so that it moves no access across a
+/// fence or wait that speaks of them.
+template <int N>
+SA_DEVICE void pin(float (&r)[N]) {
+#pragma unroll
+  for (int i = 0; i < N; i++) asm volatile("" : "+f"(r[i])::"memory");
+}
+template <int N>
+SA_DEVICE void pin(u32 (&r)[N]) {
+#pragma unroll
+  for (int i = 0; i < N; i++) asm volatile("" : "+r"(r[i])::"memory");
+}
+
+/// Forces everything `value` depends on to be computed before a later wait: a store that never
+/// executes (`never` must not be 2^31 - 1) reads it. Without it ptxas moves waits up past the
+/// exponentials that should run under the matrix instructions.
+SA_DEVICE void compute_before_wait(float value, u32 never, u32 shared) {
+  asm volatile(
+      "{\n.reg .pred p;\nsetp.eq.u32 p, %2, 0x7fffffff;\n@p st.shared.f32 [%0], %1;\n}" ::"r"(
+          shared),
+      "f"(value), "r"(never)
+      : "memory");
+}
+
+}  // namespace streamattn

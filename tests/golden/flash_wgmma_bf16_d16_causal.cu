@@ -1,0 +1,27 @@
+// streamattn  forward  flash_wgmma  sm_90a
+// problem:  bf16 -> bf16, head_dim 16, group 1; mask: k <= q
+// schedule: tile 192 x 112, 2 stages, 3 math warpgroups, overlap, ping-pong, exact maximum, Q in registers
+#include "forward/flash_wgmma.cuh"
+
+namespace streamattn {
+WGMMA_SHAPE(bf16, 112)
+WGMMA_SHAPE(bf16, 16)
+}
+
+struct Spec {
+  using Element = streamattn::bf16;
+  using Mask = streamattn::MaskCausal;
+  static constexpr int group_size = 1;
+  static constexpr streamattn::FlashTiling tiling = {
+      .head_dim = 16, .value_head_dim = 16,
+      .tile_q = 192, .tile_kv = 112, .stages = 2,
+      .output = streamattn::OutputPath::buffered};
+  static constexpr bool overlap = true, ping_pong = true, guard = false;
+  static constexpr bool q_in_registers = true, stale_reference = false;
+  static constexpr int producer_registers = 32, consumer_registers = 160;
+};
+
+extern "C" __global__ void __launch_bounds__(512, 1)
+streamattn_forward(const __grid_constant__ streamattn::ForwardParams params) {
+  streamattn::flash_wgmma<Spec>(params);
+}

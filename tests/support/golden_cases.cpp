@@ -1,0 +1,64 @@
+// The list of golden kernels.
+#include "tests/support/golden_cases.h"
+
+#include "streamattn/error.h"
+
+namespace streamattn {
+namespace {
+
+const Target& hopper() { return find_target("sm_90a"); }
+
+GoldenCase chosen(const Problem& problem) {
+  std::string name = "flash_wgmma_" + std::string(streamattn::name(problem.dtype));
+  if (problem.output_dtype() != problem.dtype)
+    name += "_" + std::string(streamattn::name(problem.output_dtype()));
+  name += "_d" + std::to_string(problem.head_dim);
+  if (problem.v_head_dim() != problem.head_dim)
+    name += "x" + std::to_string(problem.v_head_dim());
+  if (problem.group_size > 1) name += "_g" + std::to_string(problem.group_size);
+  if (problem.mask == causal()) name += "_causal";
+  // Long sequences; rows for short ones are covered by schedules of their own below.
+  Shape shape{.batch = 1, .kv_heads = 16, .q_len = 16384, .kv_len = 16384};
+  return {name, problem, choose(problem, shape, hopper()).schedule};
+}
+
+}  // namespace
+
+Source GoldenCase::source() const { return emit(problem, schedule, hopper()); }
+
+std::filesystem::path GoldenCase::path() const {
+  return std::filesystem::path(STREAMATTN_GOLDEN_DIR) / (name + ".cu");
+}
+
+std::vector<GoldenCase> golden_cases() {
+  std::vector<GoldenCase> cases;
+  for (int head_dim : {16, 64, 80, 96, 128, 192, 256})
+    for (const Expr& mask : {Expr(), causal()})
+      cases.push_back(chosen({.head_dim = head_dim, .mask = mask}));
+  for (int head_dim : {64, 128, 256})
+    cases.push_back(chosen({.dtype = DType::f16, .head_dim = head_dim, .mask = causal()}));
+  cases.push_back(chosen({.head_dim = 192, .value_head_dim = 128, .mask = causal()}));
+  cases.push_back(chosen({.head_dim = 64, .value_head_dim = 256}));
+  cases.push_back(chosen({.out_dtype = DType::f32, .head_dim = 128}));
+  cases.push_back(chosen({.dtype = DType::f16, .out_dtype = DType::f32, .head_dim = 256}));
+  cases.push_back(chosen({.head_dim = 128, .group_size = 4, .mask = causal()}));
+
+  auto with = [&](const char* suffix, const char* changes) {
+    GoldenCase golden = chosen({.head_dim = 128, .mask = causal()});
+    golden.name += std::string("_") + suffix;
+    golden.schedule = parse_schedule(
+        "tile_q=128,tile_kv=128,math_warpgroups=2,q_in_registers=true,o_buffer=true",
+        golden.schedule);
+    golden.schedule = parse_schedule(changes, golden.schedule);
+    cases.push_back(golden);
+  };
+  with("in_turns", "overlap=false,softmax=exact,ping_pong=true");
+  with("no_ping_pong", "ping_pong=false,softmax=stale");
+  with("guard", "guard=true,softmax=exact");
+  with("o_over_q", "q_in_registers=false,o_buffer=false,tile_kv=176");
+  with("one_warpgroup", "math_warpgroups=1,tile_q=64,tile_kv=64,ping_pong=false");
+  with("three_stages", "stages=3,tile_kv=64");
+  return cases;
+}
+
+}  // namespace streamattn

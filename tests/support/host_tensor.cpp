@@ -1,0 +1,99 @@
+// Layouts, random contents and poison of host tensors.
+#include "tests/support/host_tensor.h"
+
+#include <algorithm>
+
+#include "runtime/cpu_threads.h"
+#include "runtime/half.h"
+
+namespace streamattn {
+namespace {
+
+constexpr std::byte poison_byte{0xFF};
+
+std::int64_t round_up(std::int64_t value, std::int64_t step) {
+  return (value + step - 1) / step * step;
+}
+
+/// The view of `sizes` in memory that does not exist yet.
+Tensor lay_out(DType type, const Sizes& sizes, Layout layout) {
+  const auto& [batch, seq, heads, dim] = sizes;
+  switch (layout) {
+    case Layout::bshd:
+      return Tensor::bshd(nullptr, batch, seq, heads, dim);
+    case Layout::bhsd:
+      return Tensor::bhsd(nullptr, batch, heads, seq, dim);
+    case Layout::padded: {
+      const std::int64_t unit = 16 / bytes(type);
+      const std::int64_t pitch = round_up(dim, unit) + unit;
+      return {nullptr, batch, seq, heads, dim, heads * seq * pitch, pitch, seq * pitch};
+    }
+    case Layout::sparse:
+      break;
+  }
+  const std::int64_t pitch = dim + 1;
+  return {nullptr, batch, seq, heads, dim, pitch, batch * pitch, seq * batch * pitch};
+}
+
+/// Elements from the first one to the end of the last row, gap included.
+std::int64_t extent(const Tensor& view) {
+  const std::int64_t pitch =
+      std::max({view.dim, std::min({view.batch_stride, view.seq_stride, view.head_stride})});
+  if (view.batch == 0 || view.seq == 0 || view.heads == 0) return 0;
+  return (view.batch - 1) * view.batch_stride + (view.seq - 1) * view.seq_stride +
+         (view.heads - 1) * view.head_stride + pitch;
+}
+
+}  // namespace
+
+HostTensor::HostTensor(DType type, const Sizes& sizes, Layout layout)
+    : type_(type),
+      first_element_(layout == Layout::sparse ? 1 : 0),
+      view_(lay_out(type, sizes, layout)) {
+  storage_.assign((first_element_ + extent(view_)) * streamattn::bytes(type), poison_byte);
+  view_ = view_at(storage_.data());
+}
+
+Tensor HostTensor::view_at(void* memory) const {
+  Tensor view = view_;
+  view.data = static_cast<std::byte*>(memory) + first_element_ * streamattn::bytes(type_);
+  return view;
+}
+
+std::int64_t HostTensor::row_offset(std::int64_t batch, std::int64_t seq, std::int64_t head) const {
+  return (first_element_ + batch * view_.batch_stride + seq * view_.seq_stride +
+          head * view_.head_stride) *
+         streamattn::bytes(type_);
+}
+
+void HostTensor::fill(std::uint64_t seed, Distribution distribution) {
+  const Tensor& t = view_;
+  parallel_for(t.batch * t.seq, 0, [&](std::int64_t i) {
+    for (std::int64_t head = 0; head < t.heads; ++head) {
+      std::byte* row = storage_.data() + row_offset(i / t.seq, i % t.seq, head);
+      for (std::int64_t d = 0; d < t.dim; ++d) {
+        const auto index = static_cast<std::uint64_t>((i * t.heads + head) * t.dim + d);
+        store_element(row, type_, d, random_element(seed, index, distribution));
+      }
+    }
+  });
+}
+
+void HostTensor::poison(Rows rows, std::vector<std::byte>& storage) const {
+  for (std::int64_t batch = 0; batch < view_.batch; ++batch) {
+    for (std::int64_t seq = rows.begin; seq < rows.end; ++seq) {
+      for (std::int64_t head = 0; head < view_.heads; ++head) {
+        std::fill_n(storage.data() + row_offset(batch, seq, head),
+                    view_.dim * streamattn::bytes(type_), poison_byte);
+      }
+    }
+  }
+}
+
+bool HostTensor::is_poison_outside(Rows rows) const {
+  std::vector<std::byte> rest = storage_;
+  poison(rows, rest);
+  return std::all_of(rest.begin(), rest.end(), [](std::byte byte) { return byte == poison_byte; });
+}
+
+}  // namespace streamattn

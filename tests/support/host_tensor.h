@@ -1,0 +1,62 @@
+// A tensor in host memory with a layout, and poison wherever no element lies.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "runtime/random_inputs.h"
+#include "streamattn/dtype.h"
+#include "streamattn/tensor.h"
+
+namespace streamattn {
+
+enum class Layout {
+  bshd,    ///< dense [batch, seq, heads, dim]
+  bhsd,    ///< dense [batch, heads, seq, dim]
+  padded,  ///< [batch, heads, seq, dim] with a gap of 16 bytes or more after every row
+  sparse,  ///< [heads, seq, batch, dim] that starts at the second element, gaps of one element
+};
+
+/// Sizes of a tensor, in the order of Tensor.
+struct Sizes {
+  std::int64_t batch, seq, heads, dim;
+};
+
+class HostTensor {
+ public:
+  /// Poisoned all over: every byte is 0xFF, which makes a NaN of every type.
+  HostTensor(DType type, const Sizes& sizes, Layout layout);
+  HostTensor(HostTensor&&) = default;
+
+  /// Gives element (b, s, h, d) the value number ((b * seq + s) * heads + h) * dim + d of the
+  /// random sequence, so that equal seeds give equal tensors in every layout.
+  void fill(std::uint64_t seed, Distribution distribution = Distribution::normal);
+
+  /// Poisons rows [rows.begin, rows.end) of all heads.
+  void poison(Rows rows) { poison(rows, storage_); }
+
+  /// Whether every byte is poison, but for the elements of rows [rows.begin, rows.end).
+  bool is_poison_outside(Rows rows) const;
+
+  /// The view of this memory, or of a copy of bytes() at `memory`.
+  Tensor view() const { return view_; }
+  Tensor view_at(void* memory) const;
+
+  DType type() const { return type_; }
+  std::span<std::byte> bytes() { return storage_; }
+
+ private:
+  /// Where a row begins in the memory, in bytes.
+  std::int64_t row_offset(std::int64_t batch, std::int64_t seq, std::int64_t head) const;
+
+  void poison(Rows rows, std::vector<std::byte>& storage) const;
+
+  DType type_;
+  std::int64_t first_element_;  ///< from the start of the memory
+  std::vector<std::byte> storage_;
+  Tensor view_;
+};
+
+}  // namespace streamattn

@@ -1,0 +1,70 @@
+// Operation counts against brute force.
+#include <random>
+
+#include "tests/support/catch.h"
+#include "tools/flops.h"
+
+namespace streamattn {
+namespace {
+
+double counted_flops(const Call& call) {
+  const Rows rows = call.q_rows.value_or(Rows{0, call.shape.q_len});
+  const Rows keys = call.kv_rows.value_or(Rows{0, call.shape.kv_len});
+  const std::int64_t q_offset =
+      call.q_offset.value_or(call.k_offset + call.shape.kv_len - call.shape.q_len);
+  double pairs = 0;
+  for (std::int64_t i = rows.begin; i < rows.end; ++i) {
+    for (std::int64_t j = keys.begin; j < keys.end; ++j) {
+      pairs += call.problem.mask.evaluate(q_offset + i, call.k_offset + j);
+    }
+  }
+  return 2.0 * (call.problem.head_dim + call.problem.v_head_dim()) * call.shape.batch *
+         call.heads() * pairs;
+}
+
+TEST_CASE("a full square counts 4 b h s s d operations and a causal one exactly half") {
+  Call call{.problem = {.head_dim = 128}, .shape = {2, 16, 4096, 4096}};
+  CHECK(forward_flops(call) == 4.0 * 2 * 16 * 4096 * 4096 * 128);
+  call.problem.mask = causal();
+  CHECK(forward_flops(call) == 2.0 * 2 * 16 * 4096 * 4096 * 128);
+}
+
+TEST_CASE("a value head dim of its own counts with the mean of both") {
+  const Call call{.problem = {.head_dim = 192, .value_head_dim = 128, .group_size = 4},
+                  .shape = {1, 2, 100, 300}};
+  CHECK(forward_flops(call) == 4.0 * 8 * 100 * 300 * 160);
+}
+
+TEST_CASE("any other causal call counts the pairs it really holds") {
+  std::mt19937 random(7);
+  const auto number = [&](int low, int high) {
+    return std::uniform_int_distribution<int>(low, high)(random);
+  };
+  for (int trial = 0; trial < 500; ++trial) {
+    Call call{.problem = {.head_dim = 8, .group_size = number(1, 3), .mask = causal()},
+              .shape = {number(0, 2), number(1, 3), number(0, 20), number(0, 20)}};
+    call.k_offset = number(-5, 5);
+    if (number(0, 1) == 1) call.q_offset = number(-25, 25);
+    if (number(0, 1) == 1) {
+      const int begin = number(0, static_cast<int>(call.shape.q_len));
+      call.q_rows = Rows{begin, number(begin, static_cast<int>(call.shape.q_len))};
+    }
+    if (number(0, 1) == 1) {
+      const int begin = number(0, static_cast<int>(call.shape.kv_len));
+      call.kv_rows = Rows{begin, number(begin, static_cast<int>(call.shape.kv_len))};
+    }
+    INFO(call.shape.q_len << " x " << call.shape.kv_len);
+    const bool is_square = [&] {
+      const Rows rows = call.q_rows.value_or(Rows{0, call.shape.q_len});
+      const Rows keys = call.kv_rows.value_or(Rows{0, call.shape.kv_len});
+      const std::int64_t offset =
+          call.q_offset.value_or(call.k_offset + call.shape.kv_len - call.shape.q_len);
+      return rows.end - rows.begin == keys.end - keys.begin &&
+             offset + rows.begin == call.k_offset + keys.begin;
+    }();
+    if (!is_square) CHECK(forward_flops(call) == counted_flops(call));
+  }
+}
+
+}  // namespace
+}  // namespace streamattn

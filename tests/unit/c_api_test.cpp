@@ -1,0 +1,232 @@
+// The C entry points on the CPU target: results, defaults and every status they can give here.
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "runtime/random_inputs.h"
+#include "runtime/reference.h"
+#include "streamattn/c_api.h"
+#include "streamattn/jit.h"
+#include "tests/support/catch.h"
+
+extern "C" streamattn_status c89_create_on_cpu(streamattn_jit** jit);
+
+namespace streamattn {
+namespace {
+
+/// A jit for the CPU that is destroyed at the end.
+class CpuJit {
+ public:
+  CpuJit() { REQUIRE(c89_create_on_cpu(&jit_) == STREAMATTN_OK); }
+  ~CpuJit() { streamattn_jit_destroy(jit_); }
+  streamattn_jit* get() const { return jit_; }
+
+ private:
+  streamattn_jit* jit_ = nullptr;
+};
+
+constexpr int batch = 2, q_len = 17, kv_len = 29, heads = 6, kv_heads = 2, head_dim = 24;
+
+streamattn_problem c_problem() {
+  streamattn_problem problem = {};
+  problem.struct_size = sizeof problem;
+  problem.dtype = STREAMATTN_F32;
+  problem.head_dim = head_dim;
+  problem.group_size = heads / kv_heads;
+  problem.mask = "k <= q";
+  return problem;
+}
+
+streamattn_shape c_shape() { return {sizeof(streamattn_shape), batch, kv_heads, q_len, kv_len}; }
+
+streamattn_tensor dense(std::vector<float>& data, int seq, int head_count, int dim) {
+  return {data.data(), batch, seq, head_count, dim, seq * head_count * dim, head_count * dim, dim};
+}
+
+struct Buffers {
+  std::vector<float> q = std::vector<float>(batch * q_len * heads * head_dim);
+  std::vector<float> k = std::vector<float>(batch * kv_len * kv_heads * head_dim);
+  std::vector<float> v = k;
+  std::vector<float> o = std::vector<float>(q.size(), NAN);
+  std::vector<float> lse = std::vector<float>(batch * q_len * heads, NAN);
+
+  Buffers() {
+    fill_random(q.data(), DType::f32, q.size(), 1);
+    fill_random(k.data(), DType::f32, k.size(), 2);
+    fill_random(v.data(), DType::f32, v.size(), 3);
+  }
+
+  streamattn_forward_args args() {
+    streamattn_forward_args args = {};
+    args.struct_size = sizeof args;
+    args.q = dense(q, q_len, heads, head_dim);
+    args.k = dense(k, kv_len, kv_heads, head_dim);
+    args.v = dense(v, kv_len, kv_heads, head_dim);
+    args.o = dense(o, q_len, heads, head_dim);
+    args.lse = dense(lse, q_len, heads, 1);
+    return args;
+  }
+
+  ForwardArgs cpp_args() {
+    return {.q = Tensor::bshd(q.data(), batch, q_len, heads, head_dim),
+            .k = Tensor::bshd(k.data(), batch, kv_len, kv_heads, head_dim),
+            .v = Tensor::bshd(v.data(), batch, kv_len, kv_heads, head_dim),
+            .o = Tensor::bshd(o.data(), batch, q_len, heads, head_dim),
+            .lse = Tensor::bshd(lse.data(), batch, q_len, heads, 1)};
+  }
+};
+
+const streamattn_kernel* find_kernel(const CpuJit& jit) {
+  const streamattn_problem problem = c_problem();
+  const streamattn_shape shape = c_shape();
+  const streamattn_kernel* kernel = nullptr;
+  REQUIRE(streamattn_forward(jit.get(), &problem, &shape, &kernel) == STREAMATTN_OK);
+  return kernel;
+}
+
+/// O and LSE of `buffers` against float64 for the arguments `args`.
+void check_result(const ForwardArgs& args) {
+  const Problem problem{
+      .dtype = DType::f32, .head_dim = head_dim, .group_size = heads / kv_heads, .mask = causal()};
+  const auto rows = all_rows(args);
+  const RowValues exact = reference_forward(problem, args, rows);
+  const RowValues plain = plain_forward(problem, args, rows);
+  const RowValues found = read_rows(problem, args, rows);
+  CHECK(relative_error(found.o, exact.o) <= 2 * relative_error(plain.o, exact.o));
+  CHECK(max_error(found.lse, exact.lse) <= 2 * max_error(plain.lse, exact.lse) + 1e-6);
+}
+
+TEST_CASE("a problem stated in C is computed on the CPU as float64 says") {
+  const CpuJit jit;
+  Buffers buffers;
+  const streamattn_forward_args args = buffers.args();
+  REQUIRE(streamattn_launch(find_kernel(jit), &args, nullptr) == STREAMATTN_OK);
+  check_result(buffers.cpp_args());
+}
+
+TEST_CASE("scale, offsets and row ranges given in C reach the kernel") {
+  const CpuJit jit;
+  Buffers buffers;
+  const float scale = 0.3F;
+  const std::int64_t q_offset = 8;
+  const streamattn_rows q_rows = {2, 15}, kv_rows = {1, 27};
+  streamattn_forward_args args = buffers.args();
+  args.scale = &scale;
+  args.q_offset = &q_offset;
+  args.k_offset = 3;
+  args.q_rows = &q_rows;
+  args.kv_rows = &kv_rows;
+  args.max_sms = 1;
+  REQUIRE(streamattn_launch(find_kernel(jit), &args, nullptr) == STREAMATTN_OK);
+
+  ForwardArgs expected = buffers.cpp_args();
+  expected.scale = scale;
+  expected.q_offset = q_offset;
+  expected.k_offset = 3;
+  expected.q_rows = Rows{2, 15};
+  expected.kv_rows = Rows{1, 27};
+  check_result(expected);
+  CHECK(std::isnan(buffers.o.front()));  // row 0 is not in q_rows
+}
+
+TEST_CASE("the same problem gives the same kernel") {
+  const CpuJit jit;
+  CHECK(find_kernel(jit) == find_kernel(jit));
+}
+
+TEST_CASE("a description is cut to the buffer and its whole length is returned") {
+  const CpuJit jit;
+  const streamattn_kernel* kernel = find_kernel(jit);
+  const std::size_t length = streamattn_describe(kernel, nullptr, 0);
+  std::string whole(length + 1, '#');
+  CHECK(streamattn_describe(kernel, whole.data(), whole.size()) == length);
+  CHECK(whole.back() == '\0');
+  CHECK(whole.find("cpu_tiled") != std::string::npos);
+  char cut[5] = "####";
+  CHECK(streamattn_describe(kernel, cut, sizeof cut) == length);
+  CHECK(std::string(cut) == whole.substr(0, 4));
+}
+
+TEST_CASE("schedule rows given as text are tried first, and explain themselves") {
+  streamattn_jit_options options = {};
+  options.struct_size = sizeof options;
+  options.target = "cpu";
+  options.pins =
+      "[[schedule]]\ntarget = \"cpu\"\nwhen = { head_dim = 24 }\n"
+      "use = { family = \"cpu_tiled\", tile_q = 32, tile_kv = 48 }\n";
+  streamattn_jit* jit = nullptr;
+  REQUIRE(streamattn_jit_create(&options, &jit) == STREAMATTN_OK);
+  const streamattn_problem problem = c_problem();
+  const streamattn_shape shape = c_shape();
+  const streamattn_kernel* kernel = nullptr;
+  REQUIRE(streamattn_forward(jit, &problem, &shape, &kernel) == STREAMATTN_OK);
+  std::string text(2000, '\0');
+  streamattn_describe(kernel, text.data(), text.size());
+  CHECK(text.find("row pins:1") != std::string::npos);
+  CHECK(text.find("tile_kv 48") != std::string::npos);
+  streamattn_jit_destroy(jit);
+}
+
+TEST_CASE("failures are statuses with a message of their own") {
+  const CpuJit jit;
+  const streamattn_shape shape = c_shape();
+  const streamattn_kernel* kernel = nullptr;
+  const auto fails = [&](auto change, streamattn_status expected, const std::string& message) {
+    streamattn_problem problem = c_problem();
+    change(problem);
+    CHECK(streamattn_forward(jit.get(), &problem, &shape, &kernel) == expected);
+    CHECK(std::string(streamattn_last_error()).find(message) != std::string::npos);
+  };
+  fails([](auto& problem) { problem.dtype = STREAMATTN_DTYPE_DEFAULT; },
+        STREAMATTN_INVALID_ARGUMENT, "dtype is 0, needs one of streamattn_dtype's types");
+  fails([](auto& problem) { problem.out_dtype = static_cast<streamattn_dtype>(9); },
+        STREAMATTN_INVALID_ARGUMENT, "out_dtype is 9, needs one of streamattn_dtype's types");
+  fails([](auto& problem) { problem.struct_size = 0; }, STREAMATTN_INVALID_ARGUMENT,
+        "streamattn_problem has struct_size 0, this library knows up to ");
+  fails([](auto& problem) { problem.struct_size = 4096; }, STREAMATTN_INVALID_ARGUMENT,
+        "streamattn_problem has struct_size 4096, this library knows up to ");
+  fails([](auto& problem) { problem.mask = "k <<= q"; }, STREAMATTN_INVALID_PROBLEM, "^");
+  fails([](auto& problem) { problem.head_dim = -1; }, STREAMATTN_INVALID_PROBLEM, "head_dim");
+}
+
+TEST_CASE("null pointers are refused by name") {
+  const CpuJit jit;
+  const streamattn_problem problem = c_problem();
+  const streamattn_shape shape = c_shape();
+  const streamattn_kernel* kernel = find_kernel(jit);
+  Buffers buffers;
+  const streamattn_forward_args args = buffers.args();
+  const auto refused = [](streamattn_status status, const std::string& message) {
+    CHECK(status == STREAMATTN_INVALID_ARGUMENT);
+    CHECK(streamattn_last_error() == message);
+  };
+  refused(streamattn_jit_create(nullptr, nullptr), "jit is null");
+  refused(streamattn_forward(nullptr, &problem, &shape, &kernel), "jit is null");
+  refused(streamattn_forward(jit.get(), &problem, &shape, nullptr), "kernel is null");
+  refused(streamattn_forward(jit.get(), nullptr, &shape, &kernel), "streamattn_problem is null");
+  refused(streamattn_forward(jit.get(), &problem, nullptr, &kernel), "streamattn_shape is null");
+  refused(streamattn_launch(nullptr, &args, nullptr), "kernel is null");
+  refused(streamattn_launch(kernel, nullptr, nullptr), "streamattn_forward_args is null");
+  CHECK(streamattn_describe(nullptr, nullptr, 0) == 0);
+  streamattn_jit_destroy(nullptr);
+}
+
+TEST_CASE("statuses have the names of the C++ error codes") {
+  CHECK(std::string(streamattn_status_name(STREAMATTN_OK)) == "ok");
+  CHECK(std::string(streamattn_status_name(STREAMATTN_NO_DRIVER)) == name(ErrorCode::no_driver));
+  CHECK(std::string(streamattn_status_name(STREAMATTN_CACHE_IO)) == name(ErrorCode::cache_io));
+  CHECK(std::string(streamattn_status_name(STREAMATTN_INTERNAL_ERROR)) == "internal_error");
+  CHECK(streamattn_version() == version());
+}
+
+TEST_CASE("an unknown target in C is an invalid argument") {
+  streamattn_jit_options options = {};
+  options.struct_size = sizeof options;
+  options.target = "sm_12";
+  streamattn_jit* jit = nullptr;
+  CHECK(streamattn_jit_create(&options, &jit) == STREAMATTN_INVALID_ARGUMENT);
+  CHECK(jit == nullptr);
+}
+
+}  // namespace
+}  // namespace streamattn

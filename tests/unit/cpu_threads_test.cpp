@@ -1,0 +1,86 @@
+// Loops over all cores.
+#include "runtime/cpu_threads.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <set>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "tests/support/catch.h"
+
+namespace streamattn {
+namespace {
+
+std::vector<int> calls_per_index(int count, int max_threads) {
+  std::vector<std::atomic<int>> calls(count);
+  parallel_for(count, max_threads, [&](std::int64_t i) { ++calls[i]; });
+  return {calls.begin(), calls.end()};
+}
+
+}  // namespace
+
+TEST_CASE("a parallel loop calls its body once for every index") {
+  for (const int count : {0, 1, 2, 7, 1000}) {
+    for (const int max_threads : {0, 1, 2, 64}) {
+      CHECK(calls_per_index(count, max_threads) == std::vector<int>(count, 1));
+    }
+  }
+}
+
+TEST_CASE("a parallel loop uses no more threads than it may") {
+  CHECK(thread_count(1) == 1);
+  CHECK(thread_count(1 << 20) == thread_count(0));
+  for (const int max_threads : {1, 2}) {
+    std::mutex mutex;
+    std::set<std::thread::id> threads;
+    parallel_for(64, max_threads, [&](std::int64_t) {
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+      const std::lock_guard lock(mutex);
+      threads.insert(std::this_thread::get_id());
+    });
+    CHECK(static_cast<int>(threads.size()) <= max_threads);
+    CHECK(threads.count(std::this_thread::get_id()) == 1);
+  }
+}
+
+TEST_CASE("loops of several threads at the same time do not mix") {
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 8; ++caller) {
+    callers.emplace_back([&wrong] {
+      for (int repeat = 0; repeat < 200; ++repeat) {
+        wrong += calls_per_index(5, 0) != std::vector<int>(5, 1);
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("what the body of a parallel loop throws reaches the caller and the workers go on") {
+  for (int repeat = 0; repeat < 50; ++repeat) {
+    CHECK_THROWS_WITH(parallel_for(100, 0,
+                                   [](std::int64_t i) {
+                                     if (i % 10 == 3) throw std::runtime_error("body failed");
+                                   }),
+                      "body failed");
+  }
+  CHECK(calls_per_index(100, 0) == std::vector<int>(100, 1));
+}
+
+TEST_CASE("a parallel loop ends in a forked child, which has no workers") {
+  calls_per_index(100, 0);
+  const pid_t child = fork();
+  if (child == 0) _exit(calls_per_index(100, 0) == std::vector<int>(100, 1) ? 0 : 1);
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+}
+
+}  // namespace streamattn

@@ -1,0 +1,92 @@
+// Problems, element types, targets and error codes: the plain values of the API.
+#include "streamattn/problem.h"
+
+#include <set>
+
+#include "streamattn/target.h"
+#include "tests/support/thrown_error.h"
+
+using namespace streamattn;
+
+TEST_CASE("every element type is found under its name") {
+  for (DType type : {DType::f16, DType::bf16, DType::f32}) CHECK(parse_dtype(name(type)) == type);
+  CHECK(bytes(DType::f16) == 2);
+  CHECK(bytes(DType::bf16) == 2);
+  CHECK(bytes(DType::f32) == 4);
+}
+
+TEST_CASE("an unknown element type is refused with the known ones") {
+  const Error error = thrown_error([] { parse_dtype("float"); });
+  CHECK(error.code() == ErrorCode::invalid_argument);
+  CHECK(error.what() == std::string("unknown element type \"float\", known: f16, bf16, f32"));
+}
+
+TEST_CASE("every target is found under its name") {
+  REQUIRE(targets().size() == 2);
+  for (const Target& target : targets()) CHECK(find_target(target.name) == target);
+  CHECK(find_target("sm_90a").smem_bytes == 227 * 1024);
+  CHECK(find_target("sm_90a").has_wgmma);
+  CHECK(find_target("cpu").is_cpu);
+}
+
+TEST_CASE("an unknown target is refused with the known ones") {
+  const Error error = thrown_error([] { find_target("sm_90"); });
+  CHECK(error.code() == ErrorCode::invalid_argument);
+  CHECK(error.what() == std::string("unknown target \"sm_90\", known: sm_90a, cpu"));
+}
+
+TEST_CASE("every error code has a name of its own") {
+  std::set<std::string_view> names;
+  for (int code = 0; code <= static_cast<int>(ErrorCode::cache_io); ++code) {
+    names.insert(name(static_cast<ErrorCode>(code)));
+  }
+  CHECK(names.size() == static_cast<int>(ErrorCode::cache_io) + 1);
+  CHECK(names.count("unknown") == 0);
+  CHECK(name(ErrorCode::unsupported_problem) == "unsupported_problem");
+}
+
+TEST_CASE("the description of a problem is one canonical line") {
+  const Problem grouped{.group_size = 4, .mask = causal()};
+  CHECK(grouped.describe() == "bf16 -> bf16, head_dim 128, group 4; mask: k <= q");
+  const Problem mixed{
+      .dtype = DType::f16, .out_dtype = DType::f32, .head_dim = 192, .value_head_dim = 128};
+  CHECK(mixed.describe() == "f16 -> f32, head_dim 192, value_head_dim 128, group 1; mask: true");
+}
+
+TEST_CASE("problems differ exactly where their descriptions do") {
+  const Problem problems[] = {
+      {},
+      {.dtype = DType::f16},
+      {.out_dtype = DType::f32},
+      {.out_dtype = DType::bf16},
+      {.head_dim = 64},
+      {.value_head_dim = 64},
+      {.value_head_dim = 128},
+      {.group_size = 2},
+      {.mask = causal()},
+      {.mask = Expr::parse("q >= k")},
+  };
+  for (const Problem& a : problems) {
+    for (const Problem& b : problems) {
+      INFO(a.describe() << " against " << b.describe());
+      CHECK((a == b) == (a.describe() == b.describe()));
+    }
+  }
+  CHECK(problems[0] == problems[3]);  // the default, spelled out
+  CHECK(problems[0] == problems[6]);
+}
+
+TEST_CASE("a problem that contradicts itself is refused") {
+  const auto message = [](const Problem& problem) {
+    const Error error = thrown_error([&] { problem.validate(); });
+    CHECK(error.code() == ErrorCode::invalid_problem);
+    return std::string(error.what());
+  };
+  CHECK(message({.head_dim = 0}) == "head_dim 0 is not in 1..32768");
+  CHECK(message({.head_dim = 40000}) == "head_dim 40000 is not in 1..32768");
+  CHECK(message({.value_head_dim = -1}) == "value_head_dim -1 is not in 1..32768");
+  CHECK(message({.group_size = 0}) == "group_size 0 is not in 1..32768");
+  CHECK(message({.dtype = DType::bf16, .out_dtype = DType::f16}) ==
+        "out_dtype f16 with dtype bf16: the output is of the input's type or f32");
+  CHECK_NOTHROW(Problem{.dtype = DType::f16, .out_dtype = DType::f32, .head_dim = 1}.validate());
+}

@@ -1,0 +1,196 @@
+// Tables of schedules: reading TOML, matching, errors with their place.
+#include "streamattn/schedule_table.h"
+
+#include <fstream>
+
+#include "tests/support/temporary_folder.h"
+#include "tests/support/thrown_error.h"
+
+using namespace streamattn;
+
+namespace {
+
+const Target& hopper = find_target("sm_90a");
+
+/// A table of one row with the given conditions.
+ScheduleTable row(const std::string& when) {
+  return ScheduleTable::parse(
+      "[[schedule]]\ntarget = \"sm_90a\"\nwhen = { " + when + " }\nuse = { family = \"f\" }\n",
+      "row.toml");
+}
+
+bool fits(const std::string& when, const Problem& problem, const Shape& shape) {
+  return row(when).find(problem, shape, hopper).has_value();
+}
+
+std::string complaint(const std::string& text) {
+  const Error error = thrown_error([&] { ScheduleTable::parse(text, "pins.toml"); });
+  CHECK(error.code() == ErrorCode::invalid_config);
+  return error.what();
+}
+
+/// The complaint about one row that is right but for `line`.
+std::string row_complaint(const std::string& line) {
+  return complaint("[[schedule]]\ntarget = \"sm_90a\"\n" + line + "\n");
+}
+
+}  // namespace
+
+TEST_CASE("a row sets the fields it names and leaves the others at their defaults") {
+  const auto table = ScheduleTable::parse(R"(
+[[schedule]]
+target = "sm_90a"
+use = { family = "flash_wgmma", tile_q = 128, tile_kv = 176, softmax = "stale", guard = true }
+)",
+                                          "pins.toml");
+  REQUIRE(table.size() == 1);
+  const auto match = table.find({}, {}, hopper);
+  REQUIRE(match);
+  CHECK(match->schedule == Schedule{.family = "flash_wgmma",
+                                    .tile_q = 128,
+                                    .tile_kv = 176,
+                                    .guard = true,
+                                    .softmax = Softmax::stale});
+  CHECK(match->origin == "pins.toml:2");
+}
+
+TEST_CASE("a row fits when every one of its conditions holds") {
+  const Problem problem{.dtype = DType::f16,
+                        .out_dtype = DType::f32,
+                        .head_dim = 128,
+                        .value_head_dim = 64,
+                        .group_size = 4,
+                        .mask = causal()};
+  const Shape shape{.batch = 3, .kv_heads = 2, .q_len = 1000, .kv_len = 5000};
+  for (const char* when :
+       {"", "op = \"forward\"", "dtype = \"f16\"", "out_dtype = \"f32\"", "head_dim = 128",
+        "value_head_dim = 64", "group_size = 4", "mask = \"q >= k\"", "q_len = 1000",
+        "kv_len = 5000", "batch = 3", "kv_heads = 2", "tiles = 192", "q_len = \"1000..1000\"",
+        "q_len = \"..1000\"", "q_len = \"1000..\"",
+        "head_dim = \"64..128\", kv_len = \"4096..\""}) {
+    INFO(when);
+    CHECK(fits(when, problem, shape));
+  }
+  for (const char* when :
+       {"dtype = \"bf16\"", "out_dtype = \"f16\"", "head_dim = 64", "value_head_dim = 128",
+        "group_size = 1", "mask = \"true\"", "q_len = 1001", "kv_len = \"..4999\"",
+        "batch = \"4..\"", "kv_heads = 8", "tiles = 191", "head_dim = 128, q_len = \"2048..\""}) {
+    INFO(when);
+    CHECK_FALSE(fits(when, problem, shape));
+  }
+}
+
+TEST_CASE("conditions on types and dimensions see the defaults of a problem") {
+  CHECK(fits("out_dtype = \"bf16\", value_head_dim = 128, mask = \"true\"", Problem{}, {}));
+  CHECK_FALSE(fits("out_dtype = \"f32\"", Problem{}, {}));
+}
+
+TEST_CASE("the number of tiles of an absurd shape does not wrap around") {
+  const Shape absurd{.batch = std::int64_t{1} << 40, .kv_heads = 1 << 20, .q_len = 1 << 30};
+  CHECK(fits("tiles = \"1000000000000..\"", Problem{}, absurd));
+}
+
+TEST_CASE("the first row that fits wins, and appended rows come last") {
+  const auto named = [](const char* family) {
+    return ScheduleTable::parse(
+        std::string("[[schedule]]\ntarget = \"sm_90a\"\nuse.family = \"") + family + "\"\n",
+        family);
+  };
+  ScheduleTable table = named("first");
+  table.append(named("second"));
+  CHECK(table.size() == 2);
+  CHECK(table.find({}, {}, hopper)->schedule.family == "first");
+
+  table.append(table);
+  CHECK(table.size() == 4);
+
+  ScheduleTable specific = row("head_dim = 64");
+  specific.append(table);
+  CHECK(specific.find({}, {}, hopper)->origin == "first:1");
+  CHECK(specific.find({.head_dim = 64}, {}, hopper)->origin == "row.toml:1");
+}
+
+TEST_CASE("a row is for its target alone") {
+  CHECK_FALSE(row("").find({}, {}, find_target("cpu")));
+  CHECK(row("").find({}, {}, hopper));
+}
+
+TEST_CASE("a copied table is independent of the first") {
+  ScheduleTable table = row("");
+  ScheduleTable copy = table;
+  copy.append(table);
+  CHECK(table.size() == 1);
+  CHECK(copy.size() == 2);
+  table = copy;
+  CHECK(table.size() == 2);
+}
+
+TEST_CASE("an empty table fits nothing") {
+  CHECK_FALSE(ScheduleTable().find({}, {}, hopper));
+  CHECK(ScheduleTable::parse("# nothing\n", "empty.toml").size() == 0);
+}
+
+TEST_CASE("a table is read from a file that names its rows") {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "pins.toml";
+  std::ofstream(path) << "[[schedule]]\ntarget = \"sm_90a\"\nuse = { family = \"f\" }\n";
+  CHECK(ScheduleTable::load(path).find({}, {}, hopper)->origin == path.string() + ":1");
+
+  const auto missing = folder.path() / "missing.toml";
+  const Error error = thrown_error([&] { ScheduleTable::load(missing); });
+  CHECK(error.code() == ErrorCode::invalid_config);
+  CHECK(error.what() == missing.string() + " cannot be read: No such file or directory");
+  CHECK_THROWS_AS(ScheduleTable::load(folder.path()), Error);
+}
+
+TEST_CASE("the shipped tables can be read and say where their rows are") {
+  const ScheduleTable& shipped = ScheduleTable::shipped();
+  CHECK(&ScheduleTable::shipped() == &shipped);
+  if (const auto match = shipped.find({}, {.batch = 1, .kv_heads = 16, .q_len = 4096}, hopper)) {
+    CHECK_THAT(match->origin, Catch::Matchers::StartsWith("configs/"));
+  }
+}
+
+TEST_CASE("a mistake in a table is an error with file, line and column") {
+  CHECK_THAT(complaint("[[schedule]\n"), Catch::Matchers::StartsWith("pins.toml:1:12: "));
+  CHECK(complaint("[[schedules]]\n") ==
+        "pins.toml:1:3: unknown table \"schedules\", did you mean \"schedule\"?");
+  CHECK(complaint("schedule = 1\n") == "pins.toml:1:12: schedule is no [[schedule]]");
+  CHECK(complaint("\n[[schedule]]\nuse = { family = \"f\" }\n") ==
+        "pins.toml:2:1: the row has no target, such as \"sm_90a\"");
+  CHECK(row_complaint("use = { tile_q = 128 }") ==
+        "pins.toml:1:1: the row names no family, such as use = { family = \"flash_wgmma\" }");
+  CHECK(complaint("[[schedule]]\ntarget = \"sm_90\"\n") ==
+        "pins.toml:2:10: unknown target \"sm_90\", known: sm_90a, cpu");
+  CHECK(complaint("[[schedule]]\ntarget = 90\n") == "pins.toml:2:10: target is not a string");
+  CHECK(row_complaint("wehn = {}") ==
+        "pins.toml:3:1: unknown key \"wehn\", did you mean \"when\"?");
+  CHECK(row_complaint("when = 3") == "pins.toml:3:8: when is not a table { ... }");
+  CHECK(row_complaint("use = \"fast\"") == "pins.toml:3:7: use is not a table { ... }");
+}
+
+TEST_CASE("a mistake in a condition is an error with its place") {
+  CHECK(row_complaint("when = { hed_dim = 64 }") ==
+        "pins.toml:3:10: unknown condition \"hed_dim\", did you mean \"head_dim\"?");
+  CHECK(row_complaint("when = { op = \"sideways\" }") == "pins.toml:3:15: op is not \"forward\"");
+  CHECK(row_complaint("when = { dtype = \"fp16\" }") ==
+        "pins.toml:3:18: unknown element type \"fp16\", known: f16, bf16, f32");
+  CHECK_THAT(row_complaint("when = { mask = \"k < q\" }"),
+             Catch::Matchers::StartsWith("pins.toml:3:17: mask: this is left over\n  k < q\n"));
+  for (const char* range : {"\"64\"", "\"..\"", "\"\"", "\"a..b\"", "\"128..64\"", "\"-1..5\"",
+                            "\"1..2..3\"", "-5", "1.5", "true"}) {
+    INFO(range);
+    CHECK(row_complaint("when = { q_len = " + std::string(range) + " }") ==
+          "pins.toml:3:18: q_len is not a number or a range such as \"64..128\", \"2048..\", "
+          "\"..512\"");
+  }
+}
+
+TEST_CASE("a mistake in a schedule is an error with its place") {
+  CHECK(row_complaint("use = { family = \"f\", tile_k = 1 }") ==
+        "pins.toml:3:23: unknown schedule field \"tile_k\", did you mean \"tile_kv\"?");
+  CHECK(row_complaint("use = { tile_kv = \"wide\" }") ==
+        "pins.toml:3:9: tile_kv is \"wide\", it needs a number in 0..2147483647");
+  CHECK(row_complaint("use = { tile_kv = 1.5 }") ==
+        "pins.toml:3:19: tile_kv is not a number, a name, true or false");
+}

@@ -1,0 +1,102 @@
+// Schedules as text.
+#include "streamattn/schedule.h"
+
+#include <random>
+
+#include "compiler/schedule_fields.h"
+#include "support/did_you_mean.h"
+#include "tests/support/thrown_error.h"
+
+using namespace streamattn;
+
+namespace {
+
+Schedule random_schedule(std::mt19937& random) {
+  Schedule schedule;
+  struct Randomise {
+    std::mt19937& random;
+    void operator()(std::string_view, std::string& field) const {
+      field = random() % 2 ? "flash_wgmma" : "cpu_tiled";
+    }
+    void operator()(std::string_view, int& field) const {
+      field = static_cast<int>(random() % 300);
+    }
+    void operator()(std::string_view, bool& field) const { field = random() % 2; }
+    void operator()(std::string_view, Softmax& field) const { field = Softmax(random() % 2); }
+    void operator()(std::string_view, TileOrder& field) const { field = TileOrder(random() % 2); }
+  };
+  visit_fields(schedule, Randomise{random});
+  return schedule;
+}
+
+}  // namespace
+
+TEST_CASE("the description of a schedule names every field in order") {
+  const Schedule schedule{.family = "flash_wgmma",
+                          .tile_q = 128,
+                          .tile_kv = 176,
+                          .softmax = Softmax::stale,
+                          .section_heads = 8};
+  CHECK(schedule.describe() ==
+        "flash_wgmma: tile_q 128, tile_kv 176, stages 2, math_warpgroups 2, overlap true, "
+        "ping_pong true, guard false, q_in_registers false, o_buffer false, softmax stale, "
+        "tile_order dynamic, section_heads 8");
+}
+
+TEST_CASE("a schedule written field by field is read back whole") {
+  std::mt19937 random(7);
+  for (int i = 0; i < 200; ++i) {
+    const Schedule schedule = random_schedule(random);
+    // "family: name value, ..." is one substitution away from "name=value,...".
+    std::string text = "family=" + schedule.describe();
+    text.replace(text.find(": "), 2, ", ");
+    for (std::size_t at = text.find(", "); at != std::string::npos; at = text.find(", ", at + 1)) {
+      text[text.find(' ', at + 2)] = '=';
+    }
+    INFO(text);
+    CHECK(parse_schedule(text) == schedule);
+  }
+}
+
+TEST_CASE("a setting changes its field and no other") {
+  const Schedule base{.family = "flash_wgmma", .tile_q = 192, .guard = true};
+  Schedule expected = base;
+  expected.tile_kv = 176;
+  expected.softmax = Softmax::stale;
+  CHECK(parse_schedule("tile_kv=176,softmax=stale", base) == expected);
+  CHECK(parse_schedule(" tile_kv = 176 , softmax = stale , ", base) == expected);
+  CHECK(parse_schedule("", base) == base);
+}
+
+TEST_CASE("a wrong setting is refused with what was found and what is needed") {
+  const std::pair<const char*, const char*> cases[] = {
+      {"tile_k=1", "unknown schedule field \"tile_k\", did you mean \"tile_kv\"?"},
+      {"zzz=1",
+       "unknown schedule field \"zzz\", known: family, tile_q, tile_kv, stages, math_warpgroups, "
+       "overlap, ping_pong, guard, q_in_registers, o_buffer, softmax, tile_order, section_heads"},
+      {"tile_kv=wide", "tile_kv is \"wide\", it needs a number in 0..2147483647"},
+      {"tile_kv=-1", "tile_kv is -1, it needs a number in 0..2147483647"},
+      {"tile_kv=2147483648", "tile_kv is 2147483648, it needs a number in 0..2147483647"},
+      {"tile_kv=", "tile_kv is \"\", it needs a number in 0..2147483647"},
+      {"guard=1", "guard is 1, it needs true or false"},
+      {"softmax=online", "softmax is \"online\", it needs \"exact\" or \"stale\""},
+      {"tile_order=true", "tile_order is true, it needs \"fixed\" or \"dynamic\""},
+      {"family=", "family is \"\", it needs a name"},
+      {"tile_kv", "\"tile_kv\" is not of the form name=value"},
+      {"tile_kv=1,tile_kv=2", "tile_kv is given twice"},
+  };
+  for (const auto& [text, complaint] : cases) {
+    INFO(text);
+    const Error error = thrown_error([&, text = text] { parse_schedule(text); });
+    CHECK(error.code() == ErrorCode::invalid_config);
+    CHECK(error.what() == "schedule \"" + std::string(text) + "\": " + complaint);
+  }
+}
+
+TEST_CASE("a misspelt word is answered with the nearest known one, a strange one with all") {
+  constexpr std::string_view known[] = {"head_dim", "value_head_dim", "mask"};
+  CHECK(did_you_mean("headdim", known) == "did you mean \"head_dim\"?");
+  CHECK(did_you_mean("maks", known) == "did you mean \"mask\"?");
+  CHECK(did_you_mean("batch", known) == "known: head_dim, value_head_dim, mask");
+  CHECK(did_you_mean("", known) == "known: head_dim, value_head_dim, mask");
+}

@@ -1,0 +1,73 @@
+// Reads peers' figures.
+#include "tools/baseline.h"
+
+#include <llvm/Support/JSON.h>
+#include <llvm/Support/MemoryBuffer.h>
+
+#include <algorithm>
+
+#include "streamattn/error.h"
+
+namespace streamattn {
+namespace {
+
+[[noreturn]] void reject(const std::string& path, const std::string& why) {
+  throw Error(ErrorCode::invalid_config, "baseline " + path + ": " + why);
+}
+
+}  // namespace
+
+Baseline Baseline::load(const std::string& path) {
+  const auto file = llvm::MemoryBuffer::getFile(path);
+  if (!file) reject(path, file.getError().message());
+  auto parsed = llvm::json::parse((*file)->getBuffer());
+  if (!parsed) reject(path, llvm::toString(parsed.takeError()));
+  const llvm::json::Object* root = parsed->getAsObject();
+  const llvm::json::Array* rows = root ? root->getArray("fwd") : nullptr;
+  if (!rows) reject(path, "has no array \"fwd\"");
+
+  Baseline baseline;
+  for (const llvm::json::Value& value : *rows) {
+    const llvm::json::Object* row = value.getAsObject();
+    if (!row) reject(path, "a row of \"fwd\" is no object");
+    const auto number = [&](llvm::StringRef key) {
+      const auto found = row->getInteger(key);
+      if (!found) reject(path, "a row of \"fwd\" has no number \"" + key.str() + "\"");
+      return static_cast<std::int64_t>(*found);
+    };
+    Row& added = baseline.rows_.emplace_back(Row{static_cast<int>(number("d")),
+                                                 row->getBoolean("causal").value_or(false),
+                                                 number("s"),
+                                                 number("b"),
+                                                 number("h"),
+                                                 {}});
+    for (const auto& [key, figure] : *row) {
+      const bool is_size = llvm::is_contained({"d", "s", "b", "h"}, llvm::StringRef(key));
+      const auto tflops = figure.getAsNumber();
+      if (!is_size && tflops) added.figures.push_back({key.str(), *tflops});
+    }
+    std::ranges::sort(added.figures, {}, [](const PeerFigure& figure) {
+      return std::pair(figure.peer != "best", figure.peer);
+    });
+  }
+  return baseline;
+}
+
+std::vector<PeerFigure> Baseline::find(const Call& call) const {
+  const Problem& problem = call.problem;
+  const Shape& shape = call.shape;
+  const bool plain = problem.dtype == DType::bf16 && problem.output_dtype() == DType::bf16 &&
+                     problem.group_size == 1 && problem.v_head_dim() == problem.head_dim &&
+                     shape.q_len == shape.kv_len && call.layout == Layout::bshd;
+  const bool is_causal = problem.mask == causal();
+  if (!plain || (!is_causal && problem.mask != Expr())) return {};
+  for (const Row& row : rows_) {
+    if (row.head_dim == problem.head_dim && row.causal == is_causal && row.seq == shape.q_len &&
+        row.batch == shape.batch && row.heads == shape.kv_heads) {
+      return row.figures;
+    }
+  }
+  return {};
+}
+
+}  // namespace streamattn

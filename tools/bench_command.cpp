@@ -1,0 +1,128 @@
+// `streamattn bench`: times problems and schedules, interleaved.
+#include <llvm/Support/FormatVariadic.h>
+
+#include "streamattn/jit.h"
+#include "support/progress.h"
+#include "tools/bench_grid.h"
+#include "tools/bench_report.h"
+#include "tools/flops.h"
+#include "tools/operands.h"
+#include "tools/tool.h"
+
+namespace streamattn {
+namespace {
+
+struct Options {
+  BenchGridFlags grid;
+  ScheduleFlags schedule;
+  RoundOptions method;
+  std::optional<std::string> baseline;
+  bool json = false, csv = false;
+};
+
+struct Contender {
+  BenchCandidate candidate;
+  const Kernel* kernel = nullptr;  // null: refused
+};
+
+/// The kernel with one --schedule. A schedule that suits some of the rows may be illegal in
+/// others: that is a refusal, not the end of the benchmark.
+Contender find_contender(const Jit& jit, const Call& call, const ScheduleTable& pins,
+                         const std::string& fields) {
+  Contender contender{.candidate = {.fields = fields}};
+  const Schedule schedule = overridden_schedule(call, jit.target(), pins, fields);
+  contender.candidate.schedule = schedule.describe();
+  try {
+    contender.kernel = &jit.forward(call.problem, schedule);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::invalid_schedule) throw;
+    contender.candidate.refusal = error.what();
+  }
+  return contender;
+}
+
+BenchRow bench_call(const Jit& jit, Workbench& bench, const Call& call, const Options& options,
+                    const ScheduleTable& pins, const std::function<void()>& advance) {
+  std::vector<std::string> overrides = options.schedule.overrides;
+  if (overrides.empty()) overrides.push_back("");
+  std::vector<Contender> contenders;
+  for (const std::string& fields : overrides) {
+    contenders.push_back(find_contender(jit, call, pins, fields));
+  }
+  const Operands operands(call, random_inputs(call, Distribution::normal, options.method.seed),
+                          bench);
+  std::vector<Stopwatch> stopwatches;
+  for (const Contender& contender : contenders) {
+    if (!contender.kernel) continue;
+    stopwatches.push_back([&bench, &operands, kernel = contender.kernel](int runs) {
+      return bench.time([&](Stream stream) { kernel->launch(operands.args(), stream); }, runs);
+    });
+  }
+  const auto timings =
+      time_interleaved(stopwatches, options.method, bench.overhead_milliseconds(), advance);
+
+  BenchRow row{.call = call, .flops = forward_flops(call)};
+  auto timing = timings.begin();
+  for (Contender& contender : contenders) {
+    if (contender.kernel) contender.candidate.timing = *timing++;
+    row.candidates.push_back(std::move(contender.candidate));
+  }
+  return row;
+}
+
+BenchReport bench(const Options& options) {
+  const std::vector<Call> calls = options.grid.calls();
+  const auto baseline =
+      options.baseline ? std::optional(Baseline::load(*options.baseline)) : std::nullopt;
+  const ScheduleTable pins = options.schedule.pin_rows();
+  const Jit jit = Jit::create({.target = options.schedule.target, .pins = pins});
+  const auto workbench = workbench_for(jit.device());
+
+  BenchReport report{.device = workbench->name(), .method = options.method, .rows = {}};
+  const std::size_t candidates = std::max<std::size_t>(1, options.schedule.overrides.size());
+  Progress progress("bench", calls.size() * candidates * options.method.rounds);
+  std::int64_t done = 0;
+  for (const Call& call : calls) {
+    const std::string what = call.problem.describe() + ", " + std::to_string(call.shape.kv_len);
+    const auto advance = [&] { progress.update(++done, what); };
+    report.rows.push_back(bench_call(jit, *workbench, call, options, pins, advance));
+    if (baseline) report.rows.back().peers = baseline->find(call);
+  }
+  return report;
+}
+
+}  // namespace
+
+Exit bench_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
+  Options options;
+  Flags flags("bench [flags]",
+              "Times kernels on independent random inputs. In every round each --schedule runs\n"
+              "once, in random order, with a cold L2; the figure is the median over the rounds\n"
+              "but the first.");
+  options.grid.add_to(flags);
+  options.schedule.add_to(flags);
+  flags.section("method and output");
+  flags.add("rounds", "N", "(9)", options.method.rounds);
+  flags.add("round-ms", "X", "milliseconds of a schedule and round (35)",
+            options.method.round_milliseconds);
+  flags.add("seed", "N", "of the inputs and of the order (1)", options.method.seed);
+  flags.add("baseline", "FILE", "JSON with peers' TFLOP/s to print beside ours", options.baseline);
+  flags.add("json", "print JSON, every round in it", options.json);
+  flags.add("csv", "print CSV", options.csv);
+  if (!flags.parse(args, out)) return Exit::ok;
+  if (options.method.rounds < 1) {
+    throw Error(ErrorCode::invalid_config, "--rounds must be >= 1");
+  }
+
+  const BenchReport report = bench(options);
+  if (options.json) {
+    out << llvm::formatv("{0:2}\n", llvm::json::Value(report.to_json()));
+  } else if (options.csv) {
+    report.print_csv(out);
+  } else {
+    report.print(out);
+  }
+  return Exit::ok;
+}
+
+}  // namespace streamattn

@@ -1,0 +1,83 @@
+// Builds the list of calls that a benchmark times.
+#include "tools/bench_grid.h"
+
+#include <algorithm>
+
+#include "streamattn/error.h"
+
+namespace streamattn {
+
+BenchGrid find_suite(const std::string& name) {
+  if (name != "h200-forward") {
+    throw Error(ErrorCode::invalid_config, "unknown suite \"" + name + "\", known: h200-forward");
+  }
+  return {.head_dims = {64, 128, 256},
+          .masks = {"true", "k <= q"},
+          .seqs = {512, 1024, 2048, 4096, 8192, 16384},
+          .tokens = 16384,
+          .hidden = 2048};
+}
+
+void BenchGridFlags::add_to(Flags& flags) {
+  flags.section("what is timed: every combination of the lists");
+  flags.add("suite", "NAME", "h200-forward, 36 shapes; the flags below replace parts of it",
+            suite_);
+  flags.add("dtype", "TYPE", "of Q, K and V: f16, bf16 or f32 (bf16)", dtype_);
+  flags.add("out-dtype", "TYPE", "of O (that of Q, K and V)", out_dtype_);
+  flags.add("head-dim", "LIST", "of Q and K, such as 64,128 (128)", head_dims_);
+  flags.add("value-head-dim", "N", "of V and O (head-dim)", value_head_dim_);
+  flags.add("mask", "EXPR", "such as \"k <= q\"; may be repeated (true)",
+            [this](llvm::StringRef text) { masks_.push_back(text.str()); });
+  flags.add("seq", "LIST", "tokens of Q and K (512,1024,2048,4096)", seqs_);
+  flags.add("q-len", "N", "tokens of Q (seq)", q_len_);
+  flags.add("batch", "N", "(1)", batch_);
+  flags.add("tokens", "N", "batch is N / seq", tokens_);
+  flags.add("heads", "N", "query heads (8)", heads_);
+  flags.add("hidden", "N", "query heads are N / head-dim", hidden_);
+  flags.add("layout", "ORDER", "of every tensor: bshd or bhsd (bshd)", layout_);
+  flags.add("kv-heads", "N", "key-value heads (heads)", kv_heads_);
+}
+
+BenchGrid BenchGridFlags::grid() const {
+  BenchGrid grid = suite_ ? find_suite(*suite_) : BenchGrid{};
+  if (!head_dims_.empty()) grid.head_dims = head_dims_;
+  if (!masks_.empty()) grid.masks = masks_;
+  if (!seqs_.empty()) grid.seqs = seqs_;
+  if (kv_heads_) grid.kv_heads = kv_heads_;
+  if (tokens_ || batch_) grid.tokens = tokens_;
+  if (hidden_ || heads_) grid.hidden = hidden_;
+  grid.batch = batch_.value_or(grid.batch);
+  grid.heads = heads_.value_or(grid.heads);
+  return grid;
+}
+
+std::vector<Call> BenchGridFlags::calls() const {
+  const BenchGrid lists = grid();
+  std::vector<Call> calls;
+  for (const int head_dim : lists.head_dims) {
+    const std::int64_t heads =
+        lists.hidden ? std::max<std::int64_t>(1, *lists.hidden / std::max(1, head_dim))
+                     : lists.heads;
+    const std::int64_t kv_heads = lists.kv_heads.value_or(heads);
+    for (const std::string& mask : lists.masks) {
+      Problem problem{.dtype = dtype_,
+                      .out_dtype = out_dtype_,
+                      .head_dim = head_dim,
+                      .value_head_dim = value_head_dim_,
+                      .group_size = group_size(heads, kv_heads),
+                      .mask = Expr::parse(mask)};
+      problem.validate();
+      for (const std::int64_t seq : lists.seqs) {
+        if (seq < 1) throw Error(ErrorCode::invalid_config, "--seq must be >= 1");
+        const std::int64_t batch =
+            lists.tokens ? std::max<std::int64_t>(1, *lists.tokens / seq) : lists.batch;
+        calls.push_back({.problem = problem,
+                         .shape = {batch, kv_heads, q_len_.value_or(seq), seq},
+                         .layout = layout_});
+      }
+    }
+  }
+  return calls;
+}
+
+}  // namespace streamattn

@@ -1,0 +1,147 @@
+// Prints what a benchmark found.
+#include "tools/bench_report.h"
+
+#include <llvm/ADT/STLExtras.h>
+#include <llvm/Support/FormatVariadic.h>
+
+#include <algorithm>
+#include <map>
+
+#include "streamattn/jit.h"
+#include "tools/call_json.h"
+#include "tools/statistics.h"
+#include "tools/table.h"
+
+namespace streamattn {
+namespace {
+
+std::string fixed(double value, int digits) {
+  return llvm::formatv(("{0:f" + std::to_string(digits) + "}").c_str(), value).str();
+}
+
+std::vector<std::string> peer_names(const std::vector<BenchRow>& rows) {
+  std::vector<std::string> names;
+  for (const BenchRow& row : rows) {
+    for (const PeerFigure& figure : row.peers) {
+      if (!llvm::is_contained(names, figure.peer)) names.push_back(figure.peer);
+    }
+  }
+  return names;
+}
+
+std::string peer_cell(const BenchRow& row, const std::string& peer) {
+  const auto found = std::ranges::find(row.peers, peer, &PeerFigure::peer);
+  return found == row.peers.end() ? "-" : fixed(found->tflops, 1);
+}
+
+Table table(const std::vector<BenchRow>& rows) {
+  const std::vector<std::string> peers = peer_names(rows);
+  std::vector<std::string> header = {"head_dim", "mask",     "q_len", "kv_len", "batch",  "heads",
+                                     "kv_heads", "schedule", "ms",    "spread", "TFLOP/s"};
+  header.insert(header.end(), peers.begin(), peers.end());
+  if (!peers.empty()) header.push_back("ratio");
+  Table table(header);
+  for (const BenchRow& row : rows) {
+    const Shape& shape = row.call.shape;
+    for (const BenchCandidate& candidate : row.candidates) {
+      std::vector<std::string> cells = {std::to_string(row.call.problem.head_dim),
+                                        row.call.problem.mask.text(),
+                                        std::to_string(shape.q_len),
+                                        std::to_string(shape.kv_len),
+                                        std::to_string(shape.batch),
+                                        std::to_string(row.call.heads()),
+                                        std::to_string(shape.kv_heads),
+                                        candidate.fields.empty() ? "chosen" : candidate.fields};
+      if (const auto& timing = candidate.timing) {
+        cells.push_back(fixed(timing->milliseconds, 4));
+        cells.push_back(fixed(100 * timing->spread, 1) + "%");
+        cells.push_back(fixed(row.tflops(candidate), 1));
+      } else {
+        cells.insert(cells.end(), 3, "-");
+      }
+      for (const std::string& peer : peers) cells.push_back(peer_cell(row, peer));
+      if (!peers.empty()) {
+        const auto ratio = row.ratio(candidate);
+        cells.push_back(ratio ? fixed(*ratio, 3) : "-");
+      }
+      table.add(cells);
+    }
+  }
+  return table;
+}
+
+/// Ratios to the baseline by the schedule's --schedule text.
+std::map<std::string, std::vector<double>> ratios(const std::vector<BenchRow>& rows) {
+  std::map<std::string, std::vector<double>> by_fields;
+  for (const BenchRow& row : rows) {
+    for (const BenchCandidate& candidate : row.candidates) {
+      if (const auto ratio = row.ratio(candidate)) by_fields[candidate.fields].push_back(*ratio);
+    }
+  }
+  return by_fields;
+}
+
+}  // namespace
+
+double BenchRow::tflops(const BenchCandidate& candidate) const {
+  return streamattn::tflops(flops, candidate.timing->milliseconds);
+}
+
+std::optional<double> BenchRow::ratio(const BenchCandidate& candidate) const {
+  if (!candidate.timing || peers.empty() || peers.front().peer != "best") return std::nullopt;
+  return tflops(candidate) / peers.front().tflops;
+}
+
+void BenchReport::print(llvm::raw_ostream& out) const {
+  out << device << "; median over " << method.rounds << " rounds of about "
+      << fixed(method.round_milliseconds, 0) << " ms\n";
+  table(rows).print(out);
+  for (const BenchRow& row : rows) {
+    for (const BenchCandidate& candidate : row.candidates) {
+      if (!candidate.timing)
+        out << "not timed: " << candidate.fields << ": " << candidate.refusal << "\n";
+    }
+  }
+  for (const auto& [fields, values] : ratios(rows)) {
+    out << llvm::formatv("{0}: {1:f3} x best in the geometric mean of {2} rows, lowest {3:f3}\n",
+                         fields.empty() ? "chosen" : fields, geometric_mean(values), values.size(),
+                         *std::ranges::min_element(values));
+  }
+}
+
+void BenchReport::print_csv(llvm::raw_ostream& out) const { table(rows).print_csv(out); }
+
+llvm::json::Object BenchReport::to_json() const {
+  llvm::json::Array json_rows;
+  for (const BenchRow& row : rows) {
+    llvm::json::Array candidates;
+    for (const BenchCandidate& candidate : row.candidates) {
+      llvm::json::Object json = candidate.timing
+                                    ? streamattn::to_json(*candidate.timing, row.flops)
+                                    : llvm::json::Object{{"refusal", candidate.refusal}};
+      json["fields"] = candidate.fields;
+      json["schedule"] = candidate.schedule;
+      if (const auto ratio = row.ratio(candidate)) json["ratio"] = *ratio;
+      candidates.push_back(std::move(json));
+    }
+    llvm::json::Object peers;
+    for (const PeerFigure& figure : row.peers) peers[figure.peer] = figure.tflops;
+    llvm::json::Object json = streamattn::to_json(row.call);
+    json["flops"] = row.flops;
+    json["candidates"] = std::move(candidates);
+    json["peers"] = std::move(peers);
+    json_rows.push_back(std::move(json));
+  }
+  llvm::json::Object means;
+  for (const auto& [fields, values] : ratios(rows)) {
+    means[fields.empty() ? "chosen" : fields] = geometric_mean(values);
+  }
+  return llvm::json::Object{{"version", llvm::StringRef(version())},
+                            {"device", device},
+                            {"rounds", method.rounds},
+                            {"round_milliseconds", method.round_milliseconds},
+                            {"geometric_mean_ratio", std::move(means)},
+                            {"rows", std::move(json_rows)}};
+}
+
+}  // namespace streamattn

@@ -1,0 +1,23 @@
+// Calls and timings as JSON.
+#pragma once
+
+#include <llvm/Support/JSON.h>
+
+#include "tools/problem_flags.h"
+#include "tools/rounds.h"
+
+namespace streamattn {
+
+/// Every field of the problem and the shape under its name.
+llvm::json::Object to_json(const Call& call);
+
+/// Figures of a timing; TFLOP/s from `flops`.
+llvm::json::Object to_json(const Timing& timing, double flops);
+
+/// JSON has no infinities and no NaN.
+llvm::json::Value finite_or_null(double value);
+
+/// 10^12 operations per second.
+inline double tflops(double flops, double milliseconds) { return flops / (milliseconds * 1e9); }
+
+}  // namespace streamattn

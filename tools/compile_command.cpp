@@ -1,0 +1,111 @@
+// `streamattn compile`: compiles a problem and shows what the kernel takes.
+#include <llvm/Support/FileSystem.h>
+#include <llvm/Support/FormatVariadic.h>
+
+#include "compiler/families/flash_wgmma.h"
+#include "compiler/nvrtc.h"
+#include "runtime/kernel_key.h"
+#include "streamattn/error.h"
+#include "tools/call_json.h"
+#include "tools/tool.h"
+
+namespace streamattn {
+namespace {
+
+struct Compiled {
+  Call call;
+  Schedule schedule;
+  Binary binary;
+  std::string key;
+};
+
+Compiled compile_call(const Call& call, const ScheduleFlags& flags) {
+  const Target& target = find_target(*flags.target);
+  const Schedule schedule =
+      overridden_schedule(call, target, flags.pin_rows(), flags.only_override());
+  const Source source = emit(call.problem, schedule, target);
+  Compiled compiled{.call = call, .schedule = schedule, .binary = compile(source)};
+  // The only family that has a source.
+  compiled.binary.resources.dynamic_smem_bytes = flash_tiling(call.problem, schedule).bytes();
+  compiled.key = kernel_key(source, compile_options(target), compiler_identity()).text();
+  return compiled;
+}
+
+void write_file(const std::string& path, llvm::StringRef content) {
+  std::error_code failure;
+  llvm::raw_fd_ostream file(path, failure);
+  if (!failure) {
+    file << content;
+    file.close();
+    failure = file.error();
+    file.clear_error();
+  }
+  if (failure) {
+    throw Error(ErrorCode::invalid_config, "cannot write " + path + ": " + failure.message());
+  }
+}
+
+void print(const Compiled& compiled, llvm::raw_ostream& out) {
+  const Binary& binary = compiled.binary;
+  const Resources& resources = binary.resources;
+  out << "problem         " << compiled.call.problem.describe() << "\n";
+  out << "schedule        " << compiled.schedule.describe() << "\n";
+  out << "registers       " << resources.registers << " a thread at launch\n";
+  out << "shared memory   " << resources.dynamic_smem_bytes + resources.static_smem_bytes
+      << " bytes\n";
+  out << "spills          " << resources.spill_store_bytes << " bytes stored, "
+      << resources.spill_load_bytes << " loaded, " << resources.stack_bytes << " of stack\n";
+  out << "cubin           " << binary.cubin.size() << " bytes\n";
+  out << llvm::formatv("compiled in     {0:f0} ms\n", binary.compile_milliseconds);
+  out << "key             " << compiled.key << "\n";
+  for (const std::string& advisory : binary.advisories)
+    out << "advisory        " << advisory << "\n";
+}
+
+llvm::json::Object to_json(const Compiled& compiled) {
+  const Binary& binary = compiled.binary;
+  const Resources& resources = binary.resources;
+  return llvm::json::Object{{"problem", to_json(compiled.call)},
+                            {"schedule", compiled.schedule.describe()},
+                            {"registers", resources.registers},
+                            {"spill_store_bytes", resources.spill_store_bytes},
+                            {"spill_load_bytes", resources.spill_load_bytes},
+                            {"stack_bytes", resources.stack_bytes},
+                            {"static_smem_bytes", resources.static_smem_bytes},
+                            {"dynamic_smem_bytes", resources.dynamic_smem_bytes},
+                            {"cubin_bytes", static_cast<std::int64_t>(binary.cubin.size())},
+                            {"compile_milliseconds", binary.compile_milliseconds},
+                            {"key", compiled.key},
+                            {"advisories", llvm::json::Array(binary.advisories)}};
+}
+
+}  // namespace
+
+Exit compile_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
+  ProblemFlags problem;
+  ScheduleFlags schedule{.target = "sm_90a"};
+  std::optional<std::string> cubin;
+  bool json = false;
+  Flags flags(
+      "compile [flags]",
+      "Compiles the kernel that serves a problem and shows what it takes. Needs NVRTC but no\n"
+      "GPU; always compiles, whatever the cache holds. The target is sm_90a unless --target\n"
+      "says otherwise.");
+  problem.add_to(flags);
+  schedule.add_to(flags);
+  flags.section("output");
+  flags.add("cubin", "FILE", "write the binary", cubin);
+  flags.add("json", "print JSON", json);
+  if (!flags.parse(args, out)) return Exit::ok;
+
+  const Compiled compiled = compile_call(problem.call(), schedule);
+  if (cubin) write_file(*cubin, compiled.binary.cubin);
+  if (json) {
+    out << llvm::formatv("{0:2}\n", llvm::json::Value(to_json(compiled)));
+  } else {
+    print(compiled, out);
+  }
+  return Exit::ok;
+}
+
+}  // namespace streamattn

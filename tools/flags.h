@@ -1,0 +1,95 @@
+// The flags of a command: a table that parses itself and prints its own help.
+#pragma once
+
+#include <llvm/ADT/ArrayRef.h>
+#include <llvm/ADT/StringRef.h>
+#include <llvm/Support/raw_ostream.h>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "streamattn/dtype.h"
+#include "streamattn/tensor.h"
+
+namespace streamattn {
+
+/// Throws Error (invalid_config): "--seq is "x", needs an integer".
+[[noreturn]] void reject_value(llvm::StringRef flag, llvm::StringRef text, llvm::StringRef needed);
+
+/// Readers of one flag's value. Each throws Error (invalid_config) that names the flag, what was
+/// found and what is needed.
+void read_value(llvm::StringRef flag, llvm::StringRef text, std::string& value);
+void read_value(llvm::StringRef flag, llvm::StringRef text, int& value);
+void read_value(llvm::StringRef flag, llvm::StringRef text, std::int64_t& value);
+void read_value(llvm::StringRef flag, llvm::StringRef text, std::uint64_t& value);
+void read_value(llvm::StringRef flag, llvm::StringRef text, float& value);
+void read_value(llvm::StringRef flag, llvm::StringRef text, double& value);
+void read_value(llvm::StringRef flag, llvm::StringRef text, DType& value);
+void read_value(llvm::StringRef flag, llvm::StringRef text, Rows& value);  // "begin:end"
+
+template <class T>
+void read_value(llvm::StringRef flag, llvm::StringRef text, std::optional<T>& value) {
+  read_value(flag, text, value.emplace());
+}
+
+/// "1,2,3"; given again, a flag appends.
+template <class T>
+void read_value(llvm::StringRef flag, llvm::StringRef text, std::vector<T>& values) {
+  while (true) {
+    const auto [first, rest] = text.split(',');
+    read_value(flag, first, values.emplace_back());
+    if (first.size() == text.size()) return;
+    text = rest;
+  }
+}
+
+/// What a command accepts. Flags are "--name value", "--name=value" or, for switches, "--name".
+/// Types declare their own read_value() beside them.
+class Flags {
+ public:
+  /// `usage` is the line after "streamattn", `summary` a sentence.
+  Flags(std::string usage, std::string summary);
+
+  /// Starts a group of flags in the help.
+  void section(std::string title);
+
+  /// Calls `read` with the value of every --name.
+  void add(std::string name, std::string placeholder, std::string help,
+           std::function<void(llvm::StringRef)> read);
+
+  /// Reads --name's value into `value`, which must outlive parse().
+  template <class T>
+  void add(std::string name, std::string placeholder, std::string help, T& value) {
+    const std::string flag = "--" + name;
+    add(std::move(name), std::move(placeholder), std::move(help),
+        [flag, &value](llvm::StringRef text) { read_value(flag, text, value); });
+  }
+
+  /// A switch: sets `value` to true.
+  void add(std::string name, std::string help, bool& value);
+
+  /// Reads `args`. Returns false after printing the help to `out` when --help is among them.
+  /// Throws Error (invalid_config) for an unknown flag (naming the nearest one), a missing value,
+  /// a value for a switch, and a stray argument.
+  bool parse(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) const;
+
+  void print_help(llvm::raw_ostream& out) const;
+
+ private:
+  struct Flag {
+    std::string name;
+    std::string placeholder;  // empty: a switch
+    std::string help;
+    std::function<void(llvm::StringRef)> read;
+    std::string section;  // set where one begins
+  };
+
+  const Flag& find(llvm::StringRef name) const;
+
+  std::string usage_, summary_, next_section_;
+  std::vector<Flag> flags_;
+};
+
+}  // namespace streamattn

@@ -1,0 +1,13 @@
+// How much arithmetic an attention call is.
+#pragma once
+
+#include "tools/problem_flags.h"
+
+namespace streamattn {
+
+/// Floating-point operations of a forward call as the field counts them: 4 x batch x query heads x
+/// (pairs of a query and a key it sees) x the mean of head_dim and value_head_dim. A causal mask
+/// over a square counts as exactly half of it; any other as the pairs it really holds.
+double forward_flops(const Call& call);
+
+}  // namespace streamattn

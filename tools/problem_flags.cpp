@@ -1,0 +1,99 @@
+// Reads problems, launches and schedules from flags.
+#include "tools/problem_flags.h"
+
+#include "streamattn/compiler.h"
+#include "streamattn/error.h"
+
+namespace streamattn {
+
+void read_value(llvm::StringRef flag, llvm::StringRef text, Layout& value) {
+  if (text != "bshd" && text != "bhsd") reject_value(flag, text, "bshd or bhsd");
+  value = text == "bshd" ? Layout::bshd : Layout::bhsd;
+}
+
+void ProblemFlags::add_to(Flags& flags) {
+  flags.section("problem");
+  flags.add("dtype", "TYPE", "of Q, K and V: f16, bf16 or f32 (bf16)", dtype_);
+  flags.add("out-dtype", "TYPE", "of O (that of Q, K and V)", out_dtype_);
+  flags.add("head-dim", "N", "of Q and K (128)", head_dim_);
+  flags.add("value-head-dim", "N", "of V and O (head-dim)", value_head_dim_);
+  flags.add("heads", "N", "query heads (8)", heads_);
+  flags.add("kv-heads", "N", "key-value heads (heads)", kv_heads_);
+  flags.add("mask", "EXPR", "which keys a query sees, such as \"k <= q\" (true)", mask_);
+  flags.add("causal", "short for --mask \"k <= q\"", causal_);
+  flags.section("shape");
+  flags.add("batch", "N", "(1)", batch_);
+  flags.add("seq", "N", "tokens of Q and of K (1024)", seq_);
+  flags.add("q-len", "N", "tokens of Q (seq)", q_len_);
+  flags.add("kv-len", "N", "tokens of K (seq)", kv_len_);
+}
+
+void ProblemFlags::add_launch_to(Flags& flags) {
+  flags.section("launch");
+  flags.add("layout", "ORDER", "of every tensor: bshd or bhsd (bshd)", launch_.layout);
+  flags.add("scale", "X", "of the scores (1 / sqrt(head-dim))", launch_.scale);
+  flags.add("q-offset", "N", "position of Q's first row (the last rows of Q and K align)",
+            launch_.q_offset);
+  flags.add("k-offset", "N", "position of K's first row (0)", launch_.k_offset);
+  flags.add("q-rows", "A:B", "compute only these rows of Q", launch_.q_rows);
+  flags.add("kv-rows", "A:B", "see only these rows of K", launch_.kv_rows);
+  flags.add("max-sms", "N", "use at most N multiprocessors, or CPU threads", launch_.max_sms);
+}
+
+Call ProblemFlags::call() const {
+  const std::int64_t kv_heads = kv_heads_.value_or(heads_);
+  Call call = launch_;
+  call.problem = {.dtype = dtype_,
+                  .out_dtype = out_dtype_,
+                  .head_dim = head_dim_,
+                  .value_head_dim = value_head_dim_,
+                  .group_size = group_size(heads_, kv_heads),
+                  .mask = causal_ ? causal() : Expr::parse(mask_)};
+  call.problem.validate();
+  call.shape = {batch_, kv_heads, q_len_.value_or(seq_), kv_len_.value_or(seq_)};
+  if (call.shape.batch < 0 || call.shape.q_len < 0 || call.shape.kv_len < 0) {
+    throw Error(ErrorCode::invalid_config, "batch and lengths must be >= 0");
+  }
+  return call;
+}
+
+int group_size(std::int64_t heads, std::int64_t kv_heads) {
+  if (heads < 1 || kv_heads < 1 || heads % kv_heads != 0) {
+    throw Error(ErrorCode::invalid_config, "--heads " + std::to_string(heads) +
+                                               " is no multiple of --kv-heads " +
+                                               std::to_string(kv_heads));
+  }
+  return static_cast<int>(heads / kv_heads);
+}
+
+void ScheduleFlags::add_to(Flags& flags) {
+  flags.section("schedule");
+  flags.add("target", "NAME", "sm_90a, or cpu for the host (the device's)", target);
+  flags.add("pin", "FILE", "schedule rows tried before the shipped ones; may be repeated", pins);
+  flags.add("schedule", "FIELDS", "replace fields of the chosen schedule: \"tile_kv=176,stages=2\"",
+            [this](llvm::StringRef text) { overrides.push_back(text.str()); });
+}
+
+std::string ScheduleFlags::only_override() const {
+  if (overrides.size() > 1) {
+    throw Error(ErrorCode::invalid_config, "--schedule is given " +
+                                               std::to_string(overrides.size()) +
+                                               " times, needs once: only bench compares schedules");
+  }
+  return overrides.empty() ? "" : overrides.front();
+}
+
+ScheduleTable ScheduleFlags::pin_rows() const {
+  ScheduleTable rows;
+  for (const std::string& file : pins) rows.append(ScheduleTable::load(file));
+  return rows;
+}
+
+Schedule overridden_schedule(const Call& call, const Target& target, const ScheduleTable& pins,
+                             const std::string& fields) {
+  ScheduleTable rows = pins;
+  rows.append(ScheduleTable::shipped());
+  return parse_schedule(fields, choose(call.problem, call.shape, target, rows).schedule);
+}
+
+}  // namespace streamattn

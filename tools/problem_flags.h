@@ -1,0 +1,87 @@
+// The flags that state an attention problem and one call of it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "streamattn/problem.h"
+#include "streamattn/schedule_table.h"
+#include "streamattn/target.h"
+#include "streamattn/tensor.h"
+#include "tools/flags.h"
+
+namespace streamattn {
+
+/// Order of a dense tensor's dimensions.
+enum class Layout { bshd, bhsd };
+
+/// Throws Error (invalid_config).
+void read_value(llvm::StringRef flag, llvm::StringRef text, Layout& value);
+
+/// One call on dense tensors.
+struct Call {
+  Problem problem;
+  Shape shape;
+  Layout layout = Layout::bshd;
+  std::optional<float> scale = {};
+  std::optional<std::int64_t> q_offset = {};
+  std::int64_t k_offset = 0;
+  std::optional<Rows> q_rows = {}, kv_rows = {};
+  int max_sms = 0;
+
+  std::int64_t heads() const { return shape.kv_heads * problem.group_size; }
+};
+
+/// What --dtype, --head-dim, --heads, --seq and so on say. Members are the flags' defaults.
+class ProblemFlags {
+ public:
+  /// Adds the flags of a problem and its shape; `this` must outlive parsing.
+  void add_to(Flags& flags);
+
+  /// Adds the flags that only a launch reads: scale, offsets, row ranges, layout, --max-sms.
+  void add_launch_to(Flags& flags);
+
+  /// Throws Error (invalid_config, invalid_problem) for flags that contradict each other.
+  Call call() const;
+
+ private:
+  DType dtype_ = DType::bf16;
+  std::optional<DType> out_dtype_;
+  int head_dim_ = 128;
+  std::optional<int> value_head_dim_;
+  std::int64_t heads_ = 8;
+  std::optional<std::int64_t> kv_heads_;
+  std::int64_t batch_ = 1;
+  std::int64_t seq_ = 1024;
+  std::optional<std::int64_t> q_len_, kv_len_;
+  std::string mask_ = "true";
+  bool causal_ = false;
+  Call launch_;
+};
+
+/// Query heads per key-value head. Throws Error (invalid_config) unless it is a whole number >= 1.
+int group_size(std::int64_t heads, std::int64_t kv_heads);
+
+/// The flags that say how to compute: --target, --pin, --schedule.
+struct ScheduleFlags {
+  std::optional<std::string> target;
+  std::vector<std::string> pins;       ///< TOML files, tried in order before the shipped rows
+  std::vector<std::string> overrides;  ///< "tile_kv=176,softmax=stale", one per candidate
+
+  void add_to(Flags& flags);
+
+  /// The one --schedule, empty if none is given. Throws Error (invalid_config) if there are more.
+  std::string only_override() const;
+
+  /// The rows of all pin files. Throws Error (invalid_config).
+  ScheduleTable pin_rows() const;
+};
+
+/// The schedule that `pins` and the shipped rows choose, with `fields` ("tile_kv=176,stages=2")
+/// replaced. Throws like choose() and parse_schedule().
+Schedule overridden_schedule(const Call& call, const Target& target, const ScheduleTable& pins,
+                             const std::string& fields);
+
+}  // namespace streamattn

@@ -1,0 +1,144 @@
+// `streamattn run`: the main job, checked and timed.
+#include <llvm/Support/FormatVariadic.h>
+
+#include "streamattn/jit.h"
+#include "tools/accuracy.h"
+#include "tools/call_json.h"
+#include "tools/flops.h"
+#include "tools/gemm_rate.h"
+#include "tools/tool.h"
+
+namespace streamattn {
+namespace {
+
+struct Options {
+  ProblemFlags problem;
+  ScheduleFlags schedule;
+  Distribution distribution = Distribution::normal;
+  std::uint64_t seed = 1;
+  bool json = false;
+};
+
+/// Everything there is to say about one run.
+struct Report {
+  Call call;
+  std::string device, kernel;
+  Accuracy accuracy;
+  Timing timing;
+  std::optional<GemmRate> gemm;
+
+  double tflops() const { return streamattn::tflops(forward_flops(call), timing.milliseconds); }
+};
+
+const Kernel& find_kernel(const Jit& jit, const Call& call, const ScheduleFlags& flags) {
+  if (flags.overrides.empty()) return jit.forward(call.problem, call.shape);
+  return jit.forward(call.problem, overridden_schedule(call, jit.target(), flags.pin_rows(),
+                                                       flags.only_override()));
+}
+
+Report run(const Options& options) {
+  Report report{.call = options.problem.call()};
+  const Call& call = report.call;
+  const Jit jit =
+      Jit::create({.target = options.schedule.target, .pins = options.schedule.pin_rows()});
+  const Kernel& kernel = find_kernel(jit, call, options.schedule);
+  report.kernel = kernel.describe();
+
+  const auto bench = workbench_for(jit.device());
+  report.device = bench->name();
+  HostTensors tensors = random_inputs(call, options.distribution, options.seed);
+  const Operands operands(call, tensors, *bench);
+  const Enqueue launch = [&](Stream stream) { kernel.launch(operands.args(), stream); };
+  bench->run(launch);
+  operands.download_outputs(tensors);
+  report.accuracy = check_accuracy(call, tensors, options.seed);
+
+  const Stopwatch stopwatch = [&](int runs) { return bench->time(launch, runs); };
+  report.timing =
+      time_interleaved({stopwatch}, {.rounds = 5}, bench->overhead_milliseconds(), [] {}).front();
+  if (!jit.target().is_cpu) report.gemm = bf16_gemm_rate(*bench);
+  return report;
+}
+
+void print(const Report& report, llvm::raw_ostream& out) {
+  const Call& call = report.call;
+  const Accuracy& accuracy = report.accuracy;
+  out << llvm::formatv("problem  {0}\n", call.problem.describe());
+  out << llvm::formatv("shape    batch {0}, heads {1}, kv_heads {2}, q_len {3}, kv_len {4}\n",
+                       call.shape.batch, call.heads(), call.shape.kv_heads, call.shape.q_len,
+                       call.shape.kv_len);
+  out << llvm::formatv("device   {0}\n", report.device);
+  out << llvm::formatv("checked  {0} of {1} rows against float64\n", accuracy.checked_rows,
+                       accuracy.rows);
+  out << llvm::formatv("error    {0:e2} relative L2; plain {1} attention has {2:e2}\n",
+                       accuracy.error, name(call.problem.dtype), accuracy.plain_error);
+  out << llvm::formatv("LSE      {0:e2} largest error; plain attention has {1:e2}\n",
+                       accuracy.lse_error, accuracy.plain_lse_error);
+  out << llvm::formatv("time     {0:f4} ms median, {1:f1} % spread\n", report.timing.milliseconds,
+                       100 * report.timing.spread);
+  out << llvm::formatv("speed    {0:f1} TFLOP/s", report.tflops());
+  if (report.gemm) {
+    out << llvm::formatv(", {0:f2} of the card's bf16 GEMM rate of {1:f0} ({2})",
+                         report.tflops() / report.gemm->tflops, report.gemm->tflops,
+                         report.gemm->origin);
+  }
+  out << "\n\n" << llvm::StringRef(report.kernel).rtrim() << "\n\n";
+  if (accuracy.ok()) {
+    out << "ok\n";
+  } else if (accuracy.nan_rows > 0) {
+    out << "WRONG: " << accuracy.nan_rows << " rows have a NaN or were not written\n";
+  } else {
+    out << "WRONG: an error is more than twice that of plain attention\n";
+  }
+}
+
+llvm::json::Object to_json(const Report& report) {
+  const Accuracy& accuracy = report.accuracy;
+  llvm::json::Object json{{"version", llvm::StringRef(version())},
+                          {"device", report.device},
+                          {"problem", to_json(report.call)},
+                          {"kernel", report.kernel},
+                          {"ok", accuracy.ok()},
+                          {"rows", accuracy.rows},
+                          {"checked_rows", accuracy.checked_rows},
+                          {"nan_rows", accuracy.nan_rows},
+                          {"error", finite_or_null(accuracy.error)},
+                          {"plain_error", accuracy.plain_error},
+                          {"lse_error", finite_or_null(accuracy.lse_error)},
+                          {"plain_lse_error", accuracy.plain_lse_error},
+                          {"timing", to_json(report.timing, forward_flops(report.call))}};
+  if (report.gemm) {
+    json["gemm"] = llvm::json::Object{{"tflops", report.gemm->tflops},
+                                      {"origin", report.gemm->origin},
+                                      {"fraction", report.tflops() / report.gemm->tflops}};
+  }
+  return json;
+}
+
+}  // namespace
+
+Exit run_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
+  Options options;
+  Flags flags("run [flags]",
+              "Runs one problem on random inputs, checks the result against float64 and times it.\n"
+              "Exits with 1 when an error is more than twice that of plain attention.");
+  options.problem.add_to(flags);
+  options.problem.add_launch_to(flags);
+  options.schedule.add_to(flags);
+  flags.section("inputs and output");
+  flags.add("seed", "N", "of the random inputs (1)", options.seed);
+  flags.add("dist", "NAME", "normal, or outliers: 1 % of the entries x 30 (normal)",
+            options.distribution);
+  flags.add("json", "print JSON", options.json);
+  if (!flags.parse(args, out)) return Exit::ok;
+
+  const Report report = run(options);
+  if (options.json) {
+    out << llvm::formatv("{0:2}\n", llvm::json::Value(to_json(report)));
+  } else {
+    print(report, out);
+  }
+  return report.accuracy.ok() ? Exit::ok : Exit::wrong;
+}
+
+}  // namespace streamattn
