@@ -14,18 +14,19 @@ target_link_options(streamattn PRIVATE
   LINKER:--as-needed LINKER:--gc-sections LINKER:--exclude-libs,ALL LINKER:--version-script=${exports})
 target_link_libraries(streamattn PRIVATE streamattn_llvm PkgConfig::HWY)
 
-# The static library contains LLVM's archives, so that its users need none of LLVM's packages.
+# The static library contains LLVM's archives, so that its users need none of LLVM's packages. The
+# script starts it anew: what GNU's ar and LLVM's have in common can not append to it.
 add_library(streamattn_static STATIC ${objects})
 set_target_properties(streamattn_static PROPERTIES LINKER_LANGUAGE CXX OUTPUT_NAME streamattn
                                                    EXPORT_NAME static)
-file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/merge.mri
-     CONTENT "OPEN $<TARGET_FILE:streamattn_static>
-ADDLIB $<TARGET_FILE:LLVMSupport>
-ADDLIB $<TARGET_FILE:LLVMDemangle>
-SAVE
-")
+set(merge "CREATE $<TARGET_FILE:streamattn_static>\n")
+foreach(part streamattn_support streamattn_compiler streamattn_runtime LLVMSupport LLVMDemangle)
+  string(APPEND merge "ADDLIB $<TARGET_FILE:${part}>\n")
+endforeach()
+file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/merge.mri CONTENT "${merge}SAVE\nEND\n")
 add_custom_command(TARGET streamattn_static POST_BUILD
                    COMMAND ${CMAKE_AR} -M < ${PROJECT_BINARY_DIR}/merge.mri)
+add_dependencies(streamattn_static streamattn_support streamattn_compiler streamattn_runtime)
 target_link_libraries(streamattn_static INTERFACE hwy ${LLVM_NEEDS})
 
 foreach(library streamattn streamattn_static)

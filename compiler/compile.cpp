@@ -67,6 +67,17 @@ class Program {
   NvrtcProgram program_ = nullptr;
 };
 
+/// Why `source` did not compile. With -v the log has no errors of ptxas, of all things, so a log
+/// without any is asked for once more without it.
+std::string reason(const std::string& log, const Source& source, std::vector<std::string> options) {
+  const std::string errors = first_errors(log);
+  if (!errors.empty()) return errors;
+  std::erase(options, "--ptxas-options=-v");
+  Program terse(source.flat);
+  terse.compile(options);
+  return terse.log();
+}
+
 }  // namespace
 
 Binary compile(const Source& source) {
@@ -78,12 +89,13 @@ Binary compile(const Source& source) {
   }
   const auto begin = std::chrono::steady_clock::now();
   Program program(source.flat);
-  const NvrtcResult result = program.compile(compile_options(find_target(source.target)));
+  const std::vector<std::string> options = compile_options(find_target(source.target));
+  const NvrtcResult result = program.compile(options);
   const std::string log = program.log();
   if (result != NvrtcResult::success) {
     throw Error(ErrorCode::compile_failed,
                 llvm::formatv("{0} refused the source ({1}):\n{2}", program.release(),
-                              program.name(result), first_errors(log)));
+                              program.name(result), reason(log, source, options)));
   }
   PtxasReport report = parse_ptxas_log(log, source.entry);
   Binary binary{.cubin = program.cubin(),

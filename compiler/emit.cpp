@@ -57,9 +57,9 @@ Choice choose(const Problem& problem, const Shape& shape, const Target& target,
     }
     reasons += llvm::formatv("\n  {0}: {1}", family.name, reason);
   }
-  throw Error(ErrorCode::unsupported_problem,
-              llvm::formatv("no family serves {0} on {1}:{2}", problem.describe(), target.name,
-                            reasons));
+  throw Error(
+      ErrorCode::unsupported_problem,
+      llvm::formatv("no family serves {0} on {1}:{2}", problem.describe(), target.name, reasons));
 }
 
 Source emit(const Problem& problem, const Schedule& schedule, const Target& target,

@@ -11,7 +11,6 @@ namespace streamattn {
 /// `text` with every `#include "name"` replaced by that template, each once, and #line markers that
 /// keep the compiler's messages true. Templates come from the library, or from `folder` if given.
 /// Throws Error (invalid_config) that names a template that does not exist.
-std::string flatten(std::string_view text,
-                    const std::optional<std::filesystem::path>& folder = {});
+std::string flatten(std::string_view text, const std::optional<std::filesystem::path>& folder = {});
 
 }  // namespace streamattn

@@ -57,17 +57,10 @@ fs::path own_folder() {
 }
 
 void add_own_places(std::vector<Place>& places) {
-  const fs::path folder = own_folder();
-  places.push_back({folder.parent_path() / "nvidia/cu13/lib"});
-  places.push_back({folder.parent_path() / "nvidia/cuda_nvrtc/lib"});
-  Place unpacked;
-  fs::path parent = folder;
-  for (int depth = 0; depth < 4; ++depth, parent = parent.parent_path()) {
-    unpacked.push_back(parent / "share/streamattn/nvrtc/lib");
-  }
-  // The prefix of an installed library is one level up: name that one where nothing is found.
-  std::swap(unpacked[0], unpacked[1]);
-  places.push_back(unpacked);
+  const fs::path prefix = own_folder().parent_path();
+  places.push_back({prefix / "nvidia/cu13/lib"});
+  places.push_back({prefix / "nvidia/cuda_nvrtc/lib"});
+  places.push_back({prefix / "share/streamattn/nvrtc/lib"});
 }
 
 void add_loaded(std::vector<Place>& places) {

@@ -26,8 +26,9 @@ struct NvrtcFiles {
 
 /// Every place in search order, each library once:
 ///   1. STREAMATTN_NVRTC, a library or its folder; where set, it is the only place
-///   2. beside this library: ../nvidia/cu13/lib and ../nvidia/cuda_nvrtc/lib (wheels), then
-///      share/streamattn/nvrtc/lib in this or a parent folder (scripts/setup)
+///   2. beside this library: ../nvidia/cu13/lib and ../nvidia/cuda_nvrtc/lib (Python packages),
+///   then
+///      ../share/streamattn/nvrtc/lib (scripts/setup)
 ///   3. an NVRTC that this process has already loaded
 ///   4. CUDA_HOME, CUDA_PATH
 ///   5. LD_LIBRARY_PATH

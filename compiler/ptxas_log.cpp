@@ -73,7 +73,6 @@ std::string first_errors(std::string_view log) {
     return line.contains("error") || line.contains("fatal");
   };
   auto line = std::ranges::find_if(lines, is_error);
-  if (line == lines.end()) line = lines.begin();
   std::string errors;
   for (std::size_t count = 0; line != lines.end() && count < max_lines; ++line, ++count) {
     errors += (errors.empty() ? "" : "\n") + line->rtrim().str();

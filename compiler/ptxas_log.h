@@ -19,8 +19,7 @@ struct PtxasReport {
 /// serialised, setmaxnreg ignored, waits injected), each once, and one line where anything spills.
 PtxasReport parse_ptxas_log(std::string_view log, std::string_view entry);
 
-/// The first lines of the log that say why a compile failed, with their context, or the whole of a
-/// short log that does not say.
+/// The first lines of the log that say why a compile failed, with their context. Empty if none do.
 std::string first_errors(std::string_view log);
 
 }  // namespace streamattn

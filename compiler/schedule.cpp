@@ -123,9 +123,10 @@ Schedule parse_schedule(std::string_view text, Schedule base) {
     throw Error(ErrorCode::invalid_config, "schedule " + quoted(text) + ": " + complaint);
   };
   llvm::SmallVector<llvm::StringRef> settings;
-  llvm::StringRef(text.data(), text.size()).split(settings, ',', -1, /*KeepEmpty=*/false);
+  llvm::StringRef(text.data(), text.size()).split(settings, ',');
   llvm::StringSet<> seen;
   for (llvm::StringRef setting : settings) {
+    if (setting.trim().empty()) continue;
     const auto [key, value] = setting.split('=');
     const llvm::StringRef name = key.trim();
     if (!setting.contains('='))

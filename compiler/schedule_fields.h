@@ -25,6 +25,7 @@ void visit_fields(ScheduleRef& schedule, Visitor&& visit) {
   visit("guard", schedule.guard);
   visit("q_in_registers", schedule.q_in_registers);
   visit("o_buffer", schedule.o_buffer);
+  visit("o_passes", schedule.o_passes);
   visit("softmax", schedule.softmax);
   visit("tile_order", schedule.tile_order);
   visit("section_heads", schedule.section_heads);

@@ -2,13 +2,14 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <llvm/ADT/StringExtras.h>
 #include <llvm/Support/Format.h>
 #include <llvm/Support/raw_ostream.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <random>
@@ -79,14 +80,17 @@ CacheDirectory::Opened CacheDirectory::open(const std::filesystem::path& root, b
   directory->sweep();
   if (::faccessat(directory->root_.get(), tag_name, F_OK, AT_SYMLINK_NOFOLLOW) != 0) {
     publish_file(directory->temporary_.get(), directory->temporary_name(), directory->root_.get(),
-                 tag_name, tag_text, {.durable = false});
+                 tag_name, tag_text);
   }
   return {.directory = std::move(directory)};
 }
 
 std::string CacheDirectory::temporary_name() const {
   std::random_device random;
-  return process_tag() + "-" + llvm::utohexstr(std::uint64_t{random()} << 32 | random(), true, 16);
+  std::string name = process_tag();
+  llvm::raw_string_ostream(name) << '-' << llvm::format_hex_no_prefix(random(), 8)
+                                 << llvm::format_hex_no_prefix(random(), 8);
+  return name;
 }
 
 FileContent CacheDirectory::read(const KernelKey& key) const {
@@ -139,19 +143,23 @@ std::size_t CacheDirectory::quarantined_count() const {
   return opened.fd ? list_directory(opened.fd.get()).size() : 0;
 }
 
-void CacheDirectory::add_counters(const CacheCounters& counters, const CacheLocks& locks) const {
+void CacheDirectory::add_counters(const CacheCounters& counters) const {
   const OpenedDirectory stats = open_private_directory(root_.get(), "stats", true);
   if (!stats.fd) return;
   const auto first = static_cast<unsigned>(::getpid());
   for (unsigned attempt = 0; attempt < counter_shards; ++attempt) {
     const std::string shard = shard_name((first + attempt) % counter_shards);
-    const auto lock = locks.try_lock("stats-" + shard);
-    if (!lock) continue;
-    const FileContent stored = read_private_file(stats.fd.get(), shard, max_counter_bytes);
-    const std::string text = to_text(parse_counters(stored.bytes) + counters);
-    publish_file(temporary_.get(), temporary_name(), stats.fd.get(), shard, text,
-                 {.replace = true, .durable = false});
-    return;
+    const FileDescriptor file(
+        ::openat(stats.fd.get(), shard.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!file || ::flock(file.get(), LOCK_EX | LOCK_NB) != 0) continue;
+    // In place: renaming over a file would make some file systems wait for the disk, and a torn
+    // counter harms nobody. Counters only grow, so the new text covers the old one.
+    std::array<char, max_counter_bytes> stored;
+    const ssize_t size = ::pread(file.get(), stored.data(), stored.size(), 0);
+    if (size < 0) continue;
+    const std::string text =
+        to_text(parse_counters({stored.data(), static_cast<std::size_t>(size)}) + counters);
+    if (::pwrite(file.get(), text.data(), text.size(), 0) > 0) return;
   }
 }
 

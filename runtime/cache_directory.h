@@ -15,7 +15,6 @@
 #include <vector>
 
 #include "runtime/cache_counters.h"
-#include "runtime/cache_locks.h"
 #include "runtime/kernel_key.h"
 #include "support/files.h"
 
@@ -55,7 +54,7 @@ class CacheDirectory {
   std::size_t quarantined_count() const;
 
   /// Adds to the stored counters; dropped where that cannot be done without waiting.
-  void add_counters(const CacheCounters& counters, const CacheLocks& locks) const;
+  void add_counters(const CacheCounters& counters) const;
   CacheCounters counters() const;
 
   /// The same for every path that leads to this directory.

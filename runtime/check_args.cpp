@@ -6,7 +6,8 @@
 #include <tuple>
 #include <utility>
 
-#include "llvm/Support/FormatVariadic.h"
+#include <llvm/Support/FormatVariadic.h>
+
 #include "streamattn/error.h"
 
 namespace streamattn {

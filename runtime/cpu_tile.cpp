@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 
 #include "runtime/half.h"
 #include "runtime/key_bounds.h"
@@ -38,9 +39,10 @@ class Tile {
         call_(call),
         tile_(tile),
         heads_(tile.head_end - tile.head_begin),
+        scale_log2_(call.scale * std::numbers::log2e_v<float>),
         rows_((tile.q_end - tile.q_begin) * heads_),
         blocks_(hwy::DivCeil<size_t>(rows_, block_lanes())),
-        tile_kv_(std::min<size_t>(tile_kv, call.kv_len())),
+        tile_kv_(std::clamp<std::int64_t>(call.kv_len(), 1, tile_kv)),
         q_(allocate(blocks_ * problem.head_dim * block_lanes())),
         k_(allocate(tile_kv_ * problem.head_dim)),
         v_(allocate(tile_kv_ * problem.v_head_dim())),
@@ -156,21 +158,22 @@ class Tile {
   void softmax(size_t block, size_t keys) {
     const Lanes d;
     const size_t lanes = hn::Lanes(d);
-    const Vector scale_log2 = hn::Set(d, call_.scale * 1.44269504F);
+    const Vector scale_log2 = hn::Set(d, scale_log2_);
     for (size_t lane = 0; lane < block_lanes(); lane += lanes) {
       float* scores = p_.get() + lane;
       float* row_maximum = maximum_.get() + block * block_lanes() + lane;
       float* row_sum = sum_.get() + block * block_lanes() + lane;
 
-      const Vector before = hn::Load(d, row_maximum);
-      Vector maximum = before;
+      Vector largest = hn::Set(d, -infinity);
       for (size_t key = 0; key < keys; ++key) {
-        maximum = hn::Max(maximum, hn::Load(d, scores + key * block_lanes()));
+        largest = hn::Max(largest, hn::Load(d, scores + key * block_lanes()));
       }
+      const Vector before = hn::Load(d, row_maximum);
+      const Vector maximum = hn::Max(before, hn::Mul(largest, scale_log2));
       // A row that has seen no key yet has the maximum -inf, which must not meet itself.
-      const Vector shift = hn::Mul(
-          hn::IfThenElse(hn::Eq(maximum, hn::Set(d, -infinity)), hn::Zero(d), maximum), scale_log2);
-      const Vector factor = exp2(hn::MulSub(before, scale_log2, shift));
+      const Vector shift =
+          hn::IfThenElse(hn::Eq(maximum, hn::Set(d, -infinity)), hn::Zero(d), maximum);
+      const Vector factor = exp2(hn::Sub(before, shift));
       Vector sum = hn::Mul(hn::Load(d, row_sum), factor);
       for (size_t key = 0; key < keys; ++key) {
         float* score = scores + key * block_lanes();
@@ -198,25 +201,32 @@ class Tile {
       }
       if (call_.lse.data != nullptr) {
         const Tensor& lse = call_.lse;
-        store_element(
-            lse.data, DType::f32,
-            tile_.batch * lse.batch_stride + query(r) * lse.seq_stride + head(r) * lse.head_stride,
-            maximum_[r] * call_.scale + std::log(sum_[r]));
+        static_cast<float*>(lse.data)[tile_.batch * lse.batch_stride + query(r) * lse.seq_stride +
+                                      head(r) * lse.head_stride] = log_sum(r);
       }
     }
+  }
+
+  /// The LSE of a row. In float64, and with what scale_log2_ really is to the scale: where scores
+  /// are large, a rounding here is as large as all others together.
+  float log_sum(size_t row) const {
+    const double to_natural = call_.scale / static_cast<double>(scale_log2_);
+    return static_cast<float>(maximum_[row] * to_natural +
+                              std::log(static_cast<double>(sum_[row])));
   }
 
   const Problem& problem_;
   const ForwardCall& call_;
   const CpuTile& tile_;
   const std::int64_t heads_;
+  const float scale_log2_;
   const size_t rows_, blocks_, tile_kv_;
   Buffer q_;        // [block][head_dim][row]
   Buffer k_;        // [key][head_dim]
   Buffer v_;        // [key][v_head_dim]
   Buffer p_;        // [key][row]: scores, then probabilities of one block
   Buffer o_;        // [block][v_head_dim][row], not yet divided by the sums
-  Buffer maximum_;  // [block][row], of the unscaled scores
+  Buffer maximum_;  // [block][row], of the scores times scale_log2_
   Buffer sum_;      // [block][row]
   Buffer factor_;   // [row]
 };

@@ -1,10 +1,12 @@
 // Tensor maps and launch parameters of flash_wgmma kernels.
 #include "runtime/flash_launch.h"
 
+#include <llvm/ADT/Hashing.h>
 #include <llvm/Support/FormatVariadic.h>
 
 #include <algorithm>
 #include <limits>
+#include <vector>
 
 #include "compiler/families/flash_wgmma.h"
 #include "streamattn/error.h"
@@ -20,34 +22,65 @@ CUtensorMapSwizzle swizzle(int chunk) {
                        : CU_TENSOR_MAP_SWIZZLE_32B;
 }
 
-// A map over (dim, seq, heads, batch) whose box is one chunk of columns times `rows`. TMA clips at
-// the tensor's edges, so padded columns and rows past the end read as zero and are not written.
-// A tensor without elements, which no kernel touches, is mapped as one element at `anywhere`.
-TensorMap tensor_map(const char* name, const Tensor& t, DType type, int rows, void* anywhere) {
+// Everything that a tensor map depends on, as the driver wants it.
+struct MapKey {
+  void* data;
+  std::uint64_t dims[4];          // dim, seq, heads, batch
+  std::uint64_t byte_strides[3];  // of all but dim
+  CUtensorMapDataType type;
+  int rows;  // of the box
+
+  friend bool operator==(const MapKey&, const MapKey&) = default;
+};
+
+// A box is one chunk of columns times `rows`. TMA clips at the tensor's edges, so padded columns
+// and rows past the end read as zero and are not written. A tensor without elements, which no
+// kernel touches, is mapped as one element at `anywhere`.
+MapKey map_key(const Tensor& t, DType type, int rows, void* anywhere) {
   bool empty = t.batch == 0 || t.seq == 0 || t.heads == 0;
-  auto size = [](std::int64_t n) { return static_cast<std::uint64_t>(std::max<std::int64_t>(n, 1)); };
+  auto size = [](std::int64_t n) {
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(n, 1));
+  };
   // Strides of dimensions of size 1 may be anything; the driver wants multiples of 16.
   auto stride = [&](std::int64_t n, std::int64_t elements) {
     return static_cast<std::uint64_t>(n > 1 ? elements * bytes(type) : 16);
   };
-  const std::uint64_t dims[4] = {size(t.dim), size(t.seq), size(t.heads), size(t.batch)};
-  const std::uint64_t byte_strides[3] = {stride(t.seq, t.seq_stride),
-                                         stride(t.heads, t.head_stride),
-                                         stride(t.batch, t.batch_stride)};
-  int chunk = chunk_columns(static_cast<int>(t.dim));
+  return {empty ? anywhere : t.data,
+          {size(t.dim), size(t.seq), size(t.heads), size(t.batch)},
+          {stride(t.seq, t.seq_stride), stride(t.heads, t.head_stride),
+           stride(t.batch, t.batch_stride)},
+          type == DType::f16 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
+          rows};
+}
+
+TensorMap encode(const char* name, const MapKey& key) {
+  int chunk = chunk_columns(static_cast<int>(key.dims[0]));
   const std::uint32_t box[4] = {static_cast<std::uint32_t>(chunk),
-                                static_cast<std::uint32_t>(rows), 1, 1};
+                                static_cast<std::uint32_t>(key.rows), 1, 1};
   const std::uint32_t element_strides[4] = {1, 1, 1, 1};
   TensorMap map;
-  check(driver().cuTensorMapEncodeTiled(
-            &map,
-            type == DType::f16 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16
-                               : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
-            4, empty ? anywhere : t.data, dims, byte_strides, box, element_strides,
-            CU_TENSOR_MAP_INTERLEAVE_NONE, swizzle(chunk), CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-            CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE),
+  check(driver().cuTensorMapEncodeTiled(&map, key.type, 4, key.data, key.dims, key.byte_strides,
+                                        box, element_strides, CU_TENSOR_MAP_INTERLEAVE_NONE,
+                                        swizzle(chunk), CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+                                        CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE),
         name);
   return map;
+}
+
+// Encoding costs about a microsecond of host time, and the tensors of a model come round again and
+// again: each thread remembers its last maps, one for each of a few hash values.
+TensorMap tensor_map(const char* name, const Tensor& t, DType type, int rows, void* anywhere) {
+  struct Slot {
+    MapKey key;
+    TensorMap map;
+  };
+  constexpr std::size_t slots = 256;
+  thread_local std::vector<Slot> remembered(slots);
+  MapKey key = map_key(t, type, rows, anywhere);
+  std::size_t hash = llvm::hash_combine(key.data, key.dims[1], key.byte_strides[0], rows);
+  Slot& slot = remembered[hash % slots];
+  if (!(slot.key == key)) slot = {key, encode(name, key)};
+  return slot.map;
 }
 
 int checked_tiles(std::int64_t q_tiles, std::int64_t heads) {
@@ -88,8 +121,7 @@ ForwardParams flash_params(const Problem& problem, const Schedule& schedule,
   p.heads = static_cast<int>(call.heads());
   p.all_heads = static_cast<int>(heads);
   Shape shape{call.batch(), call.kv_heads(), call.q_len(), call.kv_len()};
-  p.section_heads =
-      flash_section_heads(problem, schedule, shape, device.sms(), device.l2_bytes());
+  p.section_heads = flash_section_heads(problem, schedule, shape, device.sms(), device.l2_bytes());
   return p;
 }
 

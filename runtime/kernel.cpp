@@ -14,9 +14,9 @@ Kernel::Kernel(Problem problem, Choice choice, const Target& target, Resources r
       from_cache_(from_cache) {}
 
 std::string Kernel::describe() const {
-  std::string text = llvm::formatv("problem:   {0}\nschedule:  {1}\nchosen by: {2}\ntarget:    {3}",
-                                   problem_.describe(), choice_.schedule.describe(),
-                                   choice_.reason, target_.name);
+  std::string text =
+      llvm::formatv("problem:   {0}\nschedule:  {1}\nchosen by: {2}\ntarget:    {3}",
+                    problem_.describe(), choice_.schedule.describe(), choice_.reason, target_.name);
   if (target_.is_cpu) return text;
   text += llvm::formatv(
       "\nresources: {0} registers, {1} bytes of shared memory, {2} bytes of spills\n"

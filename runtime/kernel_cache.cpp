@@ -70,7 +70,7 @@ KernelCache::KernelCache(CacheOptions options)
 KernelCache::~KernelCache() {
   // A forked child has a copy of counters that its parent saves.
   if (!may_write() || counters() == CacheCounters{} || process_ != ::getpid()) return;
-  if (const auto cache = directory(Access::write)) cache->add_counters(counters_, *locks_);
+  if (const auto cache = directory(Access::write)) cache->add_counters(counters_);
 }
 
 std::optional<Binary> KernelCache::find(const KernelKey& key) {
@@ -83,7 +83,7 @@ std::optional<Binary> KernelCache::find(const KernelKey& key) {
 
 void KernelCache::publish(const KernelKey& key, const Source& source, const Binary& binary,
                           const Provenance& provenance) {
-  if (!may_write()) return;
+  if (!may_write() || !directory(Access::write)) return;
   // A bad binary must never become everybody's.
   if (const std::string complaint = cubin_complaint(binary.cubin, source.entry);
       !complaint.empty()) {
@@ -180,16 +180,15 @@ void KernelCache::discard(const KernelKey& key, const std::string& problem) {
 
 // 0 or errno.
 int KernelCache::write(const KernelKey& key, const std::string& bytes) {
-  auto cache = directory(Access::write);
-  if (!cache) return EACCES;
-  const int error = cache->publish(key, bytes);
+  int error = ENOENT;
+  if (const auto cache = directory(Access::write)) error = cache->publish(key, bytes);
   if (error != ENOENT) return error;
   // Somebody cleared or removed the directory that we hold: make it anew.
   {
     const std::lock_guard lock(mutex_);
     directory_.reset();
   }
-  cache = directory(Access::write);
+  const auto cache = directory(Access::write);
   return cache ? cache->publish(key, bytes) : error;
 }
 

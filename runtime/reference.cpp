@@ -17,12 +17,16 @@ namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-/// Element `d` of row `row` of one head.
-float element(const Tensor& tensor, DType type, std::int64_t batch, std::int64_t row,
-              std::int64_t head, std::int64_t d) {
-  return load_element(
-      tensor.data, type,
-      batch * tensor.batch_stride + row * tensor.seq_stride + head * tensor.head_stride + d);
+/// One row of one head in type Real.
+template <typename Real>
+std::vector<Real> read_row(const Tensor& tensor, DType type, const OutputRow& at) {
+  const std::int64_t first =
+      at.batch * tensor.batch_stride + at.row * tensor.seq_stride + at.head * tensor.head_stride;
+  std::vector<Real> values(tensor.dim);
+  for (std::int64_t d = 0; d < tensor.dim; ++d) {
+    values[d] = load_element(tensor.data, type, first + d);
+  }
+  return values;
 }
 
 /// The keys of a call that one row may see.
@@ -35,37 +39,41 @@ std::vector<std::int64_t> visible_keys(const Problem& problem, const ForwardCall
   return keys;
 }
 
-/// Attention of one row with every intermediate value a Real, probabilities rounded to `p_type`
-/// unless that is f32. Writes v_head_dim values to `o`; returns the LSE.
 template <typename Real>
-Real attend(const Problem& problem, const ForwardCall& call, const OutputRow& at, DType p_type,
-            Real* o) {
+struct RowResult {
+  std::vector<Real> o;
+  Real lse;
+};
+
+/// Attention of row `at` of `call` with every intermediate value a Real, probabilities rounded to
+/// `p_type` unless that is f32.
+template <typename Real>
+RowResult<Real> attend(const Problem& problem, const ForwardCall& call, const OutputRow& at,
+                       DType p_type) {
+  RowResult<Real> result{std::vector<Real>(problem.v_head_dim()),
+                         -std::numeric_limits<Real>::infinity()};
   const std::int64_t kv_head = at.head / problem.group_size;
   const std::vector<std::int64_t> keys = visible_keys(problem, call, at.row);
-  std::fill_n(o, problem.v_head_dim(), Real{0});
-  if (keys.empty()) return -std::numeric_limits<Real>::infinity();
+  if (keys.empty()) return result;
 
+  const std::vector<Real> q = read_row<Real>(call.q, problem.dtype, at);
   std::vector<Real> p;
-  for (const std::int64_t k : keys) {
-    Real score = 0;
-    for (int d = 0; d < problem.head_dim; ++d) {
-      score += static_cast<Real>(element(call.q, problem.dtype, at.batch, at.row, at.head, d)) *
-               static_cast<Real>(element(call.k, problem.dtype, at.batch, k, kv_head, d));
-    }
-    p.push_back(score * static_cast<Real>(call.scale));
+  for (const std::int64_t key : keys) {
+    const auto k = read_row<Real>(call.k, problem.dtype, {at.batch, kv_head, key});
+    p.push_back(std::inner_product(q.begin(), q.end(), k.begin(), Real{0}) *
+                static_cast<Real>(call.scale));
   }
   const Real maximum = *std::max_element(p.begin(), p.end());
   Real sum = 0;
   for (Real& value : p) sum += value = std::exp(value - maximum);
   for (std::size_t i = 0; i < keys.size(); ++i) {
+    const auto v = read_row<Real>(call.v, problem.dtype, {at.batch, kv_head, keys[i]});
     Real probability = p[i] / sum;
     if (p_type != DType::f32) probability = rounded(p_type, static_cast<float>(probability));
-    for (int d = 0; d < problem.v_head_dim(); ++d) {
-      o[d] += probability *
-              static_cast<Real>(element(call.v, problem.dtype, at.batch, keys[i], kv_head, d));
-    }
+    for (std::size_t d = 0; d < v.size(); ++d) result.o[d] += probability * v[d];
   }
-  return maximum + std::log(sum);
+  result.lse = maximum + std::log(sum);
+  return result;
 }
 
 /// Attention of every row of `rows` in type Real. No value is rounded to a type f32.
@@ -77,13 +85,13 @@ RowValues attend_rows(const Problem& problem, const ForwardArgs& args,
   const auto width = static_cast<std::size_t>(problem.v_head_dim());
   RowValues values{std::vector<double>(rows.size() * width), std::vector<double>(rows.size())};
   parallel_for(static_cast<std::int64_t>(rows.size()), 0, [&](std::int64_t i) {
-    const OutputRow& row = rows[i];
-    std::vector<Real> o(width);
-    values.lse[i] =
-        attend(problem, call, {row.batch, row.head, row.row - first_row}, p_type, o.data());
+    const OutputRow row{rows[i].batch, rows[i].head, rows[i].row - first_row};
+    const RowResult<Real> result = attend<Real>(problem, call, row, p_type);
+    values.lse[i] = result.lse;
     for (std::size_t d = 0; d < width; ++d) {
+      const Real value = result.o[d];
       values.o[i * width + d] =
-          o_type == DType::f32 ? o[d] : rounded(o_type, static_cast<float>(o[d]));
+          o_type == DType::f32 ? value : rounded(o_type, static_cast<float>(value));
     }
   });
   return values;
@@ -148,12 +156,11 @@ RowValues plain_forward(const Problem& problem, const ForwardArgs& args,
 RowValues read_rows(const Problem& problem, const ForwardArgs& args,
                     std::span<const OutputRow> rows) {
   RowValues values;
-  for (const auto& [batch, head, row] : rows) {
-    for (int d = 0; d < problem.v_head_dim(); ++d) {
-      values.o.push_back(element(args.o, problem.output_dtype(), batch, row, head, d));
-    }
+  for (const OutputRow& row : rows) {
+    const auto o = read_row<double>(args.o, problem.output_dtype(), row);
+    values.o.insert(values.o.end(), o.begin(), o.end());
     if (args.lse.data != nullptr) {
-      values.lse.push_back(element(args.lse, DType::f32, batch, row, head, 0));
+      values.lse.push_back(read_row<double>(args.lse, DType::f32, row)[0]);
     }
   }
   return values;

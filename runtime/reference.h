@@ -18,8 +18,8 @@ struct OutputRow {
 /// Every row that a launch computes: those of `q_rows`, in the order batch, head, row.
 std::vector<OutputRow> all_rows(const ForwardArgs& args);
 
-/// At most `count` different rows of all_rows(), drawn by `seed`, the first and the last of the
-/// first head among them. In the order of all_rows().
+/// `count` different rows of all_rows(), at least 2, drawn by `seed`, the first and the last of the
+/// first head among them; all rows where there are no more. In the order of all_rows().
 std::vector<OutputRow> sample_rows(const ForwardArgs& args, std::int64_t count, std::uint64_t seed);
 
 /// Contents of some output rows, dense, in the order in which the rows were asked for.

@@ -9,8 +9,8 @@ namespace streamattn {
 
 std::string did_you_mean(std::string_view word, std::span<const std::string_view> known) {
   const llvm::StringRef given(word.data(), word.size());
-  // A third of the letters may be wrong: "tile_k" is tile_kv, "foo" is nothing.
-  unsigned best_distance = given.size() / 3 + 1;
+  // A third of the letters may be wrong and one more: "maks" is mask, "foo" is nothing.
+  unsigned best_distance = given.size() / 3 + 2;
   std::string_view best;
   for (std::string_view candidate : known) {
     const llvm::StringRef name(candidate.data(), candidate.size());

@@ -37,7 +37,8 @@ std::string refusal(const struct stat& status, std::size_t max_bytes) {
   if ((status.st_mode & (S_IWGRP | S_IWOTH | S_ISUID | S_ISGID)) != 0) {
     return "is writable by others or runs as another";
   }
-  if (status.st_nlink != 1) return "has " + std::to_string(status.st_nlink) + " links, not 1";
+  // None at all: the file was removed just now, and what was in it is as good as before.
+  if (status.st_nlink > 1) return "has " + std::to_string(status.st_nlink) + " links, not 1";
   const auto size = static_cast<std::uint64_t>(status.st_size);
   if (size > max_bytes) {
     return "has " + std::to_string(size) + " bytes, at most " + std::to_string(max_bytes) +
@@ -82,19 +83,18 @@ int reserve(int fd, std::size_t size) {
   return is_optional ? 0 : errno;
 }
 
-int write_file(FileDescriptor file, std::string_view bytes, bool durable) {
+int write_file(FileDescriptor file, std::string_view bytes) {
   if (const int error = reserve(file.get(), bytes.size())) return error;
   if (const int error = write_whole(file.get(), bytes)) return error;
-  if (durable && ::fdatasync(file.get()) != 0) return errno;
+  if (::fdatasync(file.get()) != 0) return errno;
   return file.close();
 }
 
-int rename_file(int from_dir, const char* from, int to_dir, const char* to, bool replace) {
-  if (!replace) {
-    if (::renameat2(from_dir, from, to_dir, to, RENAME_NOREPLACE) == 0) return 0;
-    // NFS and some FUSE file systems lack the flag; replacing equal content is also correct.
-    if (errno != EINVAL && errno != ENOSYS) return errno;
-  }
+// Not over a file that is there.
+int rename_file(int from_dir, const char* from, int to_dir, const char* to) {
+  if (::renameat2(from_dir, from, to_dir, to, RENAME_NOREPLACE) == 0) return 0;
+  // NFS and some FUSE file systems lack the flag; what is replaced there has the same meaning.
+  if (errno != EINVAL && errno != ENOSYS) return errno;
   return ::renameat(from_dir, from, to_dir, to) == 0 ? 0 : errno;
 }
 
@@ -132,14 +132,12 @@ FileContent read_private_file(int dir, const std::string& name, std::size_t max_
 }
 
 int publish_file(int temporary_dir, const std::string& temporary, int dir, const std::string& name,
-                 std::string_view bytes, const WriteOptions& options) {
+                 std::string_view bytes) {
   FileDescriptor file(::openat(temporary_dir, temporary.c_str(),
                                O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file) return errno;
-  int error = write_file(std::move(file), bytes, options.durable);
-  if (error == 0) {
-    error = rename_file(temporary_dir, temporary.c_str(), dir, name.c_str(), options.replace);
-  }
+  int error = write_file(std::move(file), bytes);
+  if (error == 0) error = rename_file(temporary_dir, temporary.c_str(), dir, name.c_str());
   if (error != 0) ::unlinkat(temporary_dir, temporary.c_str(), 0);
   return error;
 }

@@ -68,15 +68,11 @@ struct FileContent {
 /// with one link, writable by nobody else, of at most `max_bytes`.
 FileContent read_private_file(int dir, const std::string& name, std::size_t max_bytes);
 
-struct WriteOptions {
-  bool replace = false;  ///< else a file that is there stays and the write gives EEXIST
-  bool durable = true;   ///< on the disk before it is visible
-};
-
-/// Writes a new file `temporary` in `temporary_dir`, then renames it to `name` in `dir`, so that
-/// `name` is complete or absent at every moment. 0 or errno; on failure nothing is left behind.
+/// Writes a new file `temporary` in `temporary_dir`, waits until it is on the disk, then renames it
+/// to `name` in `dir`, so that `name` is complete or absent at every moment. 0, EEXIST if `name` is
+/// there already (it stays as it is), or another errno; on failure nothing is left behind.
 int publish_file(int temporary_dir, const std::string& temporary, int dir, const std::string& name,
-                 std::string_view bytes, const WriteOptions& options = {});
+                 std::string_view bytes);
 
 /// The GNU build-id of an ELF file in hexadecimal, read from its notes without loading the file.
 /// Nothing if it has none or is no ELF64 file.

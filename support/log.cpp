@@ -136,6 +136,8 @@ void set_log_callback(LogCallback callback) {
   Logger& log = logger();
   const std::lock_guard lock(log.mutex);
   log.callback = std::move(callback);
+  log.budgets = {};
+  log.said.clear();
 }
 
 }  // namespace streamattn

@@ -1,23 +1,27 @@
 #include "support/process_tag.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <llvm/ADT/SmallVector.h>
 #include <llvm/ADT/StringRef.h>
 
+#include <array>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <optional>
 
+#include "support/files.h"
 #include "support/hash.h"
 
 namespace streamattn {
 namespace {
 
+// The start of a file below /proc, enough for all that is read here. Empty if it cannot be read.
 std::string read_text(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, 1024> text;
+  const ssize_t size = ::read(file.get(), text.data(), text.size());
+  return size > 0 ? std::string(text.data(), static_cast<std::size_t>(size)) : std::string();
 }
 
 // This boot of this machine, and the pid namespace: containers share a boot but not their pids.

@@ -66,12 +66,15 @@ struct FlashTiling {
   int head_dim, value_head_dim;
   int tile_q, tile_kv, stages;
   OutputPath output;
+  int o_passes;  // parts in which O goes through its buffer
 
   SA_ANYWHERE constexpr int q_bytes() const { return tile_q * padded_columns(head_dim) * 2; }
   SA_ANYWHERE constexpr int k_bytes() const { return tile_kv * padded_columns(head_dim) * 2; }
   SA_ANYWHERE constexpr int v_bytes() const { return tile_kv * padded_columns(value_head_dim) * 2; }
   SA_ANYWHERE constexpr int o_bytes() const {
-    return output == OutputPath::direct ? 0 : tile_q * padded_columns(value_head_dim) * 2;
+    return output == OutputPath::direct
+               ? 0
+               : tile_q * padded_columns(value_head_dim) * 2 / o_passes;
   }
 
   SA_ANYWHERE constexpr int q_offset() const { return 0; }

@@ -1,6 +1,7 @@
 // Reads peers' figures.
 #include "tools/baseline.h"
 
+#include <llvm/ADT/STLExtras.h>
 #include <llvm/Support/JSON.h>
 #include <llvm/Support/MemoryBuffer.h>
 
@@ -10,6 +11,8 @@
 
 namespace streamattn {
 namespace {
+
+constexpr llvm::StringLiteral size_keys[] = {"d", "s", "b", "h"};
 
 [[noreturn]] void reject(const std::string& path, const std::string& why) {
   throw Error(ErrorCode::invalid_config, "baseline " + path + ": " + why);
@@ -42,7 +45,7 @@ Baseline Baseline::load(const std::string& path) {
                                                  number("h"),
                                                  {}});
     for (const auto& [key, figure] : *row) {
-      const bool is_size = llvm::is_contained({"d", "s", "b", "h"}, llvm::StringRef(key));
+      const bool is_size = llvm::is_contained(size_keys, llvm::StringRef(key));
       const auto tflops = figure.getAsNumber();
       if (!is_size && tflops) added.figures.push_back({key.str(), *tflops});
     }

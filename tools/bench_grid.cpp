@@ -34,8 +34,8 @@ void BenchGridFlags::add_to(Flags& flags) {
   flags.add("tokens", "N", "batch is N / seq", tokens_);
   flags.add("heads", "N", "query heads (8)", heads_);
   flags.add("hidden", "N", "query heads are N / head-dim", hidden_);
-  flags.add("layout", "ORDER", "of every tensor: bshd or bhsd (bshd)", layout_);
   flags.add("kv-heads", "N", "key-value heads (heads)", kv_heads_);
+  flags.add("layout", "ORDER", "of every tensor: bshd or bhsd (bshd)", layout_);
 }
 
 BenchGrid BenchGridFlags::grid() const {

@@ -15,10 +15,6 @@
 namespace streamattn {
 namespace {
 
-std::string fixed(double value, int digits) {
-  return llvm::formatv(("{0:f" + std::to_string(digits) + "}").c_str(), value).str();
-}
-
 std::vector<std::string> peer_names(const std::vector<BenchRow>& rows) {
   std::vector<std::string> names;
   for (const BenchRow& row : rows) {
@@ -55,7 +51,7 @@ Table table(const std::vector<BenchRow>& rows) {
       if (const auto& timing = candidate.timing) {
         cells.push_back(fixed(timing->milliseconds, 4));
         cells.push_back(fixed(100 * timing->spread, 1) + "%");
-        cells.push_back(fixed(row.tflops(candidate), 1));
+        cells.push_back(tflops_text(row.tflops(candidate)));
       } else {
         cells.insert(cells.end(), 3, "-");
       }

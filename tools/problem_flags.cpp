@@ -69,7 +69,8 @@ int group_size(std::int64_t heads, std::int64_t kv_heads) {
 void ScheduleFlags::add_to(Flags& flags) {
   flags.section("schedule");
   flags.add("target", "NAME", "sm_90a, or cpu for the host (the device's)", target);
-  flags.add("pin", "FILE", "schedule rows tried before the shipped ones; may be repeated", pins);
+  flags.add("pin", "FILE", "schedule rows tried before the shipped ones; may be repeated",
+            [this](llvm::StringRef text) { pins.push_back(text.str()); });
   flags.add("schedule", "FIELDS", "replace fields of the chosen schedule: \"tile_kv=176,stages=2\"",
             [this](llvm::StringRef text) { overrides.push_back(text.str()); });
 }

@@ -6,6 +6,7 @@
 #include "tools/call_json.h"
 #include "tools/flops.h"
 #include "tools/gemm_rate.h"
+#include "tools/table.h"
 #include "tools/tool.h"
 
 namespace streamattn {
@@ -55,7 +56,7 @@ Report run(const Options& options) {
 
   const Stopwatch stopwatch = [&](int runs) { return bench->time(launch, runs); };
   report.timing =
-      time_interleaved({stopwatch}, {.rounds = 5}, bench->overhead_milliseconds(), [] {}).front();
+      time_interleaved({stopwatch}, {.rounds = 3}, bench->overhead_milliseconds(), [] {}).front();
   if (!jit.target().is_cpu) report.gemm = bf16_gemm_rate(*bench);
   return report;
 }
@@ -76,7 +77,7 @@ void print(const Report& report, llvm::raw_ostream& out) {
                        accuracy.lse_error, accuracy.plain_lse_error);
   out << llvm::formatv("time     {0:f4} ms median, {1:f1} % spread\n", report.timing.milliseconds,
                        100 * report.timing.spread);
-  out << llvm::formatv("speed    {0:f1} TFLOP/s", report.tflops());
+  out << llvm::formatv("speed    {0} TFLOP/s", tflops_text(report.tflops()));
   if (report.gemm) {
     out << llvm::formatv(", {0:f2} of the card's bf16 GEMM rate of {1:f0} ({2})",
                          report.tflops() / report.gemm->tflops, report.gemm->tflops,

@@ -3,7 +3,7 @@
 
 #include <llvm/ADT/StringExtras.h>
 #include <llvm/ADT/StringRef.h>
-#include <llvm/Support/FormatVariadic.h>
+#include <llvm/Support/Format.h>
 
 #include <algorithm>
 #include <cassert>
@@ -24,6 +24,14 @@ std::string csv_cell(llvm::StringRef cell) {
 }
 
 }  // namespace
+
+std::string fixed(double value, int digits) {
+  std::string text;
+  llvm::raw_string_ostream(text) << llvm::format("%.*f", digits, value);
+  return text;
+}
+
+std::string tflops_text(double tflops) { return fixed(tflops, tflops < 10 ? 4 : 1); }
 
 Table::Table(std::vector<std::string> header) { rows_.push_back(std::move(header)); }
 

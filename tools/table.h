@@ -8,6 +8,12 @@
 
 namespace streamattn {
 
+/// `value` with a fixed number of digits after the point.
+std::string fixed(double value, int digits);
+
+/// TFLOP/s in as many digits as a measurement deserves: "612.3" on a GPU, "0.0587" on a CPU.
+std::string tflops_text(double tflops);
+
 /// Rows of cells under a header. Every row has as many cells as the header.
 class Table {
  public:

@@ -31,6 +31,8 @@ std::vector<Schedule> schedules(const Problem& problem, const Shape&, const Targ
 
 }  // namespace
 
-Family cpu_tiled_family() { return {family_name, declines, refuses, first_guess, schedules, nullptr}; }
+Family cpu_tiled_family() {
+  return {family_name, declines, refuses, first_guess, schedules, nullptr};
+}
 
 }  // namespace streamattn

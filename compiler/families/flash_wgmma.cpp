@@ -75,18 +75,26 @@ std::string refuses(const Problem& problem, const Schedule& schedule, const Targ
     return "softmax \"stale\" needs overlap";
   if (!schedule.overlap && schedule.guard) return "guard needs overlap";
   bool direct = problem.output_dtype() == DType::f32;
+  int o_chunks = padded_columns(problem.v_head_dim()) / chunk_columns(problem.v_head_dim());
+  if (schedule.o_passes < 1 || o_chunks % schedule.o_passes != 0)
+    return llvm::formatv("o_passes {0} does not divide the {1} chunks of {2} columns of O",
+                         schedule.o_passes, o_chunks, chunk_columns(problem.v_head_dim()));
+  if (schedule.o_passes > 1 && (!schedule.o_buffer || direct))
+    return "o_passes above 1 needs o_buffer and a 16-bit output";
   if (schedule.q_in_registers && !schedule.o_buffer && !direct)
     return "q_in_registers needs o_buffer: the memory of Q is loaded again before O is stored";
   if (int needed = registers_needed(problem, schedule),
       cap = register_budget(schedule).consumer - 4;
       needed > cap)
-    return llvm::formatv("tile_kv {0} with {1} math_warpgroups needs about {2} registers a thread, "
-                         "there are {3}",
-                         schedule.tile_kv, schedule.math_warpgroups, needed, cap);
+    return llvm::formatv(
+        "tile_kv {0} with {1} math_warpgroups needs about {2} registers a thread, "
+        "there are {3}",
+        schedule.tile_kv, schedule.math_warpgroups, needed, cap);
   if (int bytes = flash_tiling(problem, schedule).bytes(); bytes > target.smem_bytes)
-    return llvm::formatv("tile_kv {0} with {1} stages needs {2} bytes of shared memory, {3} has "
-                         "{4}",
-                         schedule.tile_kv, schedule.stages, bytes, target.name, target.smem_bytes);
+    return llvm::formatv(
+        "tile_kv {0} with {1} stages needs {2} bytes of shared memory, {3} has "
+        "{4}",
+        schedule.tile_kv, schedule.stages, bytes, target.name, target.smem_bytes);
   return {};
 }
 
@@ -96,8 +104,12 @@ std::string refuses(const Problem& problem, const Schedule& schedule, const Targ
 // and Q in registers where they fit.
 std::vector<Schedule> first_guesses(const Problem& problem) {
   int dim = std::max(problem.head_dim, problem.v_head_dim());
-  Schedule base{.family = std::string(family_name), .stages = 2, .overlap = true,
-                .ping_pong = true, .q_in_registers = true, .o_buffer = true,
+  Schedule base{.family = std::string(family_name),
+                .stages = 2,
+                .overlap = true,
+                .ping_pong = true,
+                .q_in_registers = true,
+                .o_buffer = true,
                 .softmax = Softmax::stale};
   std::vector<Schedule> guesses;
   auto add = [&](int warpgroups, int tile_kv, auto... changes) {
@@ -111,19 +123,18 @@ std::vector<Schedule> first_guesses(const Problem& problem) {
   auto exact = [](Schedule& s) { s.softmax = Softmax::exact; };
   auto q_in_smem = [](Schedule& s) { s.q_in_registers = false; };
   auto o_over_q = [](Schedule& s) { s.q_in_registers = s.o_buffer = false; };
-  auto overlap_alone = [](Schedule& s) { s.ping_pong = false; };
-  if (dim <= 64) {
-    add(3, 112, exact);
-    add(2, 128, exact);
-  }
+  auto o_in_halves = [](Schedule& s) {
+    s.q_in_registers = s.ping_pong = false;
+    s.o_passes = 2;
+  };
+  if (dim <= 64) add(3, 112, exact);
+  if (dim > 192) add(2, 64, o_in_halves);
   add(2, 128);
   add(2, 128, q_in_smem);
-  add(2, 128, o_over_q);
+  add(2, 112, o_in_halves);
   add(2, 112, o_over_q);
   add(2, 96, o_over_q);
-  add(2, 80, o_over_q, overlap_alone);
-  add(2, 64, o_over_q, overlap_alone);
-  if (dim > 192) std::reverse(guesses.begin(), guesses.end());
+  add(2, 64, o_over_q);
   return guesses;
 }
 
@@ -173,9 +184,12 @@ const char* spelled(bool value) { return value ? "true" : "false"; }
 
 const char* output_path(OutputPath path) {
   switch (path) {
-    case OutputPath::over_q: return "over_q";
-    case OutputPath::buffered: return "buffered";
-    case OutputPath::direct: return "direct";
+    case OutputPath::over_q:
+      return "over_q";
+    case OutputPath::buffered:
+      return "buffered";
+    case OutputPath::direct:
+      return "direct";
   }
   return "";
 }
@@ -216,37 +230,41 @@ std::string emit(const Problem& problem, const Schedule& schedule, const Target&
       "  static constexpr streamattn::FlashTiling tiling = {{\n"
       "      .head_dim = {0}, .value_head_dim = {1},\n"
       "      .tile_q = {2}, .tile_kv = {3}, .stages = {4},\n"
-      "      .output = streamattn::OutputPath::{5}};\n",
+      "      .output = streamattn::OutputPath::{5}, .o_passes = {6}};\n",
       tiling.head_dim, tiling.value_head_dim, tiling.tile_q, tiling.tile_kv, tiling.stages,
-      output_path(tiling.output));
+      output_path(tiling.output), tiling.o_passes);
   text += llvm::formatv("  static constexpr bool overlap = {0}, ping_pong = {1}, guard = {2};\n",
                         spelled(schedule.overlap), spelled(schedule.ping_pong),
                         spelled(schedule.guard));
-  text += llvm::formatv(
-      "  static constexpr bool q_in_registers = {0}, stale_reference = {1};\n",
-      spelled(schedule.q_in_registers), spelled(schedule.softmax == Softmax::stale));
-  text += llvm::formatv(
-      "  static constexpr int producer_registers = {0}, consumer_registers = {1};\n",
-      registers.producer, registers.consumer);
+  text +=
+      llvm::formatv("  static constexpr bool q_in_registers = {0}, stale_reference = {1};\n",
+                    spelled(schedule.q_in_registers), spelled(schedule.softmax == Softmax::stale));
+  text +=
+      llvm::formatv("  static constexpr int producer_registers = {0}, consumer_registers = {1};\n",
+                    registers.producer, registers.consumer);
   text += "};\n\n";
   text += llvm::formatv("extern \"C\" __global__ void __launch_bounds__({0}, 1)\n",
                         flash_threads(schedule));
-  text += "streamattn_forward(const __grid_constant__ streamattn::ForwardParams params) {\n"
-          "  streamattn::flash_wgmma<Spec>(params);\n"
-          "}\n";
+  text +=
+      "streamattn_forward(const __grid_constant__ streamattn::ForwardParams params) {\n"
+      "  streamattn::flash_wgmma<Spec>(params);\n"
+      "}\n";
   return text;
 }
 
 }  // namespace
 
-Family flash_wgmma_family() { return {family_name, declines, refuses, first_guess, schedules, emit}; }
+Family flash_wgmma_family() {
+  return {family_name, declines, refuses, first_guess, schedules, emit};
+}
 
 FlashTiling flash_tiling(const Problem& problem, const Schedule& schedule) {
   OutputPath output = problem.output_dtype() == DType::f32 ? OutputPath::direct
                       : schedule.o_buffer                  ? OutputPath::buffered
                                                            : OutputPath::over_q;
   return {problem.head_dim, problem.v_head_dim(), schedule.tile_q,
-          schedule.tile_kv, schedule.stages,      output};
+          schedule.tile_kv, schedule.stages,      output,
+          schedule.o_passes};
 }
 
 int flash_threads(const Schedule& schedule) { return 128 * (1 + schedule.math_warpgroups); }
@@ -254,17 +272,22 @@ int flash_threads(const Schedule& schedule) { return 128 * (1 + schedule.math_wa
 int flash_section_heads(const Problem& problem, const Schedule& schedule, const Shape& shape,
                         int sms, std::int64_t l2_bytes) {
   std::int64_t heads = shape.batch * shape.kv_heads * problem.group_size;
-  if (schedule.section_heads > 0) return std::min<std::int64_t>(schedule.section_heads, heads);
+  if (schedule.section_heads > 0)
+    return static_cast<int>(std::clamp<std::int64_t>(schedule.section_heads, 1, heads));
   // Equal items need no order: one head after another, so that neighbours share its K and V.
   if (problem.mask == Expr()) return 1;
-  // As many heads as keep K and V in half of the L2, but enough that the last section's longest
-  // item starts early: the section is worth two of its longest items to every multiprocessor.
-  std::int64_t kv_bytes = shape.kv_len * (problem.head_dim + problem.v_head_dim()) *
-                          bytes(problem.dtype);
-  std::int64_t in_l2 = l2_bytes / 2 / std::max<std::int64_t>(kv_bytes, 1) * problem.group_size;
+  // Few enough heads that K and V of the section stay in a quarter of the L2, or that four items of
+  // every head run at a time and read them together; but no fewer than give every multiprocessor
+  // three times the longest item, or the last section ends with one. Measured: docs/flash_wgmma.md.
+  std::int64_t kv_bytes =
+      shape.kv_len * (problem.head_dim + problem.v_head_dim()) * bytes(problem.dtype);
+  std::int64_t in_l2 = l2_bytes / 4 / std::max<std::int64_t>(kv_bytes, 1);
+  std::int64_t together = std::max<std::int64_t>(in_l2, sms / 4) * problem.group_size;
   std::int64_t q_tiles = (shape.q_len + schedule.tile_q - 1) / schedule.tile_q;
-  std::int64_t balanced = (4 * sms + q_tiles - 1) / std::max<std::int64_t>(q_tiles, 1);
-  return std::clamp<std::int64_t>(std::max(in_l2, balanced), 1, std::max<std::int64_t>(heads, 1));
+  std::int64_t balanced = 6 * sms / std::max<std::int64_t>(q_tiles, 1);
+  std::int64_t wanted = std::max<std::int64_t>(std::min(together, balanced), 1);
+  std::int64_t sections = std::max<std::int64_t>((heads + wanted / 2) / wanted, 1);
+  return static_cast<int>(std::max<std::int64_t>((heads + sections - 1) / sections, 1));
 }
 
 }  // namespace streamattn

@@ -33,6 +33,7 @@ struct STREAMATTN_API Schedule {
   bool guard = false;           ///< keeps the exponentials in front of the wait for PV
   bool q_in_registers = false;  ///< Q is loaded into registers once a tile
   bool o_buffer = false;  ///< O has shared memory of its own; its store overlaps the next tile
+  int o_passes = 1;       ///< parts in which O goes through that memory, each as large as one
   Softmax softmax = Softmax::exact;
   TileOrder tile_order = TileOrder::dynamic;
   int section_heads = 0;  ///< heads that share the L2 in the dynamic order; 0: by shape

@@ -43,13 +43,17 @@ struct FlashShared {
   }
 };
 
-/// Key tiles that the queries of `item` visit.
+/// Key tiles of the block's queries in `item`, and those of its own that begin at `first_row` of the
+/// tile and are `rows`.
 template <class Spec>
 SA_DEVICE KeyTiles<typename Spec::Mask, Spec::tiling.tile_kv> key_tiles(
-    const ForwardParams& params, WorkItem item) {
-  int first = item.q_tile * Spec::tiling.tile_q;
-  int end = min(first + Spec::tiling.tile_q, params.q_len);
-  return {{params.q_position + first, params.q_position + end}, params.k_position, params.kv_len};
+    const ForwardParams& params, WorkItem item, int first_row, int rows) {
+  auto positions = [&](int begin, int end) -> Span {
+    return {params.q_position + begin, params.q_position + min(end, params.q_len)};
+  };
+  int tile = item.q_tile * Spec::tiling.tile_q;
+  return {positions(tile, tile + Spec::tiling.tile_q),
+          positions(tile + first_row, tile + first_row + rows), params.k_position, params.kv_len};
 }
 
 /// The loading thread.
@@ -63,49 +67,71 @@ struct FlashProducer {
   const ForwardParams& params;
   FlashShared<Spec> shared;
 
+  RingCursor<tiling.stages> kv = {};
+  u32 q_parity = 0;
+
+  SA_DEVICE void run() {
+    TileOrder order{params};
+    int index = order.first();
+    while (!order.done(index)) index = load_item(order, index);
+    announce({0, 0, 0}, 0);
+    mbarrier_arrive(shared.q_full());
+  }
+
+ private:
+  // Where O is stored over Q, the next Q has to wait for it; its first keys do not.
+  static constexpr int keys_before_q = tiling.output == OutputPath::over_q ? tiling.stages : 0;
+
+  // Loads all that the item needs and returns the next one. That is drawn as late as hides the
+  // latency of the draw, so that nobody sits on an item that another block could begin.
+  SA_DEVICE int load_item(TileOrder order, int index) {
+    WorkItem item = order.item(index);
+    auto tiles = key_tiles<Spec>(params, item, 0, tiling.tile_q);
+    int until_q = keys_before_q, next = -1;
+    for (int i = 0; i < Spec::Mask::range_count; i++) {
+      TileRange range = tiles.range(i);
+#pragma unroll 1
+      for (int n = range.block_end - 1; n >= range.begin; n--) {
+        if (until_q-- == 0) load_q(item);
+        if (i + 1 == Spec::Mask::range_count && n == range.begin) next = order.next(index);
+        load_keys(item, n);
+      }
+    }
+    if (until_q >= 0) load_q(item);
+    return next < 0 ? order.next(index) : next;
+  }
+
+  SA_DEVICE void load_q(WorkItem item) {
+    announce(item, 1);
+    mbarrier_arrive_expect(shared.q_full(), QTile::bytes);
+    load<QTile>(shared.q(), params.q, shared.q_full(), item.q_tile * tiling.tile_q, item.head,
+                item.batch, CachePolicy::evict_first);
+  }
+
+  SA_DEVICE void load_keys(WorkItem item, int n) {
+    int kv_head = item.head / Spec::group_size, row = n * tiling.tile_kv;
+    u32 full = shared.k_ring().acquire(kv, KTile::bytes);
+    load<KTile>(shared.k(kv.stage()), params.k, full, row, kv_head, item.batch,
+                CachePolicy::evict_last);
+    full = shared.v_ring().acquire(kv, VTile::bytes);
+    load<VTile>(shared.v(kv.stage()), params.v, full, row, kv_head, item.batch,
+                CachePolicy::evict_last);
+    kv.advance();
+  }
+
+  // Fills the slot, once every consumer warp has read Q and the slot before it.
+  SA_DEVICE void announce(WorkItem item, int more) {
+    mbarrier_wait(shared.q_empty(), q_parity ^ 1);
+    store_shared(shared.slot(), make_int4(item.q_tile, item.head, item.batch, more));
+    q_parity ^= 1;
+  }
+
   template <class Tile>
   SA_DEVICE static void load(u32 to, const TensorMap& map, u32 barrier, int row, int head,
                              int batch, CachePolicy policy) {
 #pragma unroll
     for (int c = 0; c < Tile::chunks; c++)
       tma_load(to + c * Tile::chunk_bytes, map, barrier, c * Tile::chunk, row, head, batch, policy);
-  }
-
-  SA_DEVICE void run() {
-    TileOrder order{params};
-    RingCursor<tiling.stages> kv;
-    u32 q_parity = 0;
-    for (int index = order.first(), next; !order.done(index); index = next) {
-      next = order.next(index);  // early: the answer takes a while
-      WorkItem item = order.item(index);
-      mbarrier_wait(shared.q_empty(), q_parity ^ 1);
-      store_shared(shared.slot(), make_int4(item.q_tile, item.head, item.batch, 1));
-      mbarrier_arrive_expect(shared.q_full(), QTile::bytes);
-      load<QTile>(shared.q(), params.q, shared.q_full(), item.q_tile * tiling.tile_q, item.head,
-                  item.batch, CachePolicy::evict_first);
-      load_keys(item, kv);
-      q_parity ^= 1;
-    }
-    mbarrier_wait(shared.q_empty(), q_parity ^ 1);
-    store_shared(shared.slot(), make_int4(0, 0, 0, 0));
-    mbarrier_arrive(shared.q_full());
-  }
-
-  SA_DEVICE void load_keys(WorkItem item, RingCursor<tiling.stages>& kv) {
-    auto tiles = key_tiles<Spec>(params, item);
-    int kv_head = item.head / Spec::group_size;
-    for (int i = 0; i < Spec::Mask::range_count; i++) {
-      TileRange range = tiles.range(i);
-#pragma unroll 1
-      for (int n = range.end - 1; n >= range.begin; n--, kv.advance()) {
-        u32 full = shared.k_ring().acquire(kv, KTile::bytes);
-        load<KTile>(shared.k(kv.stage()), params.k, full, n * tiling.tile_kv, kv_head, item.batch,
-                    CachePolicy::evict_last);
-        full = shared.v_ring().acquire(kv, VTile::bytes);
-        load<VTile>(shared.v(kv.stage()), params.v, full, n * tiling.tile_kv, kv_head, item.batch,
-                    CachePolicy::evict_last);
-      }
-    }
   }
 };
 
@@ -137,13 +163,8 @@ struct FlashConsumer {
   float o[VTile::padded / 2];     // (64, value_head_dim) float
 
   SA_DEVICE void run() {
-    u32 q_parity = 0;
     if (Spec::ping_pong && at.warpgroup == 0) named_barrier_arrive(1, 256);
-    for (;; q_parity ^= 1) {
-      mbarrier_wait(shared.q_full(), q_parity);
-      int4 slot = load_shared(shared.slot());
-      if (slot.w == 0) break;
-      item = {slot.x, slot.y, slot.z};
+    for (u32 q_parity = 0; next_item(q_parity); q_parity ^= 1) {
       begin_tile();
       if constexpr (Spec::overlap)
         visit_overlapped();
@@ -156,6 +177,15 @@ struct FlashConsumer {
 
  private:
   // ---- Tiles of Q and O
+
+  // Waits for Q and reads the slot, by the lane that will release both. False at the end.
+  SA_DEVICE bool next_item(u32 q_parity) {
+    mbarrier_wait(shared.q_full(), q_parity);
+    int4 slot = {};
+    if (at.lane == 0) slot = load_shared(shared.slot());
+    item = {__shfl_sync(~0u, slot.x, 0), __shfl_sync(~0u, slot.y, 0), __shfl_sync(~0u, slot.z, 0)};
+    return __shfl_sync(~0u, slot.w, 0) != 0;
+  }
 
   SA_DEVICE void begin_tile() {
     stats = {};
@@ -186,16 +216,22 @@ struct FlashConsumer {
     if constexpr (tiling.output == OutputPath::direct) {
       store_direct<tiling.value_head_dim>(params, item, at, tile_row + at.row(), o);
     } else {
-      if constexpr (tiling.output == OutputPath::buffered) {
-        if (at.leads_warpgroup()) tma_store_wait_read();
-        named_barrier_sync(8 + at.warpgroup, 128);
+      constexpr int chunks = OTile::chunks / tiling.o_passes;
+#pragma unroll
+      for (int pass = 0; pass < tiling.o_passes; pass++) {
+        if (tiling.output == OutputPath::buffered) wait_for_o_buffer();
+        store_tma<Element, OTile, chunks>(params, item, at, tile_row, shared.o(), pass * chunks, o);
       }
-      store_tma<Element, OTile>(params, item, at, tile_row, shared.o(), o);
       if constexpr (tiling.output == OutputPath::over_q) {
         if (at.leads_warpgroup()) tma_store_wait_read();
         release_q();
       }
     }
+  }
+
+  SA_DEVICE void wait_for_o_buffer() {
+    if (at.leads_warpgroup()) tma_store_wait_read();
+    named_barrier_sync(8 + at.warpgroup, 128);
   }
 
   SA_DEVICE void release_q() {
@@ -206,44 +242,45 @@ struct FlashConsumer {
   // ---- Key tiles, with QK of the next tile under the softmax of this one
 
   SA_DEVICE void visit_overlapped() {
-    auto tiles = key_tiles<Spec>(params, item);
-    int i = 0;
-    TileRange range = tiles.range(0);
-    while (range.empty() && ++i < Mask::range_count) range = tiles.range(i);
-    if (range.empty()) return;
-    int n = range.end - 1;
-    first_tile(n);
-    for (n--;;) {
-      // The stale reference needs one exact tile whose every row sees a key.
-      constexpr bool exact_once = Spec::stale_reference && !Mask::trivial;
-      if constexpr (!Mask::trivial) {
+    auto tiles = own_tiles();
+    TileRange range;
+    int i = 0, n;
+    do {
+      if (i == Mask::range_count) return;
+      range = tiles.range(i++);
+      n = range.block_end - 1;
 #pragma unroll 1
-        for (; n >= range.full_end - exact_once && n >= range.begin; n--) step<true, false>(n);
+      for (; n >= range.end; n--) pass_over(n < range.block_end - 1);
+    } while (n < range.begin);
+    first_tile(n, n >= range.full_end, n < range.block_end - 1);
+    for (n--;; n = range.end - 1) {
+      if constexpr (!Mask::trivial) {
+        // The stale reference needs one exact tile whose every row sees a key.
+        int last = max(range.full_end - Spec::stale_reference, range.begin);
+#pragma unroll 1
+        for (; n >= last; n--) step<true, false>(n);
       }
 #pragma unroll 1
       for (; n >= range.full_begin; n--) step<false, Spec::stale_reference>(n);
-      if constexpr (!Mask::trivial && Mask::range_count > 1) {
+      if constexpr (Mask::range_count > 1) {
 #pragma unroll 1
         for (; n >= range.begin; n--) step<true, false>(n);
-        do {
-          if (++i >= Mask::range_count) return last_product();
-          range = tiles.range(i);
-        } while (range.empty());
-        n = range.end - 1;
-      } else {
-        return last_product();
       }
+      if (i == Mask::range_count) break;
+      range = tiles.range(i++);
     }
+    last_product();
   }
 
-  SA_DEVICE void first_tile(int n) {
+  SA_DEVICE void first_tile(int n, bool masked, bool in_turn) {
     shared.k_ring().wait(kv);
+    if (in_turn) take_turn();
     multiply_qk();
+    if (in_turn) pass_turn();
     wgmma_wait<0>();
     pin(s);
     release(shared.k_ring(), kv);
-    int keys = params.kv_len - n * tiling.tile_kv;
-    if (!Mask::trivial || keys < tiling.tile_kv) mask_tile<true>(n);
+    if (masked) mask_tile<true>(n);
     stats.exact(s, params.scale_log2);
     pack_p();
   }
@@ -291,13 +328,15 @@ struct FlashConsumer {
   // ---- Key tiles one product after the other; only the turns of the warpgroups overlap
 
   SA_DEVICE void visit_in_turns() {
-    auto tiles = key_tiles<Spec>(params, item);
+    auto tiles = own_tiles();
     take_turn();
     for (int i = 0; i < Mask::range_count; i++) {
       TileRange range = tiles.range(i);
-      int n = range.end - 1;
+      int n = range.block_end - 1;
 #pragma unroll 1
-      for (; n >= range.full_end && n >= range.begin; n--) step_in_turns<true>(n);
+      for (; n >= range.end; n--) pass_over(true);
+#pragma unroll 1
+      for (; n >= range.full_end; n--) step_in_turns<true>(n);
 #pragma unroll 1
       for (; n >= range.full_begin; n--) step_in_turns<false>(n);
       if constexpr (Mask::range_count > 1) {
@@ -330,6 +369,22 @@ struct FlashConsumer {
   }
 
   // ---- Pieces of a step
+
+  SA_DEVICE KeyTiles<Mask, tiling.tile_kv> own_tiles() const {
+    return key_tiles<Spec>(params, item, at.warpgroup * 64, 64);
+  }
+
+  // A tile that this warpgroup's rows do not see. It must have arrived before it is released: only
+  // then has everybody released the tile before it.
+  SA_DEVICE void pass_over(bool in_turn) {
+    shared.k_ring().wait(kv);
+    release(shared.k_ring(), kv);
+    if (in_turn && Spec::overlap) take_turn(), pass_turn();
+    if (!Spec::overlap) pass_turn(), take_turn();
+    shared.v_ring().wait(kv);
+    release(shared.v_ring(), kv);
+    kv.advance();
+  }
 
   // Warpgroup w may issue when warpgroup w - 1 has: barrier 1 + w joins the two.
   SA_DEVICE void take_turn() {

@@ -5,36 +5,41 @@
 
 namespace streamattn {
 
-/// Tiles [begin, end), visited from the last to the first. Those in [full_begin, full_end) need no
-/// element test.
+/// Tiles [begin, block_end), visited from the last to the first. A warpgroup computes [begin, end)
+/// and passes over the rest; those in [full_begin, full_end) need no element test.
 struct TileRange {
-  int begin, full_begin, full_end, end;
-
-  SA_DEVICE bool empty() const { return begin >= end; }
+  int begin, full_begin, full_end, end, block_end;
 };
 
-/// Ranges of `tile_kv` keys for the queries at positions [q.begin, q.end). Producer and consumers
-/// walk the same ones.
+/// Ranges of `tile_kv` keys for a block of queries and, among these, one warpgroup's own, given by
+/// their positions. The producer and every warpgroup walk the same tiles.
 template <class Mask, int tile_kv>
 struct KeyTiles {
-  Span q;
+  Span block, own;
   int k_position, kv_len;
   int visited_from = last_position;  // ranges descend and never share a tile
 
   SA_DEVICE TileRange range(int i) {
-    Span seen = clip(Mask::ranges(i, q)), full = clip(Mask::full(i, q));
+    Span seen = clip(Mask::ranges(i, block)), own_seen = clip(Mask::ranges(i, own));
+    Span full = clip(Mask::full(i, own));
     TileRange r;
     r.begin = seen.begin / tile_kv;
-    r.end = min((seen.end + tile_kv - 1) / tile_kv, visited_from);
-    r.full_begin = max((full.begin + tile_kv - 1) / tile_kv, r.begin);
+    r.block_end = min(tiles_up_to(seen.end), visited_from);
+    if (seen.begin >= seen.end || r.begin >= r.block_end) r.block_end = r.begin;
+    // Only tiles in front of the first range are passed over: there is no product under way yet.
+    r.end = visited_from == last_position ? min(tiles_up_to(own_seen.end), r.block_end)
+                                          : r.block_end;
+    if (own.begin >= own.end || r.end < r.begin) r.end = r.begin;
+    r.full_begin = max(tiles_up_to(full.begin), r.begin);
     r.full_end = min(full.end / tile_kv, r.end);
     if (r.full_begin >= r.full_end) r.full_begin = r.full_end = r.begin;
-    if (seen.begin >= seen.end) r.end = r.begin;
-    if (!r.empty()) visited_from = r.begin;
+    if (r.begin < r.block_end) visited_from = r.begin;
     return r;
   }
 
  private:
+  SA_DEVICE static int tiles_up_to(int key) { return (key + tile_kv - 1) / tile_kv; }
+
   // Positions to rows of K, inside the sequence.
   SA_DEVICE Span clip(Span positions) const {
     return {min(max(positions.begin - k_position, 0), kv_len),

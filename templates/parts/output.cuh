@@ -50,18 +50,20 @@ SA_DEVICE void store_direct(const ForwardParams& params, WorkItem item, Lane at,
   }
 }
 
-/// Registers to the swizzled tile at `tile` (shared), and from there by TMA, which clips rows and
-/// columns that do not exist. The leader of the warpgroup must wait for the store to have read the
-/// tile before it is written again.
-template <class Element, class Tile, int N>
+/// `chunks` chunks of the output's columns, from chunk `first` on: registers to the swizzled chunks at
+/// `buffer` (shared), and from there by TMA, which clips rows and columns that do not exist. The
+/// leader of the warpgroup must wait for the store to have read the buffer before it is written
+/// again.
+template <class Element, class Tile, int chunks, int N>
 SA_DEVICE void store_tma(const ForwardParams& params, WorkItem item, Lane at, int tile_row,
-                         u32 tile, const float (&o)[N]) {
+                         u32 buffer, int first, const float (&o)[N]) {
+  constexpr int steps = Tile::chunk / 16;  // stmatrix columns
   int row = at.warpgroup * 64 + at.warp * 16 + at.lane % 16;
 #pragma unroll
-  for (int j = 0; j < Tile::padded / 16; j++) {
-    int chunk = j * 16 / Tile::chunk, column = j * 16 % Tile::chunk * 2 + at.lane / 16 * 16;
-    const float* x = o + 8 * j;
-    store_matrix_x4(tile + chunk * Tile::chunk_bytes + Tile::swizzled(row, column),
+  for (int j = 0; j < chunks * steps; j++) {
+    u32 chunk = buffer + j / steps * Tile::chunk_bytes;
+    const float* x = o + 8 * (first * steps + j);
+    store_matrix_x4(chunk + Tile::swizzled(row, j % steps * 32 + at.lane / 16 * 16),
                     pack(Element(), x[0], x[1]), pack(Element(), x[2], x[3]),
                     pack(Element(), x[4], x[5]), pack(Element(), x[6], x[7]));
   }
@@ -70,9 +72,9 @@ SA_DEVICE void store_tma(const ForwardParams& params, WorkItem item, Lane at, in
   if (!at.leads_warpgroup()) return;
   int first_row = at.warpgroup * 64;
 #pragma unroll
-  for (int c = 0; c < Tile::chunks; c++)
-    tma_store(params.o, tile + c * Tile::chunk_bytes + first_row * Tile::span, c * Tile::chunk,
-              tile_row + first_row, item.head, item.batch);
+  for (int c = 0; c < chunks; c++)
+    tma_store(params.o, buffer + c * Tile::chunk_bytes + first_row * Tile::span,
+              (first + c) * Tile::chunk, tile_row + first_row, item.head, item.batch);
   tma_store_commit();
 }
 

@@ -1,5 +1,5 @@
-/* A libcuda whose health the variable FAKE_CUDA chooses at every call: healthy where it is unset,
-   "stub", "old", "incomplete" or "no device". */
+/* A libcuda whose health the variable FAKE_CUDA_HEALTH chooses at every call: healthy where it is
+   unset, "stub", "old", "incomplete" or "no device". */
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 enum { success = 0, stub_library = 34, no_device = 100, not_found = 500 };
 
 static int mode_is(const char* mode) {
-  const char* chosen = getenv("FAKE_CUDA");
+  const char* chosen = getenv("FAKE_CUDA_HEALTH");
   return chosen && strcmp(chosen, mode) == 0;
 }
 

@@ -14,7 +14,7 @@ struct Spec {
   static constexpr streamattn::FlashTiling tiling = {
       .head_dim = 128, .value_head_dim = 128,
       .tile_q = 128, .tile_kv = 128, .stages = 2,
-      .output = streamattn::OutputPath::buffered};
+      .output = streamattn::OutputPath::buffered, .o_passes = 1};
   static constexpr bool overlap = true, ping_pong = false, guard = false;
   static constexpr bool q_in_registers = true, stale_reference = true;
   static constexpr int producer_registers = 24, consumer_registers = 240;

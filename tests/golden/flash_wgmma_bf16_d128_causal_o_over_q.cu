@@ -15,7 +15,7 @@ struct Spec {
   static constexpr streamattn::FlashTiling tiling = {
       .head_dim = 128, .value_head_dim = 128,
       .tile_q = 128, .tile_kv = 176, .stages = 2,
-      .output = streamattn::OutputPath::over_q};
+      .output = streamattn::OutputPath::over_q, .o_passes = 1};
   static constexpr bool overlap = true, ping_pong = true, guard = false;
   static constexpr bool q_in_registers = false, stale_reference = true;
   static constexpr int producer_registers = 24, consumer_registers = 240;

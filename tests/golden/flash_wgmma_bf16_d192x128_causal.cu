@@ -1,9 +1,10 @@
 // streamattn  forward  flash_wgmma  sm_90a
 // problem:  bf16 -> bf16, head_dim 192, value_head_dim 128, group 1; mask: k <= q
-// schedule: tile 128 x 128, 2 stages, 2 math warpgroups, overlap, ping-pong, stale maximum
+// schedule: tile 128 x 112, 2 stages, 2 math warpgroups, overlap, stale maximum
 #include "forward/flash_wgmma.cuh"
 
 namespace streamattn {
+WGMMA_SHAPE(bf16, 112)
 WGMMA_SHAPE(bf16, 128)
 }
 
@@ -13,9 +14,9 @@ struct Spec {
   static constexpr int group_size = 1;
   static constexpr streamattn::FlashTiling tiling = {
       .head_dim = 192, .value_head_dim = 128,
-      .tile_q = 128, .tile_kv = 128, .stages = 2,
-      .output = streamattn::OutputPath::over_q};
-  static constexpr bool overlap = true, ping_pong = true, guard = false;
+      .tile_q = 128, .tile_kv = 112, .stages = 2,
+      .output = streamattn::OutputPath::buffered, .o_passes = 2};
+  static constexpr bool overlap = true, ping_pong = false, guard = false;
   static constexpr bool q_in_registers = false, stale_reference = true;
   static constexpr int producer_registers = 24, consumer_registers = 240;
 };

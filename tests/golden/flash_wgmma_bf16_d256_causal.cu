@@ -15,7 +15,7 @@ struct Spec {
   static constexpr streamattn::FlashTiling tiling = {
       .head_dim = 256, .value_head_dim = 256,
       .tile_q = 128, .tile_kv = 64, .stages = 2,
-      .output = streamattn::OutputPath::over_q};
+      .output = streamattn::OutputPath::buffered, .o_passes = 2};
   static constexpr bool overlap = true, ping_pong = false, guard = false;
   static constexpr bool q_in_registers = false, stale_reference = true;
   static constexpr int producer_registers = 24, consumer_registers = 240;

@@ -15,7 +15,7 @@ struct Spec {
   static constexpr streamattn::FlashTiling tiling = {
       .head_dim = 64, .value_head_dim = 64,
       .tile_q = 192, .tile_kv = 112, .stages = 2,
-      .output = streamattn::OutputPath::buffered};
+      .output = streamattn::OutputPath::buffered, .o_passes = 1};
   static constexpr bool overlap = true, ping_pong = true, guard = false;
   static constexpr bool q_in_registers = true, stale_reference = false;
   static constexpr int producer_registers = 32, consumer_registers = 160;

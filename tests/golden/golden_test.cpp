@@ -53,7 +53,8 @@ TEST_CASE("a flattened source includes nothing and has every template once") {
   std::string flat = golden_cases().front().source().flat;
   CHECK(flat.find("#include") == std::string::npos);
   CHECK(flat.find("#pragma once") == std::string::npos);
-  for (const char* once : {"struct ForwardParams {", "struct RowStats {", "struct FlashConsumer {"}) {
+  for (const char* once :
+       {"struct ForwardParams {", "struct RowStats {", "struct FlashConsumer {"}) {
     CHECK(flat.find(once) != std::string::npos);
     CHECK(flat.find(once) == flat.rfind(once));
   }
@@ -67,5 +68,5 @@ TEST_CASE("templates are read from a folder that is given, and a missing one is 
   CHECK(emit(problem, schedule, target, {STREAMATTN_TEMPLATE_DIR}).flat == embedded.flat);
   CHECK_THROWS_WITH(emit(problem, schedule, target, {"/nonexistent"}),
                     contains_text("template \"forward/flash_wgmma.cuh\", included by "
-                                    "\"streamattn.cu\", is not in /nonexistent"));
+                                  "\"streamattn.cu\", is not in /nonexistent"));
 }

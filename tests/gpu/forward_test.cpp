@@ -1,4 +1,6 @@
 // Forward kernels on a GPU against float64.
+#include <llvm/Support/Parallel.h>
+
 #include "tests/gpu/gpu_case.h"
 #include "tests/support/catch.h"
 #include "tests/support/skip.h"
@@ -20,118 +22,189 @@ void check_case(const GpuCase& c, const Kernel& kernel) {
   CHECK(r.accurate());
 }
 
-void check_case(const GpuCase& c) { check_case(c, gpu_jit().forward(c.problem, c.shape())); }
+// Compiles for all cases on all cores first: that is most of the time of these tests.
+void check_cases(const std::vector<GpuCase>& cases) {
+  llvm::parallelFor(0, cases.size(),
+                    [&](std::size_t i) { gpu_jit().forward(cases[i].problem, cases[i].shape()); });
+  for (const GpuCase& c : cases) check_case(c, gpu_jit().forward(c.problem, c.shape()));
+}
 
 }  // namespace
 
 TEST_CASE("every head_dim, dtype and mask is as accurate as plain attention") {
   NEEDS_GPU();
+  std::vector<GpuCase> cases;
   for (int head_dim = 16; head_dim <= 256; head_dim += 8)
     for (DType dtype : {DType::bf16, DType::f16})
       for (const Expr& mask : {Expr(), causal()})
-        check_case({.problem = {.dtype = dtype, .head_dim = head_dim, .mask = mask},
-                    .batch = 2, .kv_heads = 2, .q_len = 333, .kv_len = 333,
-                    .seed = static_cast<std::uint64_t>(head_dim)});
+        cases.push_back({.problem = {.dtype = dtype, .head_dim = head_dim, .mask = mask},
+                         .batch = 2,
+                         .kv_heads = 2,
+                         .q_len = 333,
+                         .kv_len = 333,
+                         .seed = static_cast<std::uint64_t>(head_dim)});
+  check_cases(cases);
 }
 
 TEST_CASE("outliers keep the accuracy of plain attention") {
   NEEDS_GPU();
+  std::vector<GpuCase> cases;
   for (int head_dim : {16, 64, 72, 96, 128, 192, 256})
     for (DType dtype : {DType::bf16, DType::f16})
       for (const Expr& mask : {Expr(), causal()})
-        check_case({.problem = {.dtype = dtype, .head_dim = head_dim, .mask = mask},
-                    .batch = 1, .kv_heads = 3, .q_len = 700, .kv_len = 700,
-                    .distribution = Distribution::outliers, .seed = 5});
+        cases.push_back({.problem = {.dtype = dtype, .head_dim = head_dim, .mask = mask},
+                         .batch = 1,
+                         .kv_heads = 3,
+                         .q_len = 700,
+                         .kv_len = 700,
+                         .distribution = Distribution::outliers,
+                         .seed = 5});
+  check_cases(cases);
 }
 
 TEST_CASE("the value head_dim may differ from head_dim") {
   NEEDS_GPU();
+  std::vector<GpuCase> cases;
   const int dims[][2] = {{192, 128}, {64, 256}, {256, 64}, {128, 64}, {40, 72}, {16, 248}};
   for (auto [head_dim, value_head_dim] : dims)
     for (const Expr& mask : {Expr(), causal()})
-      check_case({.problem = {.head_dim = head_dim, .value_head_dim = value_head_dim,
-                              .mask = mask},
-                  .batch = 2, .kv_heads = 2, .q_len = 257, .kv_len = 300});
+      cases.push_back(
+          {.problem = {.head_dim = head_dim, .value_head_dim = value_head_dim, .mask = mask},
+           .batch = 2,
+           .kv_heads = 2,
+           .q_len = 257,
+           .kv_len = 300});
+  check_cases(cases);
 }
 
 TEST_CASE("float32 output is stored directly") {
   NEEDS_GPU();
+  std::vector<GpuCase> cases;
   for (int head_dim : {24, 64, 128, 256})
     for (DType dtype : {DType::bf16, DType::f16})
-      check_case({.problem = {.dtype = dtype, .out_dtype = DType::f32, .head_dim = head_dim,
-                              .mask = causal()},
-                  .batch = 2, .kv_heads = 2, .q_len = 200, .kv_len = 259});
+      cases.push_back({.problem = {.dtype = dtype,
+                                   .out_dtype = DType::f32,
+                                   .head_dim = head_dim,
+                                   .mask = causal()},
+                       .batch = 2,
+                       .kv_heads = 2,
+                       .q_len = 200,
+                       .kv_len = 259});
+  check_cases(cases);
 }
 
 TEST_CASE("any lengths work, also where rows see no key") {
   NEEDS_GPU();
+  std::vector<GpuCase> cases;
   for (int head_dim : {64, 128, 256})
     for (const Expr& mask : {Expr(), causal()})
       for (std::int64_t q_len : {1, 63, 64, 65, 129, 1000})
         for (std::int64_t kv_len : {0, 1, 16, 127, 128, 129, 640})
-          check_case({.problem = {.head_dim = head_dim, .mask = mask}, .batch = 2,
-                      .kv_heads = 1, .q_len = q_len, .kv_len = kv_len});
+          cases.push_back({.problem = {.head_dim = head_dim, .mask = mask},
+                           .batch = 2,
+                           .kv_heads = 1,
+                           .q_len = q_len,
+                           .kv_len = kv_len});
+  check_cases(cases);
 }
 
 TEST_CASE("a tensor without elements is no work") {
   NEEDS_GPU();
+  std::vector<GpuCase> cases;
   Problem problem{.head_dim = 64};
-  check_case({.problem = problem, .batch = 0, .kv_heads = 2, .q_len = 5, .kv_len = 5});
-  check_case({.problem = problem, .batch = 2, .kv_heads = 0, .q_len = 5, .kv_len = 5});
-  check_case({.problem = problem, .batch = 2, .kv_heads = 2, .q_len = 0, .kv_len = 5});
+  cases.push_back({.problem = problem, .batch = 0, .kv_heads = 2, .q_len = 5, .kv_len = 5});
+  cases.push_back({.problem = problem, .batch = 2, .kv_heads = 0, .q_len = 5, .kv_len = 5});
+  cases.push_back({.problem = problem, .batch = 2, .kv_heads = 2, .q_len = 0, .kv_len = 5});
+  check_cases(cases);
 }
 
 TEST_CASE("query heads share key-value heads in groups of any size") {
   NEEDS_GPU();
+  std::vector<GpuCase> cases;
   for (int group : {2, 3, 8, 32})
     for (const Expr& mask : {Expr(), causal()})
-      check_case({.problem = {.head_dim = 128, .group_size = group, .mask = mask}, .batch = 2,
-                  .kv_heads = 2, .q_len = 190, .kv_len = 401});
+      cases.push_back({.problem = {.head_dim = 128, .group_size = group, .mask = mask},
+                       .batch = 2,
+                       .kv_heads = 2,
+                       .q_len = 190,
+                       .kv_len = 401});
+  check_cases(cases);
 }
 
 TEST_CASE("any order of dimensions and padded rows are read and written in place") {
   NEEDS_GPU();
+  std::vector<GpuCase> cases;
   for (Order order : {Order::bshd, Order::bhsd, Order::sbhd})
     for (std::int64_t gap : {0, 8, 24})
       for (DType out : {DType::bf16, DType::f32})
-        check_case({.problem = {.out_dtype = out, .head_dim = 72, .group_size = 2,
-                                .mask = causal()},
-                    .batch = 3, .kv_heads = 2, .q_len = 150, .kv_len = 170, .order = order,
-                    .gap = gap});
+        cases.push_back(
+            {.problem = {.out_dtype = out, .head_dim = 72, .group_size = 2, .mask = causal()},
+             .batch = 3,
+             .kv_heads = 2,
+             .q_len = 150,
+             .kv_len = 170,
+             .order = order,
+             .gap = gap});
+  check_cases(cases);
 }
 
 TEST_CASE("offsets move the diagonal of a causal mask") {
   NEEDS_GPU();
-  const std::int64_t offsets[][2] = {{0, 0}, {100, 0}, {-50, 0}, {0, 77}, {1000000, 999900},
+  std::vector<GpuCase> cases;
+  const std::int64_t offsets[][2] = {{0, 0},     {100, 0}, {-50, 0}, {0, 77}, {1000000, 999900},
                                      {-1000, 0}, {5000, 0}};
   for (auto [q_offset, k_offset] : offsets)
-    check_case({.problem = {.head_dim = 128, .mask = causal()}, .batch = 1, .kv_heads = 2,
-                .q_len = 300, .kv_len = 500, .q_offset = q_offset, .k_offset = k_offset});
+    cases.push_back({.problem = {.head_dim = 128, .mask = causal()},
+                     .batch = 1,
+                     .kv_heads = 2,
+                     .q_len = 300,
+                     .kv_len = 500,
+                     .q_offset = q_offset,
+                     .k_offset = k_offset});
+  check_cases(cases);
 }
 
 TEST_CASE("row sub-ranges compute and write only their rows") {
   NEEDS_GPU();
+  std::vector<GpuCase> cases;
   for (const Expr& mask : {Expr(), causal()})
     for (Rows q_rows : {Rows{0, 300}, Rows{17, 18}, Rows{100, 300}, Rows{150, 150}})
       for (Rows kv_rows : {Rows{0, 400}, Rows{33, 210}, Rows{399, 400}, Rows{7, 7}})
-        check_case({.problem = {.head_dim = 64, .group_size = 2, .mask = mask}, .batch = 2,
-                    .kv_heads = 2, .q_len = 300, .kv_len = 400, .q_rows = q_rows,
-                    .kv_rows = kv_rows});
+        cases.push_back({.problem = {.head_dim = 64, .group_size = 2, .mask = mask},
+                         .batch = 2,
+                         .kv_heads = 2,
+                         .q_len = 300,
+                         .kv_len = 400,
+                         .q_rows = q_rows,
+                         .kv_rows = kv_rows});
+  check_cases(cases);
 }
 
 TEST_CASE("a cap on multiprocessors and any scale give the same accuracy") {
   NEEDS_GPU();
+  std::vector<GpuCase> cases;
   for (int max_sms : {1, 7, 1000})
-    check_case({.problem = {.head_dim = 128, .mask = causal()}, .batch = 2, .kv_heads = 4,
-                .q_len = 500, .kv_len = 500, .max_sms = max_sms});
+    cases.push_back({.problem = {.head_dim = 128, .mask = causal()},
+                     .batch = 2,
+                     .kv_heads = 4,
+                     .q_len = 500,
+                     .kv_len = 500,
+                     .max_sms = max_sms});
   for (float scale : {1e-3F, 0.5F, 2.F})
-    check_case({.problem = {.head_dim = 64}, .batch = 1, .kv_heads = 2, .q_len = 300,
-                .kv_len = 900, .scale = scale});
+    cases.push_back({.problem = {.head_dim = 64},
+                     .batch = 1,
+                     .kv_heads = 2,
+                     .q_len = 300,
+                     .kv_len = 900,
+                     .scale = scale});
+  check_cases(cases);
 }
 
 TEST_CASE("the LSE may be left out") {
   NEEDS_GPU();
-  check_case({.problem = {.head_dim = 64}, .q_len = 100, .kv_len = 100, .with_lse = false});
+  std::vector<GpuCase> cases;
+  cases.push_back({.problem = {.head_dim = 64}, .q_len = 100, .kv_len = 100, .with_lse = false});
+  check_cases(cases);
 }
 
 TEST_CASE("every kind of schedule gives an accurate and repeatable result") {
@@ -141,13 +214,24 @@ TEST_CASE("every kind of schedule gives an accurate and repeatable result") {
       "math_warpgroups=2,tile_q=128,tile_kv=176,q_in_registers=false,o_buffer=false",
       "math_warpgroups=3,tile_q=192,tile_kv=80,q_in_registers=false",
       "math_warpgroups=1,tile_q=64,tile_kv=64,ping_pong=false",
-      "softmax=exact", "softmax=stale", "guard=true", "ping_pong=false", "tile_order=fixed",
-      "overlap=false,softmax=exact", "overlap=false,softmax=exact,q_in_registers=false",
-      "q_in_registers=false", "q_in_registers=false,o_buffer=false", "tile_kv=48,stages=3",
-      "section_heads=1", "section_heads=3"};
+      "softmax=exact",
+      "softmax=stale",
+      "guard=true",
+      "ping_pong=false",
+      "tile_order=fixed",
+      "overlap=false,softmax=exact",
+      "overlap=false,softmax=exact,q_in_registers=false",
+      "q_in_registers=false",
+      "q_in_registers=false,o_buffer=false",
+      "tile_kv=48,stages=3",
+      "section_heads=1",
+      "section_heads=3"};
   for (const Expr& mask : {Expr(), causal()}) {
-    GpuCase c{.problem = {.head_dim = 128, .mask = mask}, .batch = 2, .kv_heads = 5,
-              .q_len = 900, .kv_len = 900};
+    GpuCase c{.problem = {.head_dim = 128, .mask = mask},
+              .batch = 2,
+              .kv_heads = 5,
+              .q_len = 900,
+              .kv_len = 900};
     Schedule base = schedules(c.problem, c.shape(), gpu_jit().target()).front();
     for (const char* change : changes) {
       const Kernel& kernel = gpu_jit().forward(c.problem, parse_schedule(change, base));
@@ -159,8 +243,36 @@ TEST_CASE("every kind of schedule gives an accurate and repeatable result") {
 
 TEST_CASE("sequences of many tiles and heads are computed whole") {
   NEEDS_GPU();
+  std::vector<GpuCase> cases;
   for (int head_dim : {64, 128, 256})
     for (const Expr& mask : {Expr(), causal()})
-      check_case({.problem = {.head_dim = head_dim, .group_size = 4, .mask = mask}, .batch = 3,
-                  .kv_heads = 3, .q_len = 4097, .kv_len = 4097, .sampled_rows = 300});
+      cases.push_back({.problem = {.head_dim = head_dim, .group_size = 4, .mask = mask},
+                       .batch = 3,
+                       .kv_heads = 3,
+                       .q_len = 4097,
+                       .kv_len = 4097,
+                       .sampled_rows = 300});
+  check_cases(cases);
+}
+
+// What compute-sanitizer is run on: see CONTRIBUTING.md.
+TEST_CASE("one small launch of each skeleton") {
+  NEEDS_GPU();
+  for (int head_dim : {64, 128, 256})
+    for (const Expr& mask : {Expr(), causal()}) {
+      GpuCase c{.problem = {.head_dim = head_dim, .mask = mask},
+                .kv_heads = 3,
+                .q_len = 450,
+                .kv_len = 450,
+                .max_sms = 2};
+      check_cases({c});
+    }
+  GpuCase in_turns{.problem = {.head_dim = 128, .mask = causal()},
+                   .kv_heads = 3,
+                   .q_len = 450,
+                   .kv_len = 450,
+                   .max_sms = 2};
+  Schedule schedule = schedules(in_turns.problem, in_turns.shape(), gpu_jit().target()).front();
+  check_case(in_turns, gpu_jit().forward(in_turns.problem,
+                                         parse_schedule("overlap=false,softmax=exact", schedule)));
 }

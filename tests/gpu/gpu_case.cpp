@@ -22,7 +22,10 @@ struct Twin {
     return t;
   }
   void upload() { device = std::make_unique<DeviceBuffer>(memory); }
-  void download() { memory = device->read(); host.data = memory.data(); }
+  void download() {
+    memory = device->read();
+    host.data = memory.data();
+  }
 };
 
 Tensor view(const GpuCase& c, std::int64_t seq, std::int64_t heads, std::int64_t dim) {
@@ -121,8 +124,7 @@ std::string GpuCase::describe() const {
 }
 
 bool GpuResult::accurate() const {
-  return untouched && error <= 2 * plain_error + 1e-7 &&
-         lse_error <= 2 * plain_lse_error + 2e-5;
+  return untouched && error <= 2 * plain_error + 1e-7 && lse_error <= 2 * plain_lse_error + 2e-5;
 }
 
 GpuResult run(const GpuCase& c, const Kernel& kernel) {
@@ -134,8 +136,12 @@ GpuResult run(const GpuCase& c, const Kernel& kernel) {
   Twin o = poisoned_twin(c, view(c, c.q_len, heads, p.v_head_dim()), p.output_dtype());
   Twin lse = poisoned_twin(c, view(c, c.q_len, heads, 1), DType::f32);
 
-  ForwardArgs args{.scale = c.scale, .q_offset = c.q_offset, .k_offset = c.k_offset,
-                   .q_rows = c.q_rows, .kv_rows = c.kv_rows, .max_sms = c.max_sms};
+  ForwardArgs args{.scale = c.scale,
+                   .q_offset = c.q_offset,
+                   .k_offset = c.k_offset,
+                   .q_rows = c.q_rows,
+                   .kv_rows = c.kv_rows,
+                   .max_sms = c.max_sms};
   args.q = q.on_device(), args.k = k.on_device(), args.v = v.on_device(), args.o = o.on_device();
   if (c.with_lse) args.lse = lse.on_device();
   kernel.launch(args);
@@ -152,9 +158,9 @@ GpuResult run(const GpuCase& c, const Kernel& kernel) {
   r.plain_error = relative_error(plain.o, expected.o);
   r.lse_error = c.with_lse ? max_error(found.lse, expected.lse) : 0;
   r.plain_lse_error = max_error(plain.lse, expected.lse);
-  r.untouched = only_rows_written(o.host, p.output_dtype(), o.memory, written) &&
-                only_rows_written(lse.host, DType::f32, lse.memory,
-                                  c.with_lse ? written : Rows{0, 0});
+  r.untouched =
+      only_rows_written(o.host, p.output_dtype(), o.memory, written) &&
+      only_rows_written(lse.host, DType::f32, lse.memory, c.with_lse ? written : Rows{0, 0});
   r.o = std::move(o.memory);
   r.lse = std::move(lse.memory);
   return r;

@@ -13,8 +13,7 @@ GoldenCase chosen(const Problem& problem) {
   if (problem.output_dtype() != problem.dtype)
     name += "_" + std::string(streamattn::name(problem.output_dtype()));
   name += "_d" + std::to_string(problem.head_dim);
-  if (problem.v_head_dim() != problem.head_dim)
-    name += "x" + std::to_string(problem.v_head_dim());
+  if (problem.v_head_dim() != problem.head_dim) name += "x" + std::to_string(problem.v_head_dim());
   if (problem.group_size > 1) name += "_g" + std::to_string(problem.group_size);
   if (problem.mask == causal()) name += "_causal";
   // Long sequences; rows for short ones are covered by schedules of their own below.
@@ -46,9 +45,9 @@ std::vector<GoldenCase> golden_cases() {
   auto with = [&](const char* suffix, const char* changes) {
     GoldenCase golden = chosen({.head_dim = 128, .mask = causal()});
     golden.name += std::string("_") + suffix;
-    golden.schedule = parse_schedule(
-        "tile_q=128,tile_kv=128,math_warpgroups=2,q_in_registers=true,o_buffer=true",
-        golden.schedule);
+    golden.schedule =
+        parse_schedule("tile_q=128,tile_kv=128,math_warpgroups=2,q_in_registers=true,o_buffer=true",
+                       golden.schedule);
     golden.schedule = parse_schedule(changes, golden.schedule);
     cases.push_back(golden);
   };

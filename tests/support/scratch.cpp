@@ -27,9 +27,7 @@ ScopedVariable::ScopedVariable(const char* name, const std::optional<std::string
   value ? ::setenv(name, value->c_str(), 1) : ::unsetenv(name);
 }
 
-ScopedVariable::~ScopedVariable() {
-  old_ ? ::setenv(name_, old_->c_str(), 1) : ::unsetenv(name_);
-}
+ScopedVariable::~ScopedVariable() { old_ ? ::setenv(name_, old_->c_str(), 1) : ::unsetenv(name_); }
 
 LogRecorder::LogRecorder() {
   set_log_callback([this](LogLevel, LogTopic, std::string_view line) { lines.emplace_back(line); });
@@ -48,6 +46,8 @@ std::string read_file(const std::filesystem::path& path) {
 }
 
 void write_file(const std::filesystem::path& path, const std::string& bytes) {
+  // A new file: rewriting one in place makes some file systems wait for the disk.
+  std::filesystem::remove(path);
   std::ofstream(path, std::ios::binary) << bytes;
 }
 

@@ -74,6 +74,11 @@ TEST_CASE("a table aligns numbers to the right and words to the left") {
         "k <= q  12.25\n");
 }
 
+TEST_CASE("TFLOP/s of slow machines keep their digits") {
+  CHECK(tflops_text(612.345) == "612.3");
+  CHECK(tflops_text(0.05873) == "0.0587");
+}
+
 TEST_CASE("CSV quotes cells with commas and quotes") {
   Table table({"a", "b"});
   table.add({"1,2", "say \"x\""});

@@ -3,7 +3,8 @@
 
 #include <random>
 
-#include "tests/support/thrown_error.h"
+#include "tests/support/catch.h"
+#include "tests/support/scratch.h"
 
 using namespace streamattn;
 
@@ -50,17 +51,15 @@ TEST_CASE("a mask that is not understood is refused with a caret under the culpr
   };
   for (const Case& c : cases) {
     INFO(c.text);
-    const Error error = thrown_error([&] { Expr::parse(c.text); });
-    CHECK(error.code() == ErrorCode::invalid_problem);
-    CHECK(error.what() == std::string("mask: ") + c.complaint + "\n  " + c.text + "\n  " +
-                              std::string(c.column, ' ') +
-                              "^\na mask is \"true\" or \"k <= q\" so far");
+    CHECK(error_of([&] { Expr::parse(c.text); }) ==
+          std::string("invalid_problem: mask: ") + c.complaint + "\n  " + c.text + "\n  " +
+              std::string(c.column, ' ') + "^\na mask is \"true\" or \"k <= q\" so far");
   }
 }
 
 TEST_CASE("line breaks in a refused mask do not move the caret") {
-  const Error error = thrown_error([] { Expr::parse("k\n\t< q"); });
-  CHECK_THAT(error.what(), Catch::Matchers::Contains("\n  k  < q\n     ^\n"));
+  CHECK_THAT(error_of([] { Expr::parse("k\n\t< q"); }),
+             Catch::Matchers::Contains("\n  k  < q\n     ^\n"));
 }
 
 TEST_CASE("parentheses are followed only so deep") {
@@ -68,8 +67,8 @@ TEST_CASE("parentheses are followed only so deep") {
     return std::string(depth, '(') + "k <= q" + std::string(depth, ')');
   };
   CHECK(Expr::parse(nested(64)) == causal());
-  const Error error = thrown_error([&] { Expr::parse(nested(65)); });
-  CHECK_THAT(error.what(), Catch::Matchers::Contains("parentheses are nested too deep"));
+  CHECK_THAT(error_of([&] { Expr::parse(nested(65)); }),
+             Catch::Matchers::Contains("parentheses are nested too deep"));
   CHECK_THROWS_AS(Expr::parse(nested(1000000)), Error);
 }
 

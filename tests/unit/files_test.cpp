@@ -52,14 +52,12 @@ TEST_CASE("a published file is read back whole and no temporary stays") {
         (fs::perms::owner_read | fs::perms::owner_write));
 }
 
-TEST_CASE("publishing keeps the file that is there unless it is asked to replace it") {
+TEST_CASE("publishing keeps the file that is there") {
   const ScratchFolder folder;
   const FileDescriptor dir = open_directory(folder.path());
   CHECK(publish_file(dir.get(), "t", dir.get(), "file", "first") == 0);
   CHECK(publish_file(dir.get(), "t", dir.get(), "file", "second") == EEXIST);
   CHECK(read_file(folder.path() / "file") == "first");
-  CHECK(publish_file(dir.get(), "t", dir.get(), "file", "third", {.replace = true}) == 0);
-  CHECK(read_file(folder.path() / "file") == "third");
   CHECK(list_directory(dir.get()).size() == 1);
 }
 

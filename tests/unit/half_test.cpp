@@ -21,13 +21,13 @@ int wrong_roundings(From from, To to, std::uint16_t inf) {
       const std::uint16_t low = sign | bits;
       const std::uint16_t high = sign | (bits + 1);
       const std::uint16_t even = bits % 2 == 0 ? low : high;
-      // The neighbour of the largest number counts as one more step, not as infinity.
-      const float next = bits + 1 == inf ? 2 * from(low) - from(low - 1) : from(high);
-      const float middle = from(low) / 2 + next / 2;
+      // The largest number rounds up as if the next one were not infinity.
+      const float middle = bits + 1 == inf ? from(low) + (from(low) - from(low - 1)) / 2
+                                           : from(low) / 2 + from(high) / 2;
       wrong += to(from(low)) != low;
       wrong += to(middle) != even;
       wrong += to(std::nextafter(middle, from(low))) != low;
-      wrong += to(std::nextafter(middle, next)) != high;
+      wrong += to(std::nextafter(middle, from(high))) != high;
     }
   }
   return wrong;

@@ -1,10 +1,8 @@
 // Tables of schedules: reading TOML, matching, errors with their place.
 #include "streamattn/schedule_table.h"
 
-#include <fstream>
-
-#include "tests/support/temporary_folder.h"
-#include "tests/support/thrown_error.h"
+#include "tests/support/catch.h"
+#include "tests/support/scratch.h"
 
 using namespace streamattn;
 
@@ -24,9 +22,7 @@ bool fits(const std::string& when, const Problem& problem, const Shape& shape) {
 }
 
 std::string complaint(const std::string& text) {
-  const Error error = thrown_error([&] { ScheduleTable::parse(text, "pins.toml"); });
-  CHECK(error.code() == ErrorCode::invalid_config);
-  return error.what();
+  return error_of([&] { ScheduleTable::parse(text, "pins.toml"); });
 }
 
 /// The complaint about one row that is right but for `line`.
@@ -131,15 +127,14 @@ TEST_CASE("an empty table fits nothing") {
 }
 
 TEST_CASE("a table is read from a file that names its rows") {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   const auto path = folder.path() / "pins.toml";
-  std::ofstream(path) << "[[schedule]]\ntarget = \"sm_90a\"\nuse = { family = \"f\" }\n";
+  write_file(path, "[[schedule]]\ntarget = \"sm_90a\"\nuse = { family = \"f\" }\n");
   CHECK(ScheduleTable::load(path).find({}, {}, hopper)->origin == path.string() + ":1");
 
   const auto missing = folder.path() / "missing.toml";
-  const Error error = thrown_error([&] { ScheduleTable::load(missing); });
-  CHECK(error.code() == ErrorCode::invalid_config);
-  CHECK(error.what() == missing.string() + " cannot be read: No such file or directory");
+  CHECK(error_of([&] { ScheduleTable::load(missing); }) ==
+        "invalid_config: " + missing.string() + " cannot be read: No such file or directory");
   CHECK_THROWS_AS(ScheduleTable::load(folder.path()), Error);
 }
 
@@ -152,45 +147,55 @@ TEST_CASE("the shipped tables can be read and say where their rows are") {
 }
 
 TEST_CASE("a mistake in a table is an error with file, line and column") {
-  CHECK_THAT(complaint("[[schedule]\n"), Catch::Matchers::StartsWith("pins.toml:1:12: "));
+  CHECK_THAT(complaint("[[schedule]\n"),
+             Catch::Matchers::StartsWith("invalid_config: pins.toml:1:12: "));
   CHECK(complaint("[[schedules]]\n") ==
-        "pins.toml:1:3: unknown table \"schedules\", did you mean \"schedule\"?");
-  CHECK(complaint("schedule = 1\n") == "pins.toml:1:12: schedule is no [[schedule]]");
+        "invalid_config: pins.toml:1:3: unknown table \"schedules\", did you mean \"schedule\"?");
+  CHECK(complaint("schedule = 1\n") ==
+        "invalid_config: pins.toml:1:12: schedule is no [[schedule]]");
   CHECK(complaint("\n[[schedule]]\nuse = { family = \"f\" }\n") ==
-        "pins.toml:2:1: the row has no target, such as \"sm_90a\"");
+        "invalid_config: pins.toml:2:1: the row has no target, such as \"sm_90a\"");
   CHECK(row_complaint("use = { tile_q = 128 }") ==
-        "pins.toml:1:1: the row names no family, such as use = { family = \"flash_wgmma\" }");
+        "invalid_config: pins.toml:1:1: the row names no family, such as use = { family = "
+        "\"flash_wgmma\" }");
   CHECK(complaint("[[schedule]]\ntarget = \"sm_90\"\n") ==
-        "pins.toml:2:10: unknown target \"sm_90\", known: sm_90a, cpu");
-  CHECK(complaint("[[schedule]]\ntarget = 90\n") == "pins.toml:2:10: target is not a string");
+        "invalid_config: pins.toml:2:10: unknown target \"sm_90\", known: sm_90a, cpu");
+  CHECK(complaint("[[schedule]]\ntarget = 90\n") ==
+        "invalid_config: pins.toml:2:10: target is not a string");
   CHECK(row_complaint("wehn = {}") ==
-        "pins.toml:3:1: unknown key \"wehn\", did you mean \"when\"?");
-  CHECK(row_complaint("when = 3") == "pins.toml:3:8: when is not a table { ... }");
-  CHECK(row_complaint("use = \"fast\"") == "pins.toml:3:7: use is not a table { ... }");
+        "invalid_config: pins.toml:3:1: unknown key \"wehn\", did you mean \"when\"?");
+  CHECK(row_complaint("when = 3") == "invalid_config: pins.toml:3:8: when is not a table { ... }");
+  CHECK(row_complaint("use = \"fast\"") ==
+        "invalid_config: pins.toml:3:7: use is not a table { ... }");
 }
 
 TEST_CASE("a mistake in a condition is an error with its place") {
-  CHECK(row_complaint("when = { hed_dim = 64 }") ==
-        "pins.toml:3:10: unknown condition \"hed_dim\", did you mean \"head_dim\"?");
-  CHECK(row_complaint("when = { op = \"sideways\" }") == "pins.toml:3:15: op is not \"forward\"");
+  CHECK(
+      row_complaint("when = { hed_dim = 64 }") ==
+      "invalid_config: pins.toml:3:10: unknown condition \"hed_dim\", did you mean \"head_dim\"?");
+  CHECK(row_complaint("when = { op = \"sideways\" }") ==
+        "invalid_config: pins.toml:3:15: op is not \"forward\"");
   CHECK(row_complaint("when = { dtype = \"fp16\" }") ==
-        "pins.toml:3:18: unknown element type \"fp16\", known: f16, bf16, f32");
+        "invalid_config: pins.toml:3:18: unknown element type \"fp16\", known: f16, bf16, f32");
   CHECK_THAT(row_complaint("when = { mask = \"k < q\" }"),
-             Catch::Matchers::StartsWith("pins.toml:3:17: mask: this is left over\n  k < q\n"));
+             Catch::Matchers::StartsWith(
+                 "invalid_config: pins.toml:3:17: mask: this is left over\n  k < q\n"));
   for (const char* range : {"\"64\"", "\"..\"", "\"\"", "\"a..b\"", "\"128..64\"", "\"-1..5\"",
                             "\"1..2..3\"", "-5", "1.5", "true"}) {
     INFO(range);
     CHECK(row_complaint("when = { q_len = " + std::string(range) + " }") ==
-          "pins.toml:3:18: q_len is not a number or a range such as \"64..128\", \"2048..\", "
+          "invalid_config: pins.toml:3:18: q_len is not a number or a range such as \"64..128\", "
+          "\"2048..\", "
           "\"..512\"");
   }
 }
 
 TEST_CASE("a mistake in a schedule is an error with its place") {
-  CHECK(row_complaint("use = { family = \"f\", tile_k = 1 }") ==
-        "pins.toml:3:23: unknown schedule field \"tile_k\", did you mean \"tile_kv\"?");
+  CHECK(row_complaint("use = { family = \"f\", tilekv = 1 }") ==
+        "invalid_config: pins.toml:3:23: unknown schedule field \"tilekv\", did you mean "
+        "\"tile_kv\"?");
   CHECK(row_complaint("use = { tile_kv = \"wide\" }") ==
-        "pins.toml:3:9: tile_kv is \"wide\", it needs a number in 0..2147483647");
+        "invalid_config: pins.toml:3:9: tile_kv is \"wide\", it needs a number in 0..2147483647");
   CHECK(row_complaint("use = { tile_kv = 1.5 }") ==
-        "pins.toml:3:19: tile_kv is not a number, a name, true or false");
+        "invalid_config: pins.toml:3:19: tile_kv is not a number, a name, true or false");
 }

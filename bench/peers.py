@@ -1,0 +1,288 @@
+#!/usr/bin/env python3
+"""Times our forward kernels beside PyTorch's cuDNN, FlashAttention-2 and FlexAttention.
+
+One process, interleaved rounds, the 36 rows of the h200-forward suite. Every result of ours is
+checked against float64 before it is timed. Needs PyTorch with CUDA; see bench/README.md.
+
+    bench/peers.py --library build/lib/libstreamattn.so --peers cudnn fa2 --json peers.json
+"""
+
+import argparse
+import math
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.functional import scaled_dot_product_attention
+
+import peer_report
+from peer_report import Result, RowReport
+from rounds import Candidate, CudaStopwatch, time_interleaved
+from streamattn_library import Library, Problem, Shape, torch_tensor
+
+# A word in the name of the kernel that proves which backend ran.
+PROOF = {"cudnn": "cudnn", "fa2": "flash_fwd", "flex": "triton"}
+DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
+
+
+class Inputs:
+    """Independent N(0, 1) tensors of one row in [batch, seq, heads, dim] order."""
+
+    def __init__(self, row, dtype, seed):
+        generator = torch.Generator("cuda").manual_seed(seed)
+        sizes = (row.b, row.s, row.h, row.d)
+        self.row = row
+        self.q, self.k, self.v = (torch.randn(sizes, device="cuda", dtype=dtype,
+                                              generator=generator) for _ in range(3))
+
+    def bhsd(self):
+        return [x.transpose(1, 2) for x in (self.q, self.k, self.v)]
+
+
+def sdpa_peer(name, backend):
+    def build(inputs):
+        q, k, v = inputs.bhsd()
+
+        def call():
+            return scaled_dot_product_attention(q, k, v, is_causal=inputs.row.causal)
+
+        return Candidate(name, call, lambda: sdpa_kernel(backend))
+    return build
+
+
+def flex_peer(inputs):
+    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+    torch._dynamo.reset()  # past a number of shapes flex_attention silently runs unfused
+    compiled = torch.compile(flex_attention, dynamic=False)
+    q, k, v = inputs.bhsd()
+    mask = None
+    if inputs.row.causal:
+        mask = create_block_mask(lambda b, h, q_index, k_index: q_index >= k_index, None, None,
+                                 inputs.row.s, inputs.row.s, device="cuda")
+    return Candidate("flex", lambda: compiled(q, k, v, block_mask=mask))
+
+
+PEERS = {"cudnn": sdpa_peer("cudnn", SDPBackend.CUDNN_ATTENTION),
+         "fa2": sdpa_peer("fa2", SDPBackend.FLASH_ATTENTION),
+         "flex": flex_peer}
+
+
+def run_once(candidate):
+    with candidate.scope():
+        result = candidate.call()
+    torch.cuda.synchronize()
+    return result
+
+
+class Ours:
+    """One of our schedules: the shipped ones, or those of a TOML file."""
+
+    def __init__(self, library, name, pins):
+        self.name, self._pins = name, pins
+        self._jit = library.jit(pins=pins)
+
+    def has_schedule(self, label):
+        """Whether the kernel with this label was chosen by the schedules given."""
+        return self._pins is None or "row pins:" in label
+
+    def build(self, inputs, dtype):
+        """A candidate whose call returns (o, lse); its label is the kernel's description."""
+        row = inputs.row
+        problem = Problem(dtype=dtype, head_dim=row.d, mask="k <= q" if row.causal else "true")
+        kernel = self._jit.forward(problem, Shape(row.b, row.h, row.s, row.s))
+        label = kernel.describe()
+        o = torch.full_like(inputs.q, math.nan)
+        lse = torch.full((row.b, row.h, row.s, 1), math.nan, device="cuda").transpose(1, 2)
+        launch = kernel.prepare(
+            q=torch_tensor(inputs.q), k=torch_tensor(inputs.k), v=torch_tensor(inputs.v),
+            o=torch_tensor(o), lse=torch_tensor(lse),
+            stream=torch.cuda.current_stream().cuda_stream)
+
+        def call():
+            launch()
+            return o, lse
+
+        return Candidate(self.name, call), label
+
+
+class Sample:
+    """Output rows drawn from a few heads, exact in float64 and by plain attention."""
+
+    def __init__(self, inputs, heads=4, rows=64):
+        row = inputs.row
+        self.picks = []  # (batch, head, rows)
+        exact, plain, lse = [], [], []
+        for _ in range(heads):
+            b, h = int(torch.randint(row.b, ())), int(torch.randint(row.h, ()))
+            index = torch.randperm(row.s)[:rows].cuda()
+            self.picks.append((b, h, index))
+            q, k, v = inputs.q[b, index, h], inputs.k[b, :, h], inputs.v[b, :, h]
+            hidden = (torch.arange(row.s, device="cuda")[None, :] > index[:, None]) & row.causal
+            scores = (q.double() @ k.double().T / math.sqrt(row.d)).masked_fill(hidden, -math.inf)
+            exact.append(scores.softmax(-1) @ v.double())
+            lse.append(scores.logsumexp(-1))
+            rough = (q.float() @ k.float().T / math.sqrt(row.d)).masked_fill(hidden, -math.inf)
+            plain.append((rough.softmax(-1).to(q.dtype) @ v).double())
+        self.exact, self.lse = torch.cat(exact), torch.cat(lse)
+        self.plain_error = self._relative(torch.cat(plain))
+
+    def _relative(self, found):
+        return float((found - self.exact).norm() / self.exact.norm())
+
+    def error(self, o):
+        return self._relative(torch.cat([o[b, index, h].double() for b, h, index in self.picks]))
+
+    def lse_error(self, lse):
+        found = torch.cat([lse[b, index, h, 0].double() for b, h, index in self.picks])
+        return float((found - self.lse).abs().max())
+
+
+def prepare_peer(name, inputs, sample):
+    """(Result, Candidate); the candidate is None where the peer is missing or fails."""
+    result = Result(name, ours=False)
+    try:
+        candidate = PEERS[name](inputs)
+        output = run_once(candidate)
+        result.error = sample.error(output.transpose(1, 2))
+        return result, candidate
+    except Exception as failure:  # whatever a peer does, the others are still measured
+        result.failure = f"{type(failure).__name__}: {str(failure).splitlines()[0]}"
+        return result, None
+
+
+def prepare_ours(ours, inputs, sample, dtype, cudnn_output):
+    """Like prepare_peer(), after a check of the result; no Result where a file of schedules has
+    none for this row."""
+    result = Result(ours.name, ours=True)
+    try:
+        candidate, result.label = ours.build(inputs, dtype)
+        if not ours.has_schedule(result.label):
+            return None, None
+        o, lse = run_once(candidate)
+        result.error, lse_error = sample.error(o), sample.lse_error(lse)
+        if not result.error <= 2 * sample.plain_error:
+            raise ArithmeticError(f"error {result.error:.2e}, plain attention has "
+                                  f"{sample.plain_error:.2e}")
+        if not lse_error <= 1e-3:
+            raise ArithmeticError(f"LSE is off by {lse_error:.2e}")
+        if cudnn_output is not None:
+            apart = float((o.float() - cudnn_output.float()).norm() / cudnn_output.float().norm())
+            if not apart <= 4 * sample.plain_error:
+                raise ArithmeticError(f"differs from cuDNN by {apart:.2e}")
+        return result, candidate
+    except Exception as failure:
+        result.failure = f"{type(failure).__name__}: {failure}"
+        return result, None
+
+
+def measure(row, all_ours, options, stopwatch):
+    inputs = Inputs(row, DTYPES[options.dtype], options.seed)
+    sample = Sample(inputs)
+    prepared = [prepare_peer(name, inputs, sample) for name in options.peers]
+    cudnn = next((candidate for result, candidate in prepared if result.name == "cudnn"), None)
+    cudnn_output = run_once(cudnn).transpose(1, 2) if cudnn else None
+    prepared += [prepare_ours(ours, inputs, sample, options.dtype, cudnn_output)
+                 for ours in all_ours]
+    prepared = [(result, candidate) for result, candidate in prepared if result]
+    candidates = [candidate for _, candidate in prepared if candidate]
+    timings = time_interleaved(candidates, stopwatch, options.rounds, options.round_ms,
+                               options.seed)
+    report = RowReport(row, [result for result, _ in prepared], sample.plain_error)
+    for result in report.results:
+        if timing := timings.get(result.name):
+            result.milliseconds, result.spread = timing.milliseconds, timing.spread
+            result.rounds = timing.rounds
+            result.tflops = row.flops / (timing.milliseconds * 1e9)
+    return report
+
+
+def kernel_that_ran(candidate):
+    """Name of the kernel that took the most time in one call; None if the profiler sees none."""
+    from torch.profiler import ProfilerActivity, profile
+    with profile(activities=[ProfilerActivity.CUDA]) as profiler:
+        run_once(candidate)
+    kernels = [event for event in profiler.events() if event.device_type.name == "CUDA"]
+    if not kernels:
+        return None
+    return max(kernels, key=lambda event: event.time_range.elapsed_us()).name
+
+
+def prove_backends(reports, options):
+    """Labels every peer with the kernel that runs under its name, and takes its figure away when
+    that is another backend's. Done last: a profiler disturbs what is timed after it."""
+    for report in reports:
+        inputs = Inputs(report.row, DTYPES[options.dtype], options.seed)
+        for result in report.results:
+            if result.ours or result.failure:
+                continue
+            try:
+                kernel = kernel_that_ran(PEERS[result.name](inputs))
+                result.label = kernel or "not proved: the profiler saw no kernel"
+            except Exception as failure:
+                kernel, result.label = None, f"not proved: {failure}"
+            if kernel and PROOF[result.name] not in kernel.lower():
+                result.failure = f"another backend ran: {kernel}"
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--library", required=True, help="libstreamattn.so")
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=["cudnn"])
+    parser.add_argument("--rows", action="append", default=[], metavar="FILTER",
+                        help='such as "d=128,causal=1"; may be repeated')
+    parser.add_argument("--schedule-variants", nargs="*", default=[], type=Path, metavar="TOML",
+                        help="each file of schedule rows competes beside the shipped schedules")
+    parser.add_argument("--dtype", choices=DTYPES, default="bf16")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--round-ms", type=float, default=35)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--baseline", help="JSON with peers' figures, for the ratio to the best")
+    parser.add_argument("--json", help="write everything, every round included")
+    parser.add_argument("--csv", help="write one line for every row and candidate")
+    return parser.parse_args()
+
+
+def write_files(options, about, reports):
+    if options.json:
+        peer_report.write_json(options.json, about, reports)
+    if options.csv:
+        peer_report.write_csv(options.csv, reports)
+
+
+def main():
+    options = parse_options()
+    torch.manual_seed(options.seed)
+    torch.empty(1, device="cuda")  # makes PyTorch's context current, which ours then uses too
+    library = Library(options.library)
+    all_ours = [Ours(library, "ours", None)]
+    all_ours += [Ours(library, path.stem, path.read_text()) for path in options.schedule_variants]
+    baseline = peer_report.load_baseline(options.baseline) if options.baseline else {}
+    about = {"device": torch.cuda.get_device_name(), "streamattn": library.version(),
+             "torch": torch.__version__, "cuda": torch.version.cuda,
+             "cudnn": torch.backends.cudnn.version(), "dtype": options.dtype,
+             "rounds": options.rounds, "round_ms": options.round_ms}
+    print(", ".join(f"{key} {value}" for key, value in about.items()), flush=True)
+
+    stopwatch, reports = CudaStopwatch(), []
+    rows = peer_report.select(peer_report.forward_rows(), options.rows)
+    begin = time.monotonic()
+    for row in rows:
+        report = measure(row, all_ours, options, stopwatch)
+        report.cudnn_of_file, report.best = baseline.get(row, (None, None))
+        reports.append(report)
+        figures = ", ".join(f"{r.name} {r.failure or f'{r.tflops:.1f} +-{100 * r.spread:.0f}%'}"
+                            for r in report.results)
+        print(f"{len(reports)}/{len(rows)} {time.monotonic() - begin:.0f} s  {row.group} seq "
+              f"{row.s}: {figures}", file=sys.stderr, flush=True)
+        write_files(options, about, reports)  # a run that is cut short keeps what it has
+    prove_backends(reports, options)
+    write_files(options, about, reports)
+    print(peer_report.table(reports))
+    print(peer_report.summary(reports))
+    return any(r.ours and r.failure for report in reports for r in report.results)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

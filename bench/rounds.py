@@ -1,0 +1,81 @@
+"""Interleaved timing: how several kernels are compared fairly on a card that is never at rest.
+
+The card is power-limited and remembers tens of milliseconds of load: a kernel timed after slow ones
+looks faster than it is. So in every round each candidate runs once, in random order, long enough to
+bring the card into its own state, and a figure is the median over the rounds without the first.
+"""
+
+import contextlib
+import random
+import statistics
+from dataclasses import dataclass, field
+from typing import Callable, ContextManager
+
+OVERHEAD_MS = 0.08  # of a run beside the call: writing 256 MB
+
+
+@dataclass
+class Candidate:
+    """Something to time: `call` enqueues one call; `scope` is entered around many of them."""
+    name: str
+    call: Callable[[], None]
+    scope: Callable[[], ContextManager] = contextlib.nullcontext
+
+
+@dataclass
+class Timing:
+    """Milliseconds a call: the figure, the spread between rounds, and the median of every round."""
+    milliseconds: float = 0
+    spread: float = 0
+    rounds: list = field(default_factory=list)
+
+
+class CudaStopwatch:
+    """Event-timed calls, each after 256 MB were written to clear the L2."""
+
+    def __init__(self):
+        import torch
+        self._torch = torch
+        self._flush = torch.empty(256 << 20, device="cuda", dtype=torch.uint8)
+        self._events = []
+
+    def __call__(self, candidate, runs):
+        """Milliseconds of each of `runs` calls."""
+        cuda = self._torch.cuda
+        while len(self._events) < runs:
+            self._events.append((cuda.Event(enable_timing=True), cuda.Event(enable_timing=True)))
+        events = self._events[:runs]
+        with candidate.scope():
+            for begin, end in events:
+                self._flush.zero_()
+                begin.record()
+                candidate.call()
+                end.record()
+        cuda.synchronize()
+        return [begin.elapsed_time(end) for begin, end in events]
+
+
+def spread(values):
+    """Second largest over second smallest, less one; of fewer than four, largest over smallest."""
+    ordered = sorted(values)
+    drop = 0 if len(ordered) < 4 else 1
+    return ordered[-1 - drop] / ordered[drop] - 1
+
+
+def time_interleaved(candidates, stopwatch, rounds=9, round_ms=35, seed=1):
+    """Times all candidates together; returns a Timing for each name."""
+    runs = {}
+    for candidate in candidates:
+        once = statistics.median(stopwatch(candidate, 3)) + OVERHEAD_MS
+        runs[candidate.name] = max(5, min(200, int(round_ms / once)))
+    timings = {candidate.name: Timing() for candidate in candidates}
+    order, shuffle = list(candidates), random.Random(seed).shuffle
+    for _ in range(rounds):
+        shuffle(order)
+        for candidate in order:
+            values = stopwatch(candidate, runs[candidate.name])
+            timings[candidate.name].rounds.append(statistics.median(values))
+    for timing in timings.values():
+        kept = timing.rounds[1:] or timing.rounds
+        timing.milliseconds, timing.spread = statistics.median(kept), spread(kept)
+    return timings

@@ -1,0 +1,191 @@
+"""The parts of bench/ that need neither PyTorch nor a GPU.
+
+    STREAMATTN_LIBRARY=build/lib/libstreamattn.so python3 tests/unit/bench_peers_test.py
+"""
+
+import csv
+import ctypes
+import io
+import json
+import math
+import os
+import random
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
+
+import peer_report  # noqa: E402
+from peer_report import Result, Row, RowReport  # noqa: E402
+from rounds import Candidate, spread, time_interleaved  # noqa: E402
+from streamattn_library import Library, Problem, Shape, StreamattnError, tensor  # noqa: E402
+
+
+class FakeStopwatch:
+    """Calls of a candidate take `milliseconds[name](n)` in its n-th timing."""
+
+    def __init__(self, milliseconds):
+        self.milliseconds, self.diary = milliseconds, []
+
+    def __call__(self, candidate, runs):
+        timing = sum(1 for name, _ in self.diary if name == candidate.name)
+        self.diary.append((candidate.name, runs))
+        return [self.milliseconds[candidate.name](timing)] * runs
+
+
+class RoundsTest(unittest.TestCase):
+    def candidates(self, *names):
+        return [Candidate(name, lambda: None) for name in names]
+
+    def test_every_candidate_runs_once_a_round_in_changing_order(self):
+        stopwatch = FakeStopwatch({name: lambda _: 1.0 for name in "abc"})
+        time_interleaved(self.candidates(*"abc"), stopwatch, rounds=6)
+        names = [name for name, _ in stopwatch.diary][3:]
+        rounds = [tuple(names[i:i + 3]) for i in range(0, 18, 3)]
+        self.assertTrue(all(sorted(order) == list("abc") for order in rounds))
+        self.assertGreater(len(set(rounds)), 1)
+
+    def test_the_figure_is_the_median_without_the_first_round(self):
+        medians = [9.0, 50.0, 4.0, 2.0, 3.0]
+        stopwatch = FakeStopwatch({"a": lambda n: medians[n]})
+        timing = time_interleaved(self.candidates("a"), stopwatch, rounds=4)["a"]
+        self.assertEqual(timing.milliseconds, 3)
+        self.assertEqual(timing.spread, 1)
+        self.assertEqual(timing.rounds, [50, 4, 2, 3])
+
+    def test_rounds_are_filled_within_limits(self):
+        for milliseconds, runs in ((0.92, 35), (100, 5), (0.01, 200)):
+            stopwatch = FakeStopwatch({"a": lambda _: milliseconds})
+            time_interleaved(self.candidates("a"), stopwatch, rounds=1)
+            self.assertEqual(stopwatch.diary[-1], ("a", runs))
+
+    def test_the_spread_leaves_out_extremes(self):
+        self.assertEqual(spread([1, 2, 2.5, 100]), 0.25)
+        self.assertEqual(spread([2, 3]), 0.5)
+
+
+def report(s, ours, cudnn, failure=""):
+    row = Row(128, True, s, peer_report.TOKENS // s, 16)
+    return RowReport(row, [Result("cudnn", False, tflops=cudnn, label="cudnn_kernel"),
+                           Result("ours", True, tflops=ours, failure=failure, rounds=[1.0, 2.0])],
+                     plain_error=0.002, best=600.0, cudnn_of_file=480.0)
+
+
+class ReportTest(unittest.TestCase):
+    def test_the_suite_is_36_rows_of_the_same_size(self):
+        rows = peer_report.forward_rows()
+        self.assertEqual(len(set(rows)), 36)
+        for row in rows:
+            self.assertEqual((row.b * row.s, row.h * row.d), (16384, 2048))
+
+    def test_causal_rows_count_half_the_operations(self):
+        full, causal = Row(64, False, 1024, 2, 4), Row(64, True, 1024, 2, 4)
+        self.assertEqual(full.flops, 4 * 2 * 4 * 1024 * 1024 * 64)
+        self.assertEqual(causal.flops * 2, full.flops)
+
+    def test_filters_choose_rows(self):
+        rows = peer_report.forward_rows()
+        self.assertEqual(len(peer_report.select(rows, [])), 36)
+        self.assertEqual(len(peer_report.select(rows, ["d=128,causal=1"])), 6)
+        self.assertEqual(len(peer_report.select(rows, ["d=64,s=512", "d=256,s=512,causal=0"])), 3)
+
+    def test_the_ratio_to_the_best_goes_through_cudnn(self):
+        measured = report(4096, ours=660.0, cudnn=550.0)
+        self.assertAlmostEqual(measured.to_cudnn("ours"), 1.2)
+        self.assertAlmostEqual(measured.to_best("ours"), 1.2 * 480 / 600)
+
+    def test_a_failure_has_no_ratio(self):
+        self.assertIsNone(report(4096, 660.0, 550.0, "wrong").to_cudnn("ours"))
+
+    def test_the_summary_has_means_the_lowest_row_and_failures(self):
+        text = peer_report.summary([report(1024, 200.0, 400.0), report(2048, 800.0, 400.0),
+                                    report(4096, 0, 400.0, "no luck")])
+        self.assertIn("ours / cudnn, measured now:", text)
+        self.assertIn("all          1.000  (2 rows), lowest 0.500 (d128 causal, seq 1024)", text)
+        self.assertIn("ours / best of the baseline:", text)
+        self.assertIn("d128 causal, seq 4096: ours: no luck", text)
+
+    def test_the_table_has_a_line_for_every_row(self):
+        lines = peer_report.table([report(1024, 200.0, 400.0), report(4096, 0, 400.0, "x")])
+        lines = [line.split() for line in lines.splitlines()]
+        self.assertEqual(lines[0][-4:], ["cudnn", "ours", "ours/cudnn", "ours/best"])
+        self.assertEqual(lines[1][-4:], ["400.0", "200.0", "0.500", "0.400"])
+        self.assertEqual(lines[2][-4:], ["400.0", "-", "-", "-"])
+
+    def test_files_hold_every_candidate(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "out"
+            peer_report.write_json(path, {"device": "d"}, [report(1024, 200.0, 400.0)])
+            data = json.loads(path.read_text())
+            self.assertEqual(data["rows"][0]["results"][1]["rounds"], [1.0, 2.0])
+            self.assertEqual(data["rows"][0]["ratios"]["ours"]["cudnn"], 0.5)
+            peer_report.write_csv(path, [report(1024, 200.0, 400.0)])
+            rows = list(csv.DictReader(io.StringIO(path.read_text())))
+            self.assertEqual([row["candidate"] for row in rows], ["cudnn", "ours"])
+
+    def test_a_baseline_is_read_by_row(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "baseline.json"
+            path.write_text(json.dumps({"fwd": [{"d": 64, "causal": True, "s": 512, "b": 32,
+                                                 "h": 32, "cudnn": 1.5, "best": 2.5}]}))
+            rows = peer_report.load_baseline(path)
+            self.assertEqual(rows[Row(64, True, 512, 32, 32)], (1.5, 2.5))
+
+
+def random_floats(count, seed):
+    draw = random.Random(seed)
+    return (ctypes.c_float * count)(*(draw.gauss(0, 1) for _ in range(count)))
+
+
+def poison(count):
+    return (ctypes.c_float * count)(*[math.nan] * count)
+
+
+class LibraryTest(unittest.TestCase):
+    """The structs of streamattn_library.py against the compiled ones, on the CPU target."""
+
+    def setUp(self):
+        self.library = Library(os.environ["STREAMATTN_LIBRARY"])
+
+    def test_a_launch_through_ctypes_agrees_with_plain_python(self):
+        n, d = 5, 8
+        sizes, strides = (1, n, 1, d), (n * d, d, d, 1)
+        kernel = self.library.jit(target="cpu").forward(
+            Problem(dtype="f32", head_dim=d, mask="k <= q"), Shape(1, 1, n, n))
+        q, k, v = (random_floats(n * d, seed) for seed in (1, 2, 3))
+        o, lse = poison(n * d), poison(n)
+
+        def view(data):
+            return tensor(ctypes.addressof(data), sizes, strides)
+
+        kernel.launch(q=view(q), k=view(k), v=view(v), o=view(o),
+                      lse=tensor(ctypes.addressof(lse), (1, n, 1, 1), (n, 1, 1, 1)))
+        for i in range(n):
+            scores = [sum(q[i * d + c] * k[j * d + c] for c in range(d)) / math.sqrt(d)
+                      for j in range(i + 1)]
+            weights = [math.exp(score) for score in scores]
+            self.assertAlmostEqual(lse[i], math.log(sum(weights)), places=5)
+            for c in range(d):
+                expected = sum(w * v[j * d + c] for j, w in enumerate(weights)) / sum(weights)
+                self.assertAlmostEqual(o[i * d + c], expected, places=5)
+
+    def test_failures_carry_the_name_of_the_status(self):
+        with self.assertRaisesRegex(StreamattnError, "^invalid_problem: "):
+            self.library.jit(target="cpu").forward(Problem(mask="q < "), Shape(1, 1, 1, 1))
+
+    def test_pins_decide_and_explain_themselves(self):
+        pins = ('[[schedule]]\ntarget = "cpu"\nwhen = { head_dim = 128 }\n'
+                'use = { family = "cpu_tiled", tile_q = 32, tile_kv = 48 }\n')
+        kernel = self.library.jit(target="cpu", pins=pins).forward(Problem(), Shape(1, 1, 9, 9))
+        self.assertIn("row pins:", kernel.describe())
+        self.assertIn("tile_kv 48", kernel.describe())
+
+    def test_a_strided_head_dim_is_refused(self):
+        with self.assertRaises(ValueError):
+            tensor(0, (1, 2, 3, 4), (24, 12, 4, 2))
+
+
+if __name__ == "__main__":
+    unittest.main()

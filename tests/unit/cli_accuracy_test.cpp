@@ -1,0 +1,84 @@
+// The check of results notices what is wrong.
+#include <cmath>
+#include <limits>
+
+#include "streamattn/jit.h"
+#include "tests/support/catch.h"
+#include "tools/accuracy.h"
+
+namespace streamattn {
+namespace {
+
+struct Computed {
+  Call call{.problem = {.dtype = DType::f32, .head_dim = 16, .group_size = 2, .mask = causal()},
+            .shape = {2, 3, 20, 35},
+            .layout = Layout::bhsd};
+  HostTensors tensors;
+
+  Computed() {
+    const auto bench = cpu_workbench();
+    const Jit jit = Jit::create({.target = "cpu"});
+    tensors = random_inputs(call, Distribution::normal, 5);
+    const Operands operands(call, tensors, *bench);
+    jit.forward(call.problem, call.shape).launch(operands.args());
+    operands.download_outputs(tensors);
+  }
+
+  float& o(std::size_t index) { return reinterpret_cast<float*>(tensors.o.data())[index]; }
+  float& lse(std::size_t index) { return reinterpret_cast<float*>(tensors.lse.data())[index]; }
+  Accuracy check() { return check_accuracy(call, tensors, 1); }
+};
+
+TEST_CASE("a right result passes, and every row of a small one is checked") {
+  Computed computed;
+  const Accuracy accuracy = computed.check();
+  CHECK(accuracy.ok());
+  CHECK(accuracy.rows == 2 * 6 * 20);
+  CHECK(accuracy.checked_rows == accuracy.rows);
+}
+
+TEST_CASE("one wrong element fails the check") {
+  Computed computed;
+  computed.o(777) += 0.1F;
+  CHECK_FALSE(computed.check().ok());
+}
+
+TEST_CASE("a wrong log-sum-exp fails the check") {
+  Computed computed;
+  computed.lse(100) += 0.01F;
+  CHECK_FALSE(computed.check().ok());
+}
+
+TEST_CASE("rows that were not written are counted") {
+  Computed computed;
+  computed.o(0) = std::numeric_limits<float>::quiet_NaN();
+  computed.o(16 * 30 + 3) = std::numeric_limits<float>::quiet_NaN();
+  computed.lse(200) = std::numeric_limits<float>::quiet_NaN();
+  const Accuracy accuracy = computed.check();
+  CHECK(accuracy.nan_rows == 3);
+  CHECK_FALSE(accuracy.ok());
+}
+
+TEST_CASE("of a large problem a sample is checked, but every row must be written") {
+  Computed computed;
+  Call& call = computed.call;
+  call.problem = {.dtype = DType::f32, .head_dim = 1};
+  call.shape = {1, 1, 1 << 19, 1 << 14};
+  // With one key row repeated the result is that of V, whatever the scores are.
+  computed.tensors.q.assign(sizeof(float) << 19, std::byte{0});
+  computed.tensors.k.assign(sizeof(float) << 14, std::byte{0});
+  computed.tensors.v.assign(sizeof(float) << 14, std::byte{0});
+  computed.tensors.o.assign(sizeof(float) << 19, std::byte{0});
+  computed.tensors.lse.resize(sizeof(float) << 19);
+  for (std::size_t i = 0; i < std::size_t{1} << 19; ++i) {
+    computed.lse(i) = static_cast<float>(std::log(1 << 14));
+  }
+  const Accuracy right = computed.check();
+  CHECK(right.ok());
+  CHECK(right.checked_rows < right.rows);
+  computed.o(123457) = std::numeric_limits<float>::quiet_NaN();
+  CHECK(computed.check().nan_rows == 1);
+}
+
+}  // namespace
+}  // namespace streamattn

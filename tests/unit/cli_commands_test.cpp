@@ -1,0 +1,274 @@
+// The `streamattn` command from arguments to exit code, on machines without a GPU.
+#include <llvm/Support/JSON.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <random>
+
+#include "runtime/driver.h"
+#include "streamattn/compiler.h"
+#include "streamattn/error.h"
+#include "streamattn/jit.h"
+#include "tests/support/catch.h"
+#include "tests/support/skip.h"
+#include "tools/tool.h"
+
+namespace streamattn {
+namespace {
+
+struct Outcome {
+  Exit exit;
+  std::string out, err;
+
+  bool says(const std::string& text) const { return out.find(text) != std::string::npos; }
+  bool complains(const std::string& text) const { return err.find(text) != std::string::npos; }
+};
+
+Outcome tool(const std::vector<std::string>& args) {
+  Outcome outcome{};
+  llvm::raw_string_ostream out(outcome.out), err(outcome.err);
+  outcome.exit = run_tool(args, out, err);
+  return outcome;
+}
+
+llvm::json::Object parsed(const std::string& text) {
+  auto value = llvm::json::parse(text);
+  if (!value) FAIL(llvm::toString(value.takeError()));
+  REQUIRE(value->getAsObject());
+  return std::move(*value->getAsObject());
+}
+
+/// A folder that is removed at the end.
+class TemporaryFolder {
+ public:
+  TemporaryFolder()
+      : path_(std::filesystem::temp_directory_path() /
+              ("streamattn-cli-" + std::to_string(std::random_device()()))) {
+    std::filesystem::create_directory(path_);
+  }
+  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
+  std::string file(const std::string& name) const { return (path_ / name).string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+TEST_CASE("the command without arguments shows its help and counts as misused") {
+  CHECK(tool({}).exit == Exit::usage);
+  CHECK(tool({}).out == tool({"--help"}).out);
+  CHECK(tool({"--help"}).exit == Exit::ok);
+}
+
+TEST_CASE("every command is in the help and has help of its own") {
+  for (const std::string command : {"run", "emit", "compile", "bench", "doctor"}) {
+    INFO(command);
+    CHECK(tool({"--help"}).says("\n  " + command + " "));
+    const Outcome help = tool({command, "--help"});
+    CHECK(help.exit == Exit::ok);
+    CHECK(help.out.rfind("usage: streamattn " + command, 0) == 0);
+  }
+  CHECK(tool({"--help"}).says("\n  cache "));
+}
+
+TEST_CASE("the version is one line") {
+  CHECK(tool({"--version"}).out == "streamattn " + std::string(version()) + "\n");
+}
+
+TEST_CASE("misuse exits with 2 and says what is wrong") {
+  const auto misused = [](const std::vector<std::string>& args, const std::string& message) {
+    const Outcome outcome = tool(args);
+    INFO(outcome.err);
+    CHECK(outcome.exit == Exit::usage);
+    CHECK(outcome.out.empty());
+    CHECK(outcome.complains(message));
+  };
+  misused({"rum"}, "streamattn: invalid_config: unknown command \"rum\", see streamattn --help");
+  misused({"run", "--head-dmi", "64"}, "unknown flag \"head-dmi\", did you mean \"head-dim\"?");
+  misused({"run", "--heads", "5", "--kv-heads", "2"}, "--heads 5 is no multiple of --kv-heads 2");
+  misused({"run", "--batch", "-1"}, "batch and lengths must be >= 0");
+  misused({"run", "--dist", "uniform"}, "--dist is \"uniform\", needs normal or outliers");
+  misused({"run", "--mask", "k <= "}, "^");
+  misused({"run", "--head-dim", "0"}, "invalid_problem");
+  misused({"run", "--pin", "/nonexistent.toml"}, "/nonexistent.toml");
+  misused({"run", "--target", "cpu", "--q-rows", "0:9999"}, "invalid_argument");
+  misused({"run", "--target", "cpu", "--schedule", "tile_kv=64", "--schedule", "tile_kv=32"},
+          "--schedule is given 2 times, needs once: only bench compares schedules");
+  misused({"emit", "--target", "sm_12"}, "sm_90a");
+  misused({"emit", "--schedule", "tile_kw=64"}, "did you mean \"tile_kv\"?");
+  misused({"emit", "--schedule", "stages=100"}, "invalid_schedule");
+  misused({"bench", "--rounds", "0"}, "--rounds must be >= 1");
+  misused({"cache", "frobnicate"}, "frobnicate");
+}
+
+TEST_CASE("a problem that nobody serves exits with 3 and lists every family's reason") {
+  const Outcome outcome = tool({"emit", "--dtype", "f32"});
+  CHECK(outcome.exit == Exit::unsupported);
+  CHECK(outcome.complains("unsupported_problem"));
+  CHECK(outcome.complains("flash_wgmma: "));
+  CHECK(outcome.complains("cpu_tiled: "));
+}
+
+TEST_CASE("a target that this machine has no device for exits with 4") {
+  if (try_driver()) SKIP_TEST("this machine has a GPU");
+  const Outcome outcome = tool({"run", "--target", "sm_90a"});
+  CHECK(outcome.exit == Exit::environment);
+  CHECK(outcome.complains("no_driver"));
+}
+
+TEST_CASE("run on the CPU is right for every type, layout and launch argument") {
+  const std::vector<std::vector<std::string>> variants = {
+      {"--dtype", "f32"},
+      {"--dtype", "f16", "--out-dtype", "f32", "--causal"},
+      {"--dtype", "bf16", "--layout", "bhsd", "--kv-heads", "2"},
+      {"--value-head-dim", "24", "--q-len", "33", "--kv-len", "190", "--mask", "k <= q"},
+      {"--causal", "--q-rows", "5:60", "--kv-rows", "3:90", "--q-offset", "7", "--k-offset", "2"},
+      {"--scale", "0.5", "--dist", "outliers", "--seed", "9", "--max-sms", "1"},
+      {"--q-len", "0"},
+      {"--kv-len", "0"},
+  };
+  for (const auto& variant : variants) {
+    std::vector<std::string> args = {"run",     "--target", "cpu",   "--head-dim", "40",
+                                     "--heads", "4",        "--seq", "97"};
+    args.insert(args.end(), variant.begin(), variant.end());
+    const Outcome outcome = tool(args);
+    INFO(variant.front() << "\n" << outcome.out << outcome.err);
+    CHECK(outcome.exit == Exit::ok);
+    CHECK(outcome.says("\nok\n"));
+    CHECK(outcome.says("cpu_tiled"));
+  }
+}
+
+TEST_CASE("run as JSON has errors, timing and the kernel") {
+  const Outcome outcome = tool({"run", "--target", "cpu", "--seq", "128", "--json"});
+  const llvm::json::Object json = parsed(outcome.out);
+  CHECK(*json.getBoolean("ok"));
+  CHECK(*json.getInteger("rows") == 8 * 128);
+  CHECK(*json.getInteger("nan_rows") == 0);
+  CHECK(*json.getNumber("error") > 0);
+  CHECK(*json.getNumber("error") <= 2 * *json.getNumber("plain_error"));
+  CHECK(*json.getObject("timing")->getNumber("milliseconds") > 0);
+  CHECK(json.getString("kernel")->contains("cpu_tiled"));
+  CHECK(*json.getObject("problem")->getInteger("head_dim") == 128);
+}
+
+TEST_CASE("run uses the rows of --pin and the fields of --schedule") {
+  const TemporaryFolder folder;
+  std::ofstream(folder.file("pins.toml"))
+      << "[[schedule]]\ntarget = \"cpu\"\nwhen = { head_dim = 64 }\n"
+         "use = { family = \"cpu_tiled\", tile_q = 16, tile_kv = 48 }\n";
+  const std::vector<std::string> pinned = {"run",        "--target", "cpu",
+                                           "--head-dim", "64",       "--seq",
+                                           "50",         "--pin",    folder.file("pins.toml")};
+  const Outcome by_row = tool(pinned);
+  CHECK(by_row.says("tile_q 16, tile_kv 48"));
+  CHECK(by_row.says("pins.toml"));
+
+  std::vector<std::string> overridden = pinned;
+  overridden.insert(overridden.end(), {"--schedule", "tile_kv=32"});
+  const Outcome by_hand = tool(overridden);
+  CHECK(by_hand.exit == Exit::ok);
+  CHECK(by_hand.says("tile_q 16, tile_kv 32"));
+  CHECK(by_hand.says("given by the caller"));
+}
+
+TEST_CASE("emit prints the short file, and with --flatten one that needs no other") {
+  const Problem problem{.head_dim = 64, .mask = causal()};
+  const Target& target = find_target("sm_90a");
+  const Shape shape{.batch = 1, .kv_heads = 8, .q_len = 1024, .kv_len = 1024};
+  const Source source = emit(problem, choose(problem, shape, target).schedule, target);
+  CHECK(tool({"emit", "--head-dim", "64", "--causal"}).out == source.text);
+  const Outcome flat = tool({"emit", "--head-dim", "64", "--mask", "k <= q", "--flatten"});
+  CHECK(flat.out == source.flat);
+  CHECK_FALSE(flat.says("#include \""));
+}
+
+TEST_CASE("emit has nothing to print for the CPU") {
+  CHECK(tool({"emit", "--target", "cpu"}).exit == Exit::unsupported);
+}
+
+TEST_CASE("compile shows the resources and writes the binary") {
+  const auto candidates = find_nvrtc();
+  if (std::ranges::none_of(candidates, &NvrtcCandidate::usable)) SKIP_TEST("no usable NVRTC here");
+  const TemporaryFolder folder;
+  const std::vector<std::string> args = {"compile", "--head-dim", "64", "--cubin",
+                                         folder.file("kernel.cubin")};
+  const Outcome table = tool(args);
+  INFO(table.err);
+  CHECK(table.exit == Exit::ok);
+  CHECK(table.says("registers "));
+  CHECK(table.says("\nspills          0 bytes stored, 0 loaded"));
+  std::ifstream cubin(folder.file("kernel.cubin"));
+  char magic[4] = {};
+  cubin.read(magic, sizeof magic);
+  CHECK(std::string(magic, 4) ==
+        "\x7f"
+        "ELF");
+
+  std::vector<std::string> as_json = args;
+  as_json.push_back("--json");
+  const llvm::json::Object json = parsed(tool(as_json).out);
+  CHECK(*json.getInteger("registers") > 0);
+  CHECK(*json.getInteger("dynamic_smem_bytes") > 0);
+  CHECK(json.getString("key")->size() == 52);
+
+  const Outcome unwritable = tool({"compile", "--cubin", folder.file("no/such/folder.cubin")});
+  CHECK(unwritable.exit == Exit::usage);
+  CHECK(unwritable.complains("cannot write "));
+}
+
+TEST_CASE("bench on the CPU compares schedules and prints JSON, CSV and a table") {
+  const std::vector<std::string> args = {
+      "bench", "--target",   "cpu", "--head-dim", "32,64",     "--seq",
+      "40,80", "--heads",    "2",   "--rounds",   "3",         "--round-ms",
+      "1",     "--schedule", "",    "--schedule", "tile_kv=64"};
+  const auto with = [&](const std::string& flag) {
+    std::vector<std::string> all = args;
+    all.push_back(flag);
+    return tool(all);
+  };
+  const Outcome outcome = with("--json");
+  CHECK(outcome.exit == Exit::ok);
+  const llvm::json::Object json = parsed(outcome.out);
+  const llvm::json::Array& rows = *json.getArray("rows");
+  REQUIRE(rows.size() == 4);
+  for (const llvm::json::Value& row : rows) {
+    const llvm::json::Array& candidates = *row.getAsObject()->getArray("candidates");
+    REQUIRE(candidates.size() == 2);
+    for (const llvm::json::Value& candidate : candidates) {
+      CHECK(*candidate.getAsObject()->getNumber("tflops") > 0);
+      CHECK(candidate.getAsObject()->getArray("rounds")->size() == 3);
+    }
+    CHECK(candidates[1].getAsObject()->getString("schedule")->contains("tile_kv 64"));
+  }
+
+  const Outcome csv = with("--csv");
+  CHECK(std::ranges::count(csv.out, '\n') == 1 + 8);
+  CHECK(csv.out.rfind("head_dim,mask,", 0) == 0);
+  CHECK(tool(args).says("tile_kv=64"));
+}
+
+TEST_CASE("bench reports a schedule that is illegal and times the others") {
+  const Outcome outcome =
+      tool({"bench", "--target", "cpu", "--head-dim", "32", "--seq", "16", "--rounds", "1",
+            "--round-ms", "1", "--schedule", "tile_kv=0", "--schedule", "tile_kv=32"});
+  INFO(outcome.out << outcome.err);
+  CHECK(outcome.exit == Exit::ok);
+  CHECK(outcome.says("not timed: tile_kv=0: cpu_tiled: "));
+}
+
+TEST_CASE("doctor names the GPU, NVRTC, the cache and the CPU, and exits with 4 without a GPU") {
+  const Outcome outcome = tool({"doctor"});
+  for (const std::string part :
+       {"GPU\n", "NVRTC, ", "kernel cache\n", "CPU\n", " threads, vectors "}) {
+    INFO(part);
+    CHECK(outcome.says(part));
+  }
+  if (!try_driver()) {
+    CHECK(outcome.exit == Exit::environment);
+    CHECK(outcome.says("libcuda.so.1"));
+  }
+}
+
+}  // namespace
+}  // namespace streamattn
