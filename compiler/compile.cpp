@@ -45,7 +45,9 @@ class Program {
 
   const char* name(NvrtcResult result) const { return nvrtc_.nvrtcGetErrorString(result); }
 
-  std::string release() const { return "NVRTC " + version_text(nvrtc_.version); }
+  CudaVersion version() const { return nvrtc_.version; }
+
+  std::string release() const { return "NVRTC " + version_text(version()); }
 
   void require(NvrtcResult result, const char* what) const {
     if (result == NvrtcResult::success) return;
@@ -70,7 +72,7 @@ class Program {
 /// Why `source` did not compile. With -v the log has no errors of ptxas, of all things, so a log
 /// without any is asked for once more without it.
 std::string reason(const std::string& log, const Source& source, std::vector<std::string> options) {
-  const std::string errors = first_errors(log);
+  std::string errors = first_errors(log);
   if (!errors.empty()) return errors;
   std::erase(options, "--ptxas-options=-v");
   Program terse(source.flat);
@@ -89,7 +91,8 @@ Binary compile(const Source& source) {
   }
   const auto begin = std::chrono::steady_clock::now();
   Program program(source.flat);
-  const std::vector<std::string> options = compile_options(find_target(source.target));
+  const std::vector<std::string> options =
+      compile_options(find_target(source.target), program.version());
   const NvrtcResult result = program.compile(options);
   const std::string log = program.log();
   if (result != NvrtcResult::success) {

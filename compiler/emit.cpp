@@ -51,7 +51,7 @@ Choice choose(const Problem& problem, const Shape& shape, const Target& target,
   for (const Family& family : families()) {
     std::string reason = family.declines(problem, target);
     if (reason.empty()) {
-      if (auto guess = family.first_guess(problem, target))
+      if (auto guess = family.first_guess(problem, shape, target))
         return {*guess, llvm::formatv("first guess of {0}", family.name)};
       reason = "no legal schedule";
     }

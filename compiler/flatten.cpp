@@ -16,7 +16,9 @@ namespace {
 
 class Flattener {
  public:
-  explicit Flattener(const std::optional<std::filesystem::path>& folder) : folder_(folder) {}
+  Flattener(const std::optional<std::filesystem::path>& folder,
+            std::span<const EmbeddedFile> instead)
+      : folder_(folder), instead_(instead) {}
 
   std::string run(llvm::StringRef text) {
     add(text, "streamattn.cu");
@@ -44,27 +46,35 @@ class Flattener {
   }
 
   std::string read(llvm::StringRef name, llvm::StringRef from) const {
+    if (const EmbeddedFile* file = find(instead_, name)) return std::string(file->text);
     if (folder_) {
       std::ifstream in(*folder_ / name.str());
       if (in) return {std::istreambuf_iterator<char>(in), {}};
-    } else {
-      for (const EmbeddedFile& file : embedded_templates())
-        if (llvm::StringRef(file.name) == name) return std::string(file.text);
+    } else if (const EmbeddedFile* file = find(embedded_templates(), name)) {
+      return std::string(file->text);
     }
     throw Error(ErrorCode::invalid_config,
                 llvm::formatv("template \"{0}\", included by \"{1}\", is not in {2}", name, from,
                               folder_ ? folder_->string() : "the library"));
   }
 
+  static const EmbeddedFile* find(std::span<const EmbeddedFile> files, llvm::StringRef name) {
+    for (const EmbeddedFile& file : files)
+      if (llvm::StringRef(file.name) == name) return &file;
+    return nullptr;
+  }
+
   const std::optional<std::filesystem::path>& folder_;
+  std::span<const EmbeddedFile> instead_;
   llvm::StringSet<> seen_;
   std::string out_;
 };
 
 }  // namespace
 
-std::string flatten(std::string_view text, const std::optional<std::filesystem::path>& folder) {
-  return Flattener(folder).run(text);
+std::string flatten(std::string_view text, const std::optional<std::filesystem::path>& folder,
+                    std::span<const EmbeddedFile> instead) {
+  return Flattener(folder, instead).run(text);
 }
 
 }  // namespace streamattn

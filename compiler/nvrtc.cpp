@@ -82,17 +82,6 @@ std::string load(Nvrtc& nvrtc, const NvrtcFiles& files) {
   return {};
 }
 
-Nvrtc load_first_usable() {
-  std::vector<NvrtcCandidate> candidates;
-  for (const NvrtcFiles& files : search_nvrtc()) {
-    Nvrtc nvrtc{};
-    const std::string complaint = files.complaint.empty() ? load(nvrtc, files) : files.complaint;
-    if (complaint.empty()) return nvrtc;
-    candidates.push_back({files.path, complaint});
-  }
-  throw_missing(candidates);
-}
-
 /// The NVRTC that compile() will use, as far as files tell. Where one looks right but cannot be
 /// loaded, kernels of the next one are remembered under the identity of this one: it is damaged, so
 /// no other kernels can have that identity.
@@ -110,8 +99,19 @@ const NvrtcFiles& chosen_files() {
 
 }  // namespace
 
+Nvrtc load_nvrtc() {
+  std::vector<NvrtcCandidate> candidates;
+  for (const NvrtcFiles& files : search_nvrtc()) {
+    Nvrtc nvrtc{};
+    const std::string complaint = files.complaint.empty() ? load(nvrtc, files) : files.complaint;
+    if (complaint.empty()) return nvrtc;
+    candidates.push_back({files.path, complaint});
+  }
+  throw_missing(candidates);
+}
+
 const Nvrtc& nvrtc() {
-  static const Nvrtc loaded = load_first_usable();
+  static const Nvrtc loaded = load_nvrtc();
   return loaded;
 }
 
@@ -126,7 +126,7 @@ const std::string& compiler_identity() {
   return identity;
 }
 
-std::vector<std::string> compile_options(const Target& target) {
+std::vector<std::string> compile_options(const Target& target, CudaVersion version) {
   std::vector<std::string> options = {
       "--gpu-architecture=" + std::string(target.name),
       "--std=c++20",
@@ -135,8 +135,12 @@ std::vector<std::string> compile_options(const Target& target) {
       "--modify-stack-limit=false",  // else NVRTC raises the stack limit of the whole process
   };
   // NVRTC's own cache would hide what a compile costs and write below the user's home. 12.9 has it.
-  if (chosen_files().version >= 12090) options.push_back("--no-cache");
+  if (version >= 12090) options.push_back("--no-cache");
   return options;
+}
+
+std::vector<std::string> compile_options(const Target& target) {
+  return compile_options(target, chosen_files().version);
 }
 
 std::vector<NvrtcCandidate> find_nvrtc() {

@@ -36,16 +36,22 @@ struct Nvrtc {
   NvrtcResult (*nvrtcGetCUBIN)(NvrtcProgram program, char* cubin);
 };
 
-/// The first usable NVRTC, loaded on first use and never unloaded. Throws Error (nvrtc_missing)
-/// with the verdict on every place; the next call looks again.
+/// Looks for NVRTC and loads the first usable one for good. Throws Error (nvrtc_missing) with the
+/// verdict on every place.
+Nvrtc load_nvrtc();
+
+/// The one NVRTC of this process, loaded by the first call that finds a usable one.
 const Nvrtc& nvrtc();
 
 /// What identifies the compiler for the cache: release and build-ids of NVRTC and its builtins,
 /// never a path. Reads files; loads nothing. Throws Error (nvrtc_missing).
 const std::string& compiler_identity();
 
-/// The options every kernel for `target` is compiled with, in canonical order. Throws Error
-/// (nvrtc_missing): they depend on the release.
+/// The options every kernel for `target` is compiled with by an NVRTC of `version`, in canonical
+/// order.
+std::vector<std::string> compile_options(const Target& target, CudaVersion version);
+
+/// The same for the NVRTC of compiler_identity().
 std::vector<std::string> compile_options(const Target& target);
 
 }  // namespace streamattn

@@ -1,3 +1,4 @@
+// Arithmetic and text of cache counters.
 #include "runtime/cache_counters.h"
 
 #include <llvm/ADT/StringRef.h>

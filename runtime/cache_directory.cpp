@@ -1,3 +1,4 @@
+// Opens, reads, fills and empties the directories of the kernel cache.
 #include "runtime/cache_directory.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// Writes and reads entry files; the layout is in the header.
 #include "runtime/cache_entry.h"
 
 #include <bit>

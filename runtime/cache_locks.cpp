@@ -1,3 +1,4 @@
+// Finds a place for lock files and takes them.
 #include "runtime/cache_locks.h"
 
 #include <fcntl.h>

@@ -22,21 +22,10 @@ CUtensorMapSwizzle swizzle(int chunk) {
                        : CU_TENSOR_MAP_SWIZZLE_32B;
 }
 
-// Everything that a tensor map depends on, as the driver wants it.
-struct MapKey {
-  void* data;
-  std::uint64_t dims[4];          // dim, seq, heads, batch
-  std::uint64_t byte_strides[3];  // of all but dim
-  CUtensorMapDataType type;
-  int rows;  // of the box
-
-  friend bool operator==(const MapKey&, const MapKey&) = default;
-};
-
 // A box is one chunk of columns times `rows`. TMA clips at the tensor's edges, so padded columns
 // and rows past the end read as zero and are not written. A tensor without elements, which no
 // kernel touches, is mapped as one element at `anywhere`.
-MapKey map_key(const Tensor& t, DType type, int rows, void* anywhere) {
+BoxedTensor boxed(const Tensor& t, DType type, int rows, void* anywhere) {
   bool empty = t.batch == 0 || t.seq == 0 || t.heads == 0;
   auto size = [](std::int64_t n) {
     return static_cast<std::uint64_t>(std::max<std::int64_t>(n, 1));
@@ -49,37 +38,39 @@ MapKey map_key(const Tensor& t, DType type, int rows, void* anywhere) {
           {size(t.dim), size(t.seq), size(t.heads), size(t.batch)},
           {stride(t.seq, t.seq_stride), stride(t.heads, t.head_stride),
            stride(t.batch, t.batch_stride)},
-          type == DType::f16 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
-          rows};
+          type,
+          rows,
+          chunk_columns(static_cast<int>(size(t.dim)))};
 }
 
-TensorMap encode(const char* name, const MapKey& key) {
-  int chunk = chunk_columns(static_cast<int>(key.dims[0]));
-  const std::uint32_t box[4] = {static_cast<std::uint32_t>(chunk),
-                                static_cast<std::uint32_t>(key.rows), 1, 1};
+TensorMap encode_by_driver(const char* name, const BoxedTensor& tensor) {
+  const std::uint32_t box[4] = {static_cast<std::uint32_t>(tensor.columns),
+                                static_cast<std::uint32_t>(tensor.rows), 1, 1};
   const std::uint32_t element_strides[4] = {1, 1, 1, 1};
+  auto type = tensor.type == DType::f16 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16
+                                        : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;
   TensorMap map;
-  check(driver().cuTensorMapEncodeTiled(&map, key.type, 4, key.data, key.dims, key.byte_strides,
-                                        box, element_strides, CU_TENSOR_MAP_INTERLEAVE_NONE,
-                                        swizzle(chunk), CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-                                        CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE),
+  check(driver().cuTensorMapEncodeTiled(
+            &map, type, 4, tensor.data, tensor.dims, tensor.byte_strides, box, element_strides,
+            CU_TENSOR_MAP_INTERLEAVE_NONE, swizzle(tensor.columns),
+            CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE),
         name);
   return map;
 }
 
 // Encoding costs about a microsecond of host time, and the tensors of a model come round again and
 // again: each thread remembers its last maps, one for each of a few hash values.
-TensorMap tensor_map(const char* name, const Tensor& t, DType type, int rows, void* anywhere) {
+TensorMap remembered_map(const char* name, const BoxedTensor& tensor) {
   struct Slot {
-    MapKey key;
+    BoxedTensor tensor;
     TensorMap map;
   };
   constexpr std::size_t slots = 256;
   thread_local std::vector<Slot> remembered(slots);
-  MapKey key = map_key(t, type, rows, anywhere);
-  std::size_t hash = llvm::hash_combine(key.data, key.dims[1], key.byte_strides[0], rows);
+  std::size_t hash =
+      llvm::hash_combine(tensor.data, tensor.dims[1], tensor.byte_strides[0], tensor.rows);
   Slot& slot = remembered[hash % slots];
-  if (!(slot.key == key)) slot = {key, encode(name, key)};
+  if (!(slot.tensor == tensor)) slot = {tensor, encode_by_driver(name, tensor)};
   return slot.map;
 }
 
@@ -93,8 +84,12 @@ int checked_tiles(std::int64_t q_tiles, std::int64_t heads) {
 
 }  // namespace
 
+FlashDevice flash_device(const GpuDevice& device) {
+  return {device.sms(), device.l2_bytes(), remembered_map};
+}
+
 ForwardParams flash_params(const Problem& problem, const Schedule& schedule,
-                           const ForwardCall& call, const GpuDevice& device) {
+                           const ForwardCall& call, const FlashDevice& device) {
   FlashTiling tiling = flash_tiling(problem, schedule);
   std::int64_t heads = call.batch() * call.heads();
   std::int64_t q_tiles = (call.q_len() + tiling.tile_q - 1) / tiling.tile_q;
@@ -102,12 +97,14 @@ ForwardParams flash_params(const Problem& problem, const Schedule& schedule,
   ForwardParams p = {};
   p.tiles = checked_tiles(q_tiles, heads);
   if (p.tiles == 0) return p;
-  void* anywhere = call.q.data;
-  p.q = tensor_map("tensor map of q", call.q, problem.dtype, tiling.tile_q, anywhere);
-  p.k = tensor_map("tensor map of k", call.k, problem.dtype, tiling.tile_kv, anywhere);
-  p.v = tensor_map("tensor map of v", call.v, problem.dtype, tiling.tile_kv, anywhere);
+  auto map = [&](const char* name, const Tensor& t, DType type, int rows) {
+    return device.encode(name, boxed(t, type, rows, /*anywhere=*/call.q.data));
+  };
+  p.q = map("tensor map of q", call.q, problem.dtype, tiling.tile_q);
+  p.k = map("tensor map of k", call.k, problem.dtype, tiling.tile_kv);
+  p.v = map("tensor map of v", call.v, problem.dtype, tiling.tile_kv);
   if (tiling.output != OutputPath::direct)
-    p.o = tensor_map("tensor map of o", call.o, problem.output_dtype(), 64, anywhere);
+    p.o = map("tensor map of o", call.o, problem.output_dtype(), 64);
   p.o_data = call.o.data;
   p.o_strides = strides(call.o);
   p.lse = static_cast<float*>(call.lse.data);
@@ -121,7 +118,7 @@ ForwardParams flash_params(const Problem& problem, const Schedule& schedule,
   p.heads = static_cast<int>(call.heads());
   p.all_heads = static_cast<int>(heads);
   Shape shape{call.batch(), call.kv_heads(), call.q_len(), call.kv_len()};
-  p.section_heads = flash_section_heads(problem, schedule, shape, device.sms(), device.l2_bytes());
+  p.section_heads = flash_section_heads(problem, schedule, shape, device.sms, device.l2_bytes);
   return p;
 }
 

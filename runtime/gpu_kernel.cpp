@@ -57,7 +57,7 @@ void GpuKernel::launch(const ForwardArgs& args, Stream stream) const {
   check_args(problem(), args, /*device=*/true);
   ForwardCall call = resolve(problem(), args);
   ContextScope scope(device_.context());
-  ForwardParams params = flash_params(problem(), schedule(), call, device_);
+  ForwardParams params = flash_params(problem(), schedule(), call, flash_device(device_));
   if (params.tiles == 0) return;
   auto* cuda_stream = static_cast<CUstream>(stream);
   if (schedule().tile_order == TileOrder::dynamic)

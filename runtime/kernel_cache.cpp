@@ -1,3 +1,4 @@
+// What happens when a kernel is asked for, found, missing, damaged or cannot be stored.
 #include "runtime/kernel_cache.h"
 
 #include <unistd.h>

@@ -1,3 +1,4 @@
+// Hashes what a compile depends on.
 #include "runtime/kernel_key.h"
 
 #include <cassert>

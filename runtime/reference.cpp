@@ -97,10 +97,6 @@ RowValues attend_rows(const Problem& problem, const ForwardArgs& args,
   return values;
 }
 
-}  // namespace
-
-namespace {
-
 /// The rows that a launch computes, as one sequence in the order batch, head, row.
 struct RowSequence {
   explicit RowSequence(const ForwardArgs& args)

@@ -20,6 +20,9 @@ namespace {
 constexpr std::size_t max_program_headers = 512;
 constexpr std::size_t max_note_bytes = 64 << 10;
 
+constexpr char gnu_letters[] = "GNU";
+constexpr std::string_view gnu_name(gnu_letters, sizeof gnu_letters);  // the zero byte counts
+
 bool read_at(int fd, void* bytes, std::size_t size, std::uint64_t offset) {
   return ::pread(fd, bytes, size, static_cast<off_t>(offset)) == static_cast<ssize_t>(size);
 }
@@ -51,7 +54,7 @@ std::optional<std::string> build_id_of_notes(std::string_view notes) {
     const std::size_t size = name_size + align_up(note.n_descsz);
     if (size > notes.size()) return std::nullopt;
     const std::string_view name = notes.substr(0, note.n_namesz);
-    if (note.n_type == NT_GNU_BUILD_ID && name == std::string_view("GNU", 4) && note.n_descsz > 0) {
+    if (note.n_type == NT_GNU_BUILD_ID && name == gnu_name && note.n_descsz > 0) {
       return llvm::toHex(llvm::StringRef(notes.data() + name_size, note.n_descsz), true);
     }
     notes.remove_prefix(size);

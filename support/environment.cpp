@@ -1,3 +1,4 @@
+// Reads environment variables.
 #include "support/environment.h"
 
 #include <stdlib.h>

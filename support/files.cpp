@@ -1,3 +1,4 @@
+// Whole reads and all-or-nothing writes over POSIX calls.
 #include "support/files.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// Hashes with LLVM's BLAKE3 and spells digests.
 #include "support/hash.h"
 
 #include <cassert>

@@ -1,3 +1,4 @@
+// Filters, limits and prints log lines.
 #include "support/log.h"
 
 #include <unistd.h>

@@ -1,3 +1,4 @@
+// Tells processes apart by machine, pid and start time, as /proc has them.
 #include "support/process_tag.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// Prints progress lines.
 #include "support/progress.h"
 
 #include <unistd.h>
@@ -5,6 +6,8 @@
 #include <llvm/ADT/Twine.h>
 #include <llvm/Support/Format.h>
 #include <llvm/Support/raw_ostream.h>
+
+#include <cmath>
 
 namespace streamattn {
 namespace {
@@ -15,7 +18,7 @@ constexpr std::string_view wrap_off = "\x1b[?7l";
 constexpr std::string_view wrap_on = "\x1b[?7h";
 
 void append_time(llvm::raw_ostream& out, double seconds) {
-  const auto whole = static_cast<long long>(seconds + 0.5);
+  const auto whole = std::llround(seconds);
   if (whole >= 3600) {
     out << llvm::format("%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60, whole % 60);
   } else {

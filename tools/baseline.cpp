@@ -18,12 +18,28 @@ constexpr llvm::StringLiteral size_keys[] = {"d", "s", "b", "h"};
   throw Error(ErrorCode::invalid_config, "baseline " + path + ": " + why);
 }
 
+/// `json` with null for the NaN that Python writes and JSON does not know.
+std::string without_nan(llvm::StringRef json) {
+  std::string cleaned;
+  bool in_string = false;
+  while (!json.empty()) {
+    if (!in_string && json.consume_front("NaN")) {
+      cleaned += "null";
+      continue;
+    }
+    if (json.front() == '"') in_string = !in_string;
+    cleaned += json.front();
+    json = json.drop_front();
+  }
+  return cleaned;
+}
+
 }  // namespace
 
 Baseline Baseline::load(const std::string& path) {
   const auto file = llvm::MemoryBuffer::getFile(path);
   if (!file) reject(path, file.getError().message());
-  auto parsed = llvm::json::parse((*file)->getBuffer());
+  auto parsed = llvm::json::parse(without_nan((*file)->getBuffer()));
   if (!parsed) reject(path, llvm::toString(parsed.takeError()));
   const llvm::json::Object* root = parsed->getAsObject();
   const llvm::json::Array* rows = root ? root->getArray("fwd") : nullptr;

@@ -1,3 +1,4 @@
+// Lists, checks and clears the kernel cache for its user.
 #include "tools/cache_command.h"
 
 #include <llvm/ADT/StringExtras.h>

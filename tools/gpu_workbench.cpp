@@ -1,5 +1,6 @@
 // A CUDA device as a workbench.
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "runtime/driver.h"
@@ -70,7 +71,7 @@ class GpuWorkbench final : public Workbench {
     CUdeviceptr memory = 0;
     const std::size_t some = bytes == 0 ? 1 : bytes;  // the driver refuses empty allocations
     check(driver().cuMemAlloc(&memory, some), "allocating device memory");
-    return Memory(reinterpret_cast<void*>(memory),
+    return Memory(std::bit_cast<void*>(memory),
                   [](void* pointer) { driver().cuMemFree(address(pointer)); });
   }
 

@@ -2,6 +2,7 @@
 #include <llvm/Support/FormatVariadic.h>
 
 #include "streamattn/jit.h"
+#include "support/progress.h"
 #include "tools/accuracy.h"
 #include "tools/call_json.h"
 #include "tools/flops.h"
@@ -38,6 +39,8 @@ const Kernel& find_kernel(const Jit& jit, const Call& call, const ScheduleFlags&
 }
 
 Report run(const Options& options) {
+  Progress progress("run", 4);
+  progress.update(0, "kernel");
   Report report{.call = options.problem.call()};
   const Call& call = report.call;
   const Jit jit =
@@ -45,6 +48,7 @@ Report run(const Options& options) {
   const Kernel& kernel = find_kernel(jit, call, options.schedule);
   report.kernel = kernel.describe();
 
+  progress.update(1, "inputs");
   const auto bench = workbench_for(jit.device());
   report.device = bench->name();
   HostTensors tensors = random_inputs(call, options.distribution, options.seed);
@@ -52,8 +56,10 @@ Report run(const Options& options) {
   const Enqueue launch = [&](Stream stream) { kernel.launch(operands.args(), stream); };
   bench->run(launch);
   operands.download_outputs(tensors);
+  progress.update(2, "float64 reference");
   report.accuracy = check_accuracy(call, tensors, options.seed);
 
+  progress.update(3, "timing");
   const Stopwatch stopwatch = [&](int runs) { return bench->time(launch, runs); };
   report.timing =
       time_interleaved({stopwatch}, {.rounds = 3}, bench->overhead_milliseconds(), [] {}).front();

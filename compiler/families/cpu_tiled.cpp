@@ -20,13 +20,13 @@ std::string refuses(const Problem&, const Schedule& schedule, const Target&) {
   return {};
 }
 
-std::optional<Schedule> first_guess(const Problem&, const Target&) {
+std::optional<Schedule> first_guess(const Problem&, const Shape&, const Target&) {
   // A tile of K and V in float fits the second-level cache of one core at head_dim 128.
   return Schedule{.family = std::string(family_name), .tile_q = 96, .tile_kv = 256};
 }
 
-std::vector<Schedule> schedules(const Problem& problem, const Shape&, const Target& target) {
-  return {*first_guess(problem, target)};
+std::vector<Schedule> schedules(const Problem& problem, const Shape& shape, const Target& target) {
+  return {*first_guess(problem, shape, target)};
 }
 
 }  // namespace

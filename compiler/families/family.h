@@ -24,7 +24,8 @@ struct Family {
 
   /// The legal schedule to use where nothing was measured; none if there is no legal one. The
   /// problem is not declined.
-  std::optional<Schedule> (*first_guess)(const Problem& problem, const Target& target);
+  std::optional<Schedule> (*first_guess)(const Problem& problem, const Shape& shape,
+                                         const Target& target);
 
   /// Legal schedules, the first guess in front. The problem is not declined.
   std::vector<Schedule> (*schedules)(const Problem& problem, const Shape& shape,

@@ -100,42 +100,40 @@ std::string refuses(const Problem& problem, const Schedule& schedule, const Targ
 
 // ---- Schedules
 
-// First guesses per class of head dim, measured on an H200 (docs/flash_wgmma.md): wide key tiles
-// and Q in registers where they fit.
-std::vector<Schedule> first_guesses(const Problem& problem) {
-  int dim = std::max(problem.head_dim, problem.v_head_dim());
-  Schedule base{.family = std::string(family_name),
-                .stages = 2,
-                .overlap = true,
-                .ping_pong = true,
-                .q_in_registers = true,
-                .o_buffer = true,
-                .softmax = Softmax::stale};
-  std::vector<Schedule> guesses;
-  auto add = [&](int warpgroups, int tile_kv, auto... changes) {
-    Schedule schedule = base;
-    schedule.math_warpgroups = warpgroups;
-    schedule.tile_q = 64 * warpgroups;
-    schedule.tile_kv = tile_kv;
-    (changes(schedule), ...);
-    guesses.push_back(schedule);
+// Guesses in the order in which they are tried, after what won on an H200 (docs/flash_wgmma.md):
+// the most query rows that registers allow, since every key tile is then read for more of them;
+// with few tiles to hand out, two warpgroups and a wide key tile instead.
+std::vector<Schedule> guesses(const Problem& problem, const Shape& shape) {
+  std::vector<Schedule> list;
+  auto add = [&](int warpgroups, int tile_kv, auto change) {
+    Schedule schedule{.family = std::string(family_name),
+                      .tile_q = 64 * warpgroups,
+                      .tile_kv = tile_kv,
+                      .math_warpgroups = warpgroups,
+                      .o_buffer = true,
+                      .softmax = Softmax::stale};
+    change(schedule);
+    list.push_back(schedule);
   };
+  auto as_it_is = [](Schedule&) {};
   auto exact = [](Schedule& s) { s.softmax = Softmax::exact; };
-  auto q_in_smem = [](Schedule& s) { s.q_in_registers = false; };
-  auto o_over_q = [](Schedule& s) { s.q_in_registers = s.o_buffer = false; };
-  auto o_in_halves = [](Schedule& s) {
-    s.q_in_registers = s.ping_pong = false;
-    s.o_passes = 2;
-  };
-  if (dim <= 64) add(3, 112, exact);
-  if (dim > 192) add(2, 64, o_in_halves);
-  add(2, 128);
-  add(2, 128, q_in_smem);
+  auto q_in_registers = [](Schedule& s) { s.q_in_registers = true; };
+  auto o_in_halves = [](Schedule& s) { s.o_passes = 2; };
+  auto o_over_q = [](Schedule& s) { s.o_buffer = false; };
+
+  std::int64_t heads = shape.batch * shape.kv_heads * problem.group_size;
+  bool few_tiles = heads * ((shape.q_len + 127) / 128) < 1024;
+  if (few_tiles) add(2, 128, q_in_registers);
+  if (problem.v_head_dim() <= 64) add(3, 128, exact);
+  add(3, 112, as_it_is);
+  add(3, 80, as_it_is);
+  add(2, 128, q_in_registers);
+  add(2, 128, as_it_is);
   add(2, 112, o_in_halves);
   add(2, 112, o_over_q);
-  add(2, 96, o_over_q);
+  add(2, 64, o_in_halves);
   add(2, 64, o_over_q);
-  return guesses;
+  return list;
 }
 
 // Every combination of the knobs that decide.
@@ -147,7 +145,7 @@ void for_each_schedule(Visit&& visit) {
       for (int stages : {2, 3})
         for (bool ping_pong : {true, false})
           for (bool q_in_registers : {true, false})
-            for (bool o_buffer : {true, false})
+            for (int o_passes : {1, 2, 0})  // 0: no buffer
               for (Softmax softmax : {Softmax::stale, Softmax::exact}) {
                 s.math_warpgroups = warpgroups;
                 s.tile_q = 64 * warpgroups;
@@ -155,25 +153,27 @@ void for_each_schedule(Visit&& visit) {
                 s.stages = stages;
                 s.ping_pong = ping_pong;
                 s.q_in_registers = q_in_registers;
-                s.o_buffer = o_buffer;
+                s.o_buffer = o_passes > 0;
+                s.o_passes = std::max(o_passes, 1);
                 s.softmax = softmax;
                 visit(s);
               }
 }
 
-std::optional<Schedule> first_guess(const Problem& problem, const Target& target) {
-  for (const Schedule& schedule : first_guesses(problem))
+std::optional<Schedule> first_guess(const Problem& problem, const Shape& shape,
+                                    const Target& target) {
+  for (const Schedule& schedule : guesses(problem, shape))
     if (refuses(problem, schedule, target).empty()) return schedule;
   return {};
 }
 
-std::vector<Schedule> schedules(const Problem& problem, const Shape&, const Target& target) {
+std::vector<Schedule> schedules(const Problem& problem, const Shape& shape, const Target& target) {
   std::vector<Schedule> legal;
   auto add = [&](const Schedule& schedule) {
     if (refuses(problem, schedule, target).empty() && !llvm::is_contained(legal, schedule))
       legal.push_back(schedule);
   };
-  for (const Schedule& schedule : first_guesses(problem)) add(schedule);
+  for (const Schedule& schedule : guesses(problem, shape)) add(schedule);
   for_each_schedule(add);
   return legal;
 }

@@ -155,7 +155,11 @@ struct FlashConsumer {
   Lane at;
 
   RingCursor<tiling.stages> kv = {};
+  u32 q_parity = 0;
   WorkItem item;
+  KeyTiles<Mask, tiling.tile_kv> tiles;  // of the item
+  TileRange range;                       // the one being visited
+  int next_range;                        // index of the one after it
   RowStats stats;
   u32 q[q_registers];             // (64, head_dim) 16-bit, a warpgroup's rows as k16 steps
   float s[tiling.tile_kv / 2];    // (64, tile_kv) float: scores, then unnormalised P
@@ -164,33 +168,33 @@ struct FlashConsumer {
 
   SA_DEVICE void run() {
     if (Spec::ping_pong && at.warpgroup == 0) named_barrier_arrive(1, 256);
-    for (u32 q_parity = 0; next_item(q_parity); q_parity ^= 1) {
-      begin_tile();
-      if constexpr (Spec::overlap)
-        visit_overlapped();
-      else
-        visit_in_turns();
-      finish_tile();
-    }
+    if constexpr (Spec::overlap)
+      run_overlapped();
+    else
+      run_in_turns();
     if (tiling.output != OutputPath::direct && at.leads_warpgroup()) tma_store_wait_read();
   }
 
  private:
   // ---- Tiles of Q and O
 
-  // Waits for Q and reads the slot, by the lane that will release both. False at the end.
-  SA_DEVICE bool next_item(u32 q_parity) {
+  // Waits for Q and reads the slot, by the lane that will release both; then finds the first range
+  // of keys. False at the end.
+  SA_DEVICE bool next_item() {
     mbarrier_wait(shared.q_full(), q_parity);
+    q_parity ^= 1;
     int4 slot = {};
     if (at.lane == 0) slot = load_shared(shared.slot());
     item = {__shfl_sync(~0u, slot.x, 0), __shfl_sync(~0u, slot.y, 0), __shfl_sync(~0u, slot.z, 0)};
+    tiles = key_tiles<Spec>(params, item, at.warpgroup * 64, 64);
+    next_range = 0;
+    do range = tiles.range(next_range++);
+    while (range.empty());
     return __shfl_sync(~0u, slot.w, 0) != 0;
   }
 
-  SA_DEVICE void begin_tile() {
-    stats = {};
-#pragma unroll
-    for (int i = 0; i < VTile::padded / 2; i++) o[i] = 0;
+  /// Takes Q into registers where it belongs there, and gives its memory back.
+  SA_DEVICE void take_q() {
     if constexpr (Spec::q_in_registers) {
       int row = at.warpgroup * 64 + at.warp * 16 + at.lane % 16;
 #pragma unroll
@@ -206,21 +210,31 @@ struct FlashConsumer {
     }
   }
 
-  SA_DEVICE void finish_tile() {
+  /// After the last QK of an item.
+  SA_DEVICE void leave_q() {
     if constexpr (!Spec::q_in_registers && tiling.output != OutputPath::over_q) release_q();
+  }
+
+  SA_DEVICE void clear() {
+    stats = {};
+#pragma unroll
+    for (int i = 0; i < VTile::padded / 2; i++) o[i] = 0;
+  }
+
+  SA_DEVICE void store(WorkItem done) {
     float normalise[2];
     stats.finish(normalise);
-    scale_rows(o, normalise);
-    int tile_row = item.q_tile * tiling.tile_q;
-    store_lse(params, item, at, tile_row + at.row(), {stats.log_sum(0), stats.log_sum(1)});
+    int tile_row = done.q_tile * tiling.tile_q;
+    store_lse(params, done, at, tile_row + at.row(), {stats.log_sum(0), stats.log_sum(1)});
     if constexpr (tiling.output == OutputPath::direct) {
-      store_direct<tiling.value_head_dim>(params, item, at, tile_row + at.row(), o);
+      store_direct<tiling.value_head_dim>(params, done, at, tile_row + at.row(), o, normalise);
     } else {
       constexpr int chunks = OTile::chunks / tiling.o_passes;
 #pragma unroll
       for (int pass = 0; pass < tiling.o_passes; pass++) {
         if (tiling.output == OutputPath::buffered) wait_for_o_buffer();
-        store_tma<Element, OTile, chunks>(params, item, at, tile_row, shared.o(), pass * chunks, o);
+        store_tma<Element, OTile, chunks>(params, done, at, tile_row, shared.o(), pass * chunks, o,
+                                        normalise);
       }
       if constexpr (tiling.output == OutputPath::over_q) {
         if (at.leads_warpgroup()) tma_store_wait_read();
@@ -241,19 +255,90 @@ struct FlashConsumer {
 
   // ---- Key tiles, with QK of the next tile under the softmax of this one
 
-  SA_DEVICE void visit_overlapped() {
-    auto tiles = own_tiles();
-    TileRange range;
-    int i = 0, n;
-    do {
-      if (i == Mask::range_count) return;
-      range = tiles.range(i++);
-      n = range.block_end - 1;
+  // With Q in registers items overlap too: the first QK of the next one is issued behind the last
+  // PV of this one and runs under its epilogue. Nothing may branch between the two (C7514).
+  SA_DEVICE void run_overlapped() {
+    bool more = next_item();
+    for (;;) {
+      for (; more && !tiles.has_rows(); more = next_item()) sit_out();
+      if (!more) return;
+      enter();
+      take_turn();
+      multiply_qk();
+      pass_turn();
+      WorkItem done;
+      for (;;) {
+        first_softmax();
+        visit_rest();
+        leave_q();
+        done = item;
+        if (!Spec::q_in_registers) break;
+        more = next_item();
+        if (!more || !joins()) break;
+        auto v_at = kv;
+        kv.advance();
+        enter();
+        shared.v_ring().wait(v_at);
+        take_turn();
+        accumulate_pv(v_at);
+        multiply_qk();
+        pass_turn();
+        wgmma_wait<1>();
+        finish(done, v_at);
+      }
+      shared.v_ring().wait(kv);
+      accumulate_pv(kv);
+      wgmma_wait<0>();
+      finish(done, kv);
+      kv.advance();
+      if (!Spec::q_in_registers) more = next_item();
+    }
+  }
+
+  // Whether the item can begin while the last V of the one before is still held: tiles that it
+  // passes over, and the first it computes, must fit into the other stages.
+  SA_DEVICE bool joins() const {
+    return tiles.has_rows() && range.passed_over() < tiling.stages;
+  }
+
+  // An item of which this warpgroup has no rows.
+  SA_DEVICE void sit_out() {
+    release_q();
+    for (;; range = tiles.range(next_range++)) {
 #pragma unroll 1
-      for (; n >= range.end; n--) pass_over(n < range.block_end - 1);
-    } while (n < range.begin);
-    first_tile(n, n >= range.full_end, n < range.block_end - 1);
-    for (n--;; n = range.end - 1) {
+      for (int n = range.begin; n < range.block_end; n++) pass_over();
+      if (next_range == Mask::range_count) return;
+    }
+  }
+
+  // An item up to its first QK.
+  SA_DEVICE void enter() {
+    take_q();
+#pragma unroll 1
+    for (int i = 0; i < range.passed_over(); i++) pass_over();
+    shared.k_ring().wait(kv);
+  }
+
+  // An item whose last PV is complete.
+  SA_DEVICE void finish(WorkItem done, RingCursor<tiling.stages> v_at) {
+    pin(o);
+    release(shared.v_ring(), v_at);
+    store(done);
+  }
+
+  SA_DEVICE void first_softmax() {
+    wgmma_wait<0>();
+    pin(s);
+    release(shared.k_ring(), kv);
+    clear();
+    if (range.end > range.full_end) mask_tile<true>(range.end - 1);
+    stats.exact(s, params.scale_log2);
+    pack_p();
+  }
+
+  // All of an item after the first tile's softmax, but the last PV.
+  SA_DEVICE void visit_rest() {
+    for (int n = range.end - 2;; n = range.end - 1) {
       if constexpr (!Mask::trivial) {
         // The stale reference needs one exact tile whose every row sees a key.
         int last = max(range.full_end - Spec::stale_reference, range.begin);
@@ -266,23 +351,9 @@ struct FlashConsumer {
 #pragma unroll 1
         for (; n >= range.begin; n--) step<true, false>(n);
       }
-      if (i == Mask::range_count) break;
-      range = tiles.range(i++);
+      if (next_range == Mask::range_count) break;
+      range = tiles.range(next_range++);
     }
-    last_product();
-  }
-
-  SA_DEVICE void first_tile(int n, bool masked, bool in_turn) {
-    shared.k_ring().wait(kv);
-    if (in_turn) take_turn();
-    multiply_qk();
-    if (in_turn) pass_turn();
-    wgmma_wait<0>();
-    pin(s);
-    release(shared.k_ring(), kv);
-    if (masked) mask_tile<true>(n);
-    stats.exact(s, params.scale_log2);
-    pack_p();
   }
 
   template <bool masked, bool stale>
@@ -316,25 +387,25 @@ struct FlashConsumer {
     if (moved) scale_rows(o, stats.rescale);
   }
 
-  SA_DEVICE void last_product() {
-    shared.v_ring().wait(kv);
-    accumulate_pv(kv);
-    wgmma_wait<0>();
-    pin(o);
-    release(shared.v_ring(), kv);
-    kv.advance();
-  }
-
   // ---- Key tiles one product after the other; only the turns of the warpgroups overlap
 
+  SA_DEVICE void run_in_turns() {
+    while (next_item()) {
+      take_q();
+      clear();
+      take_turn();
+      visit_in_turns();
+      pass_turn();
+      leave_q();
+      store(item);
+    }
+  }
+
   SA_DEVICE void visit_in_turns() {
-    auto tiles = own_tiles();
-    take_turn();
-    for (int i = 0; i < Mask::range_count; i++) {
-      TileRange range = tiles.range(i);
+    for (;; range = tiles.range(next_range++)) {
       int n = range.block_end - 1;
 #pragma unroll 1
-      for (; n >= range.end; n--) pass_over(true);
+      for (; n >= range.end; n--) pass_over();
 #pragma unroll 1
       for (; n >= range.full_end; n--) step_in_turns<true>(n);
 #pragma unroll 1
@@ -343,8 +414,8 @@ struct FlashConsumer {
 #pragma unroll 1
         for (; n >= range.begin; n--) step_in_turns<true>(n);
       }
+      if (next_range == Mask::range_count) return;
     }
-    pass_turn();
   }
 
   template <bool masked>
@@ -370,17 +441,15 @@ struct FlashConsumer {
 
   // ---- Pieces of a step
 
-  SA_DEVICE KeyTiles<Mask, tiling.tile_kv> own_tiles() const {
-    return key_tiles<Spec>(params, item, at.warpgroup * 64, 64);
-  }
-
   // A tile that this warpgroup's rows do not see. It must have arrived before it is released: only
   // then has everybody released the tile before it.
-  SA_DEVICE void pass_over(bool in_turn) {
+  SA_DEVICE void pass_over() {
     shared.k_ring().wait(kv);
     release(shared.k_ring(), kv);
-    if (in_turn && Spec::overlap) take_turn(), pass_turn();
-    if (!Spec::overlap) pass_turn(), take_turn();
+    if (Spec::overlap)
+      take_turn(), pass_turn();
+    else
+      pass_turn(), take_turn();
     shared.v_ring().wait(kv);
     release(shared.v_ring(), kv);
     kv.advance();

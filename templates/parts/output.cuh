@@ -34,10 +34,10 @@ SA_DEVICE void store_lse(const ForwardParams& params, WorkItem item, Lane at, in
     if (row + 8 * r < params.q_len) base[(row + 8 * r) * params.lse_strides.seq] = lse[r];
 }
 
-/// Registers to global memory, in float.
+/// Registers times a factor of each row to global memory, in float.
 template <int value_head_dim, int N>
 SA_DEVICE void store_direct(const ForwardParams& params, WorkItem item, Lane at, int row,
-                            const float (&o)[N]) {
+                            const float (&o)[N], const float (&factor)[2]) {
   float* base = (float*)params.o_data + item.batch * params.o_strides.batch +
                 item.head * params.o_strides.head + at.column();
 #pragma unroll
@@ -46,17 +46,19 @@ SA_DEVICE void store_direct(const ForwardParams& params, WorkItem item, Lane at,
     float* out = base + (row + 8 * r) * params.o_strides.seq;
 #pragma unroll
     for (int j = 0; j < value_head_dim / 8; j++)
-      *(float2*)(out + 8 * j) = make_float2(o[4 * j + 2 * r], o[4 * j + 2 * r + 1]);
+      *(float2*)(out + 8 * j) =
+          make_float2(o[4 * j + 2 * r] * factor[r], o[4 * j + 2 * r + 1] * factor[r]);
   }
 }
 
-/// `chunks` chunks of the output's columns, from chunk `first` on: registers to the swizzled chunks at
-/// `buffer` (shared), and from there by TMA, which clips rows and columns that do not exist. The
+/// `chunks` chunks of the output's columns, from chunk `first` on: registers times a factor of each
+/// row to the swizzled chunks at `buffer` (shared), and from there by TMA, which clips rows and columns that do not exist. The
 /// leader of the warpgroup must wait for the store to have read the buffer before it is written
 /// again.
 template <class Element, class Tile, int chunks, int N>
 SA_DEVICE void store_tma(const ForwardParams& params, WorkItem item, Lane at, int tile_row,
-                         u32 buffer, int first, const float (&o)[N]) {
+                         u32 buffer, int first, const float (&o)[N],
+                         const float (&factor)[2]) {
   constexpr int steps = Tile::chunk / 16;  // stmatrix columns
   int row = at.warpgroup * 64 + at.warp * 16 + at.lane % 16;
 #pragma unroll
@@ -64,8 +66,10 @@ SA_DEVICE void store_tma(const ForwardParams& params, WorkItem item, Lane at, in
     u32 chunk = buffer + j / steps * Tile::chunk_bytes;
     const float* x = o + 8 * (first * steps + j);
     store_matrix_x4(chunk + Tile::swizzled(row, j % steps * 32 + at.lane / 16 * 16),
-                    pack(Element(), x[0], x[1]), pack(Element(), x[2], x[3]),
-                    pack(Element(), x[4], x[5]), pack(Element(), x[6], x[7]));
+                    pack(Element(), x[0] * factor[0], x[1] * factor[0]),
+                    pack(Element(), x[2] * factor[1], x[3] * factor[1]),
+                    pack(Element(), x[4] * factor[0], x[5] * factor[0]),
+                    pack(Element(), x[6] * factor[1], x[7] * factor[1]));
   }
   fence_shared_to_async();
   named_barrier_sync(8 + at.warpgroup, 128);

@@ -34,12 +34,14 @@ SA_DEVICE void wgmma_wait() {
 template <int N>
 SA_DEVICE void pin(float (&r)[N]) {
 #pragma unroll
-  for (int i = 0; i < N; i++) asm volatile("" : "+f"(r[i])::"memory");
+  for (int i = 0; i < N; i += 4)
+    asm volatile("" : "+f"(r[i]), "+f"(r[i + 1]), "+f"(r[i + 2]), "+f"(r[i + 3])::"memory");
 }
 template <int N>
 SA_DEVICE void pin(u32 (&r)[N]) {
 #pragma unroll
-  for (int i = 0; i < N; i++) asm volatile("" : "+r"(r[i])::"memory");
+  for (int i = 0; i < N; i += 4)
+    asm volatile("" : "+r"(r[i]), "+r"(r[i + 1]), "+r"(r[i + 2]), "+r"(r[i + 3])::"memory");
 }
 
 /// Forces everything `value` depends on to be computed before a later wait: a store that never

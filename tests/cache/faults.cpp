@@ -19,7 +19,9 @@ std::atomic<bool> happened = false;
 std::atomic<int> fault_error = 0;
 
 bool fails() {
-  if (calls_left.load() <= 0 || --calls_left != 0) return false;
+  if (calls_left <= 0) return false;
+  --calls_left;
+  if (calls_left != 0) return false;
   happened = true;
   errno = fault_error;
   return true;

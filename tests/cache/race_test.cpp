@@ -50,7 +50,7 @@ std::size_t check_cache(const fs::path& root) {
   for (const auto& file : opened.directory->entries()) {
     const FileContent content = opened.directory->read(file.key);
     REQUIRE(content.status == FileContent::Status::ok);
-    CHECK(decode(content.bytes, file.key).problem == "");
+    CHECK(decode(content.bytes, file.key).entry);
   }
   CHECK(opened.directory->quarantined_count() == 0);
   CHECK(opened.directory->temporary_count() == 0);

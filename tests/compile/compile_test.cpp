@@ -18,7 +18,7 @@ bool has_nvrtc() {
   return std::ranges::any_of(candidates, &NvrtcCandidate::usable);
 }
 
-Source source_of(std::string text, std::string entry = "streamattn_forward") {
+Source source_of(const std::string& text, std::string entry = "streamattn_forward") {
   return {.text = text, .flat = text, .entry = std::move(entry), .target = "sm_90a"};
 }
 

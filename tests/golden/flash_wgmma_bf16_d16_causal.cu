@@ -1,10 +1,10 @@
 // streamattn  forward  flash_wgmma  sm_90a
 // problem:  bf16 -> bf16, head_dim 16, group 1; mask: k <= q
-// schedule: tile 192 x 112, 2 stages, 3 math warpgroups, overlap, ping-pong, exact maximum, Q in registers
+// schedule: tile 192 x 128, 2 stages, 3 math warpgroups, overlap, ping-pong, exact maximum
 #include "forward/flash_wgmma.cuh"
 
 namespace streamattn {
-WGMMA_SHAPE(bf16, 112)
+WGMMA_SHAPE(bf16, 128)
 WGMMA_SHAPE(bf16, 16)
 }
 
@@ -14,10 +14,10 @@ struct Spec {
   static constexpr int group_size = 1;
   static constexpr streamattn::FlashTiling tiling = {
       .head_dim = 16, .value_head_dim = 16,
-      .tile_q = 192, .tile_kv = 112, .stages = 2,
+      .tile_q = 192, .tile_kv = 128, .stages = 2,
       .output = streamattn::OutputPath::buffered, .o_passes = 1};
   static constexpr bool overlap = true, ping_pong = true, guard = false;
-  static constexpr bool q_in_registers = true, stale_reference = false;
+  static constexpr bool q_in_registers = false, stale_reference = false;
   static constexpr int producer_registers = 32, consumer_registers = 160;
 };
 

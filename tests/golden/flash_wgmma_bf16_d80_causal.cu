@@ -1,10 +1,10 @@
 // streamattn  forward  flash_wgmma  sm_90a
 // problem:  bf16 -> bf16, head_dim 80, group 1; mask: k <= q
-// schedule: tile 128 x 128, 2 stages, 2 math warpgroups, overlap, ping-pong, stale maximum, Q in registers
+// schedule: tile 192 x 112, 2 stages, 3 math warpgroups, overlap, ping-pong, stale maximum
 #include "forward/flash_wgmma.cuh"
 
 namespace streamattn {
-WGMMA_SHAPE(bf16, 128)
+WGMMA_SHAPE(bf16, 112)
 WGMMA_SHAPE(bf16, 80)
 }
 
@@ -14,14 +14,14 @@ struct Spec {
   static constexpr int group_size = 1;
   static constexpr streamattn::FlashTiling tiling = {
       .head_dim = 80, .value_head_dim = 80,
-      .tile_q = 128, .tile_kv = 128, .stages = 2,
+      .tile_q = 192, .tile_kv = 112, .stages = 2,
       .output = streamattn::OutputPath::buffered, .o_passes = 1};
   static constexpr bool overlap = true, ping_pong = true, guard = false;
-  static constexpr bool q_in_registers = true, stale_reference = true;
-  static constexpr int producer_registers = 24, consumer_registers = 240;
+  static constexpr bool q_in_registers = false, stale_reference = true;
+  static constexpr int producer_registers = 32, consumer_registers = 160;
 };
 
-extern "C" __global__ void __launch_bounds__(384, 1)
+extern "C" __global__ void __launch_bounds__(512, 1)
 streamattn_forward(const __grid_constant__ streamattn::ForwardParams params) {
   streamattn::flash_wgmma<Spec>(params);
 }

@@ -1,3 +1,4 @@
+// Builds the smallest file that passes for a cubin.
 #include "tests/support/fake_kernel.h"
 
 #include <elf.h>

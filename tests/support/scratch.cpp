@@ -1,3 +1,4 @@
+// Folders, variables and log lines of one test.
 #include "tests/support/scratch.h"
 
 #include <stdlib.h>

@@ -49,7 +49,7 @@ class TemporaryFile {
 
 constexpr const char* baseline_text = R"({"method": "made up", "fwd": [
   {"d": 128, "causal": true, "s": 4096, "b": 4, "h": 16,
-   "fa3": 624.0, "cudnn": 480.0, "best": 624.0, "flex": null},
+   "fa3": 624.0, "cudnn": 480.0, "best": 624.0, "flex": NaN},
   {"d": 64, "causal": false, "s": 512, "b": 32, "h": 32, "best": 385.5}]})";
 
 Call causal_call() {

@@ -33,7 +33,7 @@ TEST_CASE("the geometric mean of ratios treats twice and half alike") {
 struct FakeClock {
   std::vector<std::pair<int, int>> diary;  // candidate, runs
 
-  Stopwatch candidate(int id, std::function<double(int)> milliseconds) {
+  Stopwatch candidate(int id, const std::function<double(int)>& milliseconds) {
     return [this, id, milliseconds, timings = 0](int runs) mutable {
       diary.emplace_back(id, runs);
       return std::vector<double>(runs, milliseconds(timings++));

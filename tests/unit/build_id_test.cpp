@@ -47,7 +47,7 @@ TEST_CASE("a build-id is found behind other notes") {
   const ScratchFolder folder;
   const auto file = folder.path() / "lib.so";
   write_file(file,
-             elf_with_notes(note(1, "Linux\0", "x") + note(NT_GNU_BUILD_ID, "abc", "no") +
+             elf_with_notes(note(1, "Linux", "x") + note(NT_GNU_BUILD_ID, "abc", "no") +
                             note(5, gnu, "property") + note(NT_GNU_BUILD_ID, gnu, "\x01\xab\xff")));
   CHECK(elf_build_id(file) == "01abff");
   CHECK(file_identity(file) == "build-id:01abff");

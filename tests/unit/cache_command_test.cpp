@@ -53,6 +53,11 @@ struct FilledCache {
   std::vector<FakeKernel> kernels{FakeKernel(1), FakeKernel(2), FakeKernel(3)};
 };
 
+std::int64_t integer(const llvm::json::Object& object, llvm::StringRef name) {
+  const auto value = object.getInteger(name);
+  return value ? *value : -1;
+}
+
 bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
@@ -85,8 +90,8 @@ TEST_CASE("cache ls --json has everything that is stored") {
     });
     REQUIRE(found != value.getAsArray()->end());
     const llvm::json::Object& file = *found->getAsObject();
-    CHECK(file.getInteger("registers") == kernel.binary.resources.registers);
-    CHECK(file.getInteger("cubin_bytes") == static_cast<int>(kernel.binary.cubin.size()));
+    CHECK(integer(file, "registers") == kernel.binary.resources.registers);
+    CHECK(integer(file, "cubin_bytes") == static_cast<int>(kernel.binary.cubin.size()));
     CHECK(file.getNumber("compile_milliseconds") == kernel.binary.compile_milliseconds);
     CHECK(file.getArray("advisories")->size() == kernel.binary.advisories.size());
     CHECK(file.getString("compiler") == llvm::StringRef("compiler"));
@@ -101,12 +106,12 @@ TEST_CASE("cache stats adds up sizes and what all processes did") {
   std::uintmax_t bytes = 0;
   for (const FakeKernel& kernel : cache.kernels) bytes += fs::file_size(cache.file(kernel));
   CHECK(stats.getString("directory") == llvm::StringRef(cache.folder.path().string()));
-  CHECK(stats.getInteger("entries") == 3);
-  CHECK(stats.getInteger("bytes") == static_cast<std::int64_t>(bytes));
-  CHECK(stats.getInteger("quarantined") == 0);
-  CHECK(stats.getInteger("being_written") == 0);
-  CHECK(stats.getObject("counters")->getInteger("published") == 3);
-  CHECK(stats.getObject("counters")->getInteger("misses") == 3);
+  CHECK(integer(stats, "entries") == 3);
+  CHECK(integer(stats, "bytes") == static_cast<std::int64_t>(bytes));
+  CHECK(integer(stats, "quarantined") == 0);
+  CHECK(integer(stats, "being_written") == 0);
+  CHECK(integer(*stats.getObject("counters"), "published") == 3);
+  CHECK(integer(*stats.getObject("counters"), "misses") == 3);
   const std::string text = run({"stats"}).text;
   CHECK(contains(text, "entries               3\n"));
   CHECK(contains(text, "compiles              3\n"));
@@ -124,7 +129,7 @@ TEST_CASE("cache verify finds damage and takes it out of use when asked") {
   CHECK(repaired.code == 1);
   CHECK(repaired.text == found + "3 entries, 1 damaged and taken out of use\n");
   CHECK(run({"verify"}).text == "2 entries, 0 damaged\n");
-  CHECK(run_json({"stats", "--json"}).getAsObject()->getInteger("quarantined") == 1);
+  CHECK(integer(*run_json({"stats", "--json"}).getAsObject(), "quarantined") == 1);
 }
 
 TEST_CASE("cache ls shows an unusable file as such") {
@@ -147,7 +152,7 @@ TEST_CASE("a cache that does not exist yet is empty") {
   const ScratchFolder folder;
   const ScopedVariable variable("STREAMATTN_CACHE_DIR", (folder.path() / "none").string());
   CHECK(run_json({"ls", "--json"}).getAsArray()->empty());
-  CHECK(run_json({"stats", "--json"}).getAsObject()->getInteger("entries") == 0);
+  CHECK(integer(*run_json({"stats", "--json"}).getAsObject(), "entries") == 0);
   CHECK(run({"verify"}).text == "0 entries\n");
   CHECK(run({"clear"}).text == "removed 0 entries\n");
   CHECK_FALSE(fs::exists(folder.path() / "none"));

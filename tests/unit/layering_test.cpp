@@ -39,8 +39,8 @@ std::vector<SourceFile> files_below(const std::vector<std::string>& folders) {
 }
 
 std::vector<SourceFile> product_files() {
-  return files_below({"include", "support", "compiler", "templates", "runtime", "autotune", "tools",
-                      "bench", "examples"});
+  return files_below({"include", "support", "compiler", "templates", "runtime", "autotune",
+                      "emulator", "tools", "bench", "examples"});
 }
 
 using LineTest = std::function<bool(const SourceFile&, std::string_view line)>;

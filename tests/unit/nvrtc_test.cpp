@@ -84,6 +84,30 @@ TEST_CASE("a library that is no library gets the loader's words as its verdict")
              Catch::Matchers::StartsWith("its builtins cannot be loaded: "));
 }
 
+TEST_CASE("without a usable NVRTC the error has every verdict and says what to do") {
+  const ScopedVariable only("STREAMATTN_NVRTC", "/nowhere");
+  CHECK(
+      error_of([] { load_nvrtc(); }) ==
+      "nvrtc_missing: no usable NVRTC; looked at\n"
+      "  /nowhere: missing\n"
+      "install the CUDA toolkit or `pip install nvidia-cuda-nvrtc`, or set STREAMATTN_NVRTC to the "
+      "folder of libnvrtc.so");
+}
+
+TEST_CASE("an NVRTC that looks right but cannot be loaded makes way for the next") {
+  const ScratchFolder folder;
+  const fs::path broken = install(folder.path() / "broken/lib64", FAKE_NVRTC, "13.0");
+  write_file(broken, "not a library");
+  install(folder.path() / "good/lib64", FAKE_NVRTC, "13.0");
+  const ScopedVariable variables[] = {
+      {"STREAMATTN_NVRTC", std::nullopt},
+      {"CUDA_HOME", (folder.path() / "broken").string()},
+      {"CUDA_PATH", (folder.path() / "good").string()},
+  };
+  CHECK(search_nvrtc()[position(search_nvrtc(), broken)].complaint.empty());
+  CHECK(load_nvrtc().path != broken.string());
+}
+
 TEST_CASE("the newest builtins beside a library tell its release, in numbers and not in letters") {
   const ScratchFolder folder;
   install(folder.path(), FAKE_NVRTC, "13.9");
@@ -171,8 +195,18 @@ TEST_CASE("the identity and the options of the compiler are fixed without loadin
   // A path would keep two machines from sharing a cache.
   CHECK(compiler_identity().find('/') == std::string::npos);
   CHECK(&compiler_identity() == &compiler_identity());
+  const Target& hopper = find_target("sm_90a");
+  CHECK(compile_options(hopper) == compile_options(hopper, chosen->version));
+}
 
-  const auto options = compile_options(find_target("sm_90a"));
-  CHECK(options.front() == "--gpu-architecture=sm_90a");
-  CHECK(std::ranges::count(options, "--no-cache") == (chosen->version >= 12090));
+TEST_CASE("an NVRTC is given the options that its release knows") {
+  const auto has = [](CudaVersion version, const std::string& option) {
+    const auto options = compile_options(find_target("sm_90a"), version);
+    return std::ranges::find(options, option) != options.end();
+  };
+  CHECK(has(12030, "--gpu-architecture=sm_90a"));
+  CHECK(has(12030, "--modify-stack-limit=false"));
+  CHECK_FALSE(has(12080, "--no-cache"));
+  CHECK(has(12090, "--no-cache"));
+  CHECK(has(13000, "--no-cache"));
 }

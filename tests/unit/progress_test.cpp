@@ -47,5 +47,5 @@ TEST_CASE("a terminal line is rewritten and cleared at the end") {
 
 TEST_CASE("without a terminal lines are plain and sparse") {
   CHECK(output_of({.plain_interval = 0ms}, 2) == "work 1/2 (50%), eta 0:00\nwork 2/2 (100%)\n");
-  CHECK(output_of({}, 1000) == "");
+  CHECK(output_of({}, 1000).empty());
 }
