@@ -129,7 +129,8 @@ struct FlashProducer {
   template <class Tile>
   SA_DEVICE static void load(u32 to, const TensorMap& map, u32 barrier, int row, int head,
                              int batch, CachePolicy policy) {
-#pragma unroll
+    // Unrolled, many chunks spill the producer's few registers.
+#pragma unroll(Tile::chunks <= 4 ? Tile::chunks : 1)
     for (int c = 0; c < Tile::chunks; c++)
       tma_load(to + c * Tile::chunk_bytes, map, barrier, c * Tile::chunk, row, head, batch, policy);
   }
