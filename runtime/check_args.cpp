@@ -13,7 +13,8 @@
 namespace streamattn {
 namespace {
 
-constexpr std::int64_t device_length_limit = std::int64_t{1} << 31;  // ints in ForwardParams
+// ForwardParams has ints, and kernels add and subtract positions.
+constexpr std::int64_t device_length_limit = std::int64_t{1} << 29;
 constexpr std::int64_t device_stride_limit = std::int64_t{1} << 40;  // bytes, of a tensor map
 constexpr int device_alignment = 16;                                 // bytes, of a tensor map
 // Half the range of the type, so that sums of a position and a length do not overflow.
