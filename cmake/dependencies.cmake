@@ -33,9 +33,9 @@ target_compile_definitions(streamattn_toml INTERFACE TOML_HEADER_ONLY=1)
 
 # Boost.Context, fibers for the emulator. The emulator is off where it is missing, and under
 # sanitizers, which take a switch of stacks for a fault.
-find_package(Boost 1.74 QUIET COMPONENTS context)
+find_package(Boost 1.74 QUIET CONFIG COMPONENTS context)
 set(can_emulate OFF)
-if(Boost_CONTEXT_FOUND AND NOT STREAMATTN_SANITIZE)
+if(TARGET Boost::context AND NOT STREAMATTN_SANITIZE)
   set(can_emulate ON)
 endif()
 option(STREAMATTN_EMULATOR "Build the emulator, which runs kernels on the CPU" ${can_emulate})

@@ -1,4 +1,4 @@
-# The streamattn library: every module in one shared and one static library, and how to install them.
+# The streamattn library: every module in one shared and one static library; how it is installed.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -11,7 +11,8 @@ add_library(streamattn SHARED ${objects})
 set_target_properties(streamattn PROPERTIES LINKER_LANGUAGE CXX LINK_DEPENDS ${exports}
                       VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
 target_link_options(streamattn PRIVATE
-  LINKER:--as-needed LINKER:--gc-sections LINKER:--exclude-libs,ALL LINKER:--version-script=${exports})
+  LINKER:--as-needed LINKER:--gc-sections LINKER:--exclude-libs,ALL
+  LINKER:--version-script=${exports})
 target_link_libraries(streamattn PRIVATE streamattn_llvm PkgConfig::HWY)
 
 # The static library contains LLVM's archives, so that its users need none of LLVM's packages. The
@@ -54,4 +55,5 @@ if(LLVM_ENABLE_TERMINFO)
   string(APPEND private_libraries " -ltinfo")
 endif()
 configure_file(${PROJECT_SOURCE_DIR}/cmake/streamattn.pc.in streamattn.pc @ONLY)
-install(FILES ${CMAKE_CURRENT_BINARY_DIR}/streamattn.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/streamattn.pc
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

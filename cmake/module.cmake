@@ -7,7 +7,8 @@ function(streamattn_module name)
 endfunction()
 
 function(streamattn_warnings target)
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wno-missing-field-initializers -Wno-psabi)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow
+                         -Wno-missing-field-initializers -Wno-psabi)
   if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
     # Wrong about inlined std::string and std::vector: GCC bugs 105651 and 107852.
     target_compile_options(${target} PRIVATE -Wno-restrict -Wno-array-bounds -Wno-stringop-overflow)

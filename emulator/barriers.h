@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,8 +24,19 @@ class Mbarrier {
   /// Whether a wait for the phase of `parity` goes on.
   bool passes(unsigned parity) const { return (phase_ & 1) != parity; }
 
-  /// What is known to whoever has waited for the last phase that is complete.
-  const Clock& released() const { return released_; }
+  /// A wait that passes: what is known from now on.
+  const Clock& wait() {
+    waited_ = phase_;
+    return released_;
+  }
+
+  /// A TMA load begins that completes here.
+  void begin_load(const Access& load) { last_load_ = load; }
+
+  /// The last load, if nobody has waited for its end.
+  std::optional<Access> unseen_load() const {
+    return last_load_ && last_load_->event > waited_ ? last_load_ : std::nullopt;
+  }
 
   /// An arrival by one who knows `clock`, and `bytes` more to come by TMA. Both return whether that
   /// ends the phase. Throw Violation for more arrivals or bytes than the phase has room for.
@@ -50,9 +62,11 @@ class Mbarrier {
   unsigned expected_, pending_;  // arrivals
   std::int64_t bytes_ = 0;       // still to come by TMA
   std::uint32_t phase_ = 0;      // how many are complete
+  std::uint32_t waited_ = 0;     // how many somebody has waited for
   Actor actor_;
   Access init_;
   bool visible_to_tma_ = false;
+  std::optional<Access> last_load_;
   Clock arriving_, released_;
 };
 

@@ -41,12 +41,19 @@ void Block::run(const std::function<void()>& kernel) {
     scheduler_.run(
         body, [this] { return !loads_.empty(); }, [this] { deliver(); },
         [this] { report_deadlock(); });
-    if (!loads_.empty()) {
-      at_thread_ = loads_.front().thread, at_ = loads_.front().site;
-      violate("the block exits while this TMA load is in flight");
-    }
+    check_loads();
   } catch (const Violation& violation) {
     report(violation.what());
+  }
+}
+
+// What must not be under way when the block exits.
+void Block::check_loads() {
+  for (const auto& [address, barrier] : mbarriers_) {
+    const std::optional<Access> load = barrier.unseen_load();
+    if (!load) continue;
+    at_thread_ = load->warp * lanes + load->lane, at_ = load->site;
+    violate("the block exits and nobody has waited for this TMA load");
   }
 }
 
@@ -120,6 +127,7 @@ unsigned Block::shuffle(unsigned value, unsigned from_lane, Site at) {
   struct Argument {
     unsigned value, from, result;
   } argument = {value, from_lane, 0};
+  enter(at);
   if (from_lane >= lanes) violate("shuffles from lane {0}", from_lane);
   converge(
       "__shfl_sync", at,
@@ -248,14 +256,31 @@ std::string Block::waits(int thread) const {
   return "runs";
 }
 
-// One line for every run of lanes that wait for the same.
+// What the lanes of a warp wait for, a part for every run of lanes that wait for the same.
+std::string Block::warp_waits(int warp) const {
+  std::string all;
+  for (int first = 0; first < lanes;) {
+    const std::string what = waits(warp * lanes + first);
+    int end = first + 1;
+    while (end < lanes && waits(warp * lanes + end) == what) end++;
+    if (end - first < lanes)
+      all += end - first == 1 ? llvm::formatv("lane {0} ", first).str()
+                              : llvm::formatv("lanes {0}-{1} ", first, end - 1).str();
+    all += end < lanes ? what + "; " : what;
+    first = end;
+  }
+  return all;
+}
+
+// One line for every run of warps that wait for the same.
 void Block::report_deadlock() const {
   std::string what = llvm::formatv("{0}, block {1}: deadlock", launch_.kernel, launch_.block);
-  for (int first = 0; first < launch_.threads;) {
+  for (int first = 0; first < scheduler_.warps();) {
+    const std::string waits = warp_waits(first);
     int end = first + 1;
-    while (end % lanes != 0 && waits(end) == waits(first)) end++;
-    what += llvm::formatv("\n  warp {0}, lanes {1}-{2}: {3}", first / lanes, first % lanes,
-                          (end - 1) % lanes, waits(first));
+    while (end < scheduler_.warps() && warp_waits(end) == waits) end++;
+    what += end - first == 1 ? llvm::formatv("\n  warp {0}: {1}", first, waits).str()
+                             : llvm::formatv("\n  warps {0}-{1}: {2}", first, end - 1, waits).str();
     first = end;
   }
   throw Error(ErrorCode::launch_failed, what);

@@ -133,11 +133,13 @@ class Block final : public Machine {
   void deliver();
   void perform(const Store& store);
   void check_exit();
+  void check_loads();
 
   // ---- Reports
   [[noreturn]] void report(const std::string& what) const;
   [[noreturn]] void report_deadlock() const;
   std::string waits(int thread) const;
+  std::string warp_waits(int warp) const;
 
   BlockLaunch launch_;
   Scheduler scheduler_;

@@ -59,9 +59,9 @@ void Block::mbarrier_wait(unsigned barrier, unsigned parity, Site at) {
   const std::int64_t begin = scheduler_.time();
   scheduler_.yield();
   Thread& t = enter(at);
-  const Mbarrier& waited = mbarrier_at(barrier);
+  Mbarrier& waited = mbarrier_at(barrier);
   while (!waited.passes(parity)) scheduler_.block(at, {WaitReason::mbarrier, barrier, parity});
-  t.clock.learn(waited.released());
+  t.clock.learn(waited.wait());
   if (launch_.trace && scheduler_.lane() == 0)
     launch_.trace->span(launch_.block, scheduler_.warp(), "mbarrier wait", begin, scheduler_.time(),
                         at);

@@ -91,6 +91,7 @@ void Block::tma_load(unsigned to, const TensorMap& map, unsigned barrier, const 
     for (int p = 0; p < box.pieces(); p++)
       memory_.write(box.shared_address(to, r, p), t.clock, write,
                     {tensor.data, box.row(r), box.column(p)});
+  completes.begin_load(write);
   loads_.push_back({box, to, &completes, scheduler_.current(), at});
   if (launch_.trace)
     launch_.trace->instant(launch_.block, scheduler_.warp(), "TMA load", scheduler_.time(), at);

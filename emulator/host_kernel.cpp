@@ -36,7 +36,11 @@ constexpr llvm::StringRef flags[] = {"-x",
                                      "-fno-strict-aliasing"};
 
 std::string find_compiler() {
-  if (auto named = environment("STREAMATTN_HOST_CXX")) return *named;
+  if (const auto named = environment("STREAMATTN_HOST_CXX")) {
+    if (auto found = llvm::sys::findProgramByName(*named)) return *found;
+    throw Error(ErrorCode::compile_failed, "STREAMATTN_HOST_CXX is " + *named +
+                                               ", which is no program; a C++ compiler is needed");
+  }
   for (const char* name : {"c++", "g++", "clang++"})
     if (auto found = llvm::sys::findProgramByName(name)) return *found;
   throw Error(ErrorCode::compile_failed,

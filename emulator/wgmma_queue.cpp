@@ -1,7 +1,7 @@
 // Issue, execution and register contracts of wgmma.
 #include "emulator/wgmma_queue.h"
 
-#include <bit>
+#include <algorithm>
 #include <cstring>
 #include <functional>
 

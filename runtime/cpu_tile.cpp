@@ -1,6 +1,4 @@
-// The online softmax over one tile. Lanes are query rows: K and V are read as they lie, each value
-// broadcast to all rows, so that no head dim needs padding, nothing but Q is transposed and the
-// softmax never reduces across lanes.
+// The online softmax over one tile. Lanes are query rows, so that it never reduces across lanes.
 #include "runtime/cpu_tile.h"
 
 #include <algorithm>
@@ -18,6 +16,8 @@
 #include <hwy/aligned_allocator.h>
 #include <hwy/highway.h>
 
+#include "runtime/cpu_operands-inl.h"
+#include "runtime/cpu_pair_operands-inl.h"
 #include "runtime/cpu_vectors-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -26,12 +26,10 @@ namespace HWY_NAMESPACE {
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
-using Buffer = hwy::AlignedFreeUniquePtr<float[]>;
-
-/// A tile while it is computed. "Blocks" are block_lanes() consecutive rows; every buffer but k_
-/// and v_ holds blocks. Row r is query r / heads of head r % heads, so that a block has few
-/// different queries and with them few keys that only some of its rows see.
-template <typename Element>
+/// A tile while it is computed. "Blocks" are block_lanes() consecutive rows; every buffer holds
+/// blocks. Row r is query r / heads of head r % heads, so that a block has few different queries
+/// and with them few keys that only some of its rows see.
+template <typename Operands>
 class Tile {
  public:
   Tile(const Problem& problem, const ForwardCall& call, const CpuTile& tile, std::int64_t tile_kv)
@@ -43,100 +41,52 @@ class Tile {
         rows_((tile.q_end - tile.q_begin) * heads_),
         blocks_(hwy::DivCeil<size_t>(rows_, block_lanes())),
         tile_kv_(std::clamp<std::int64_t>(call.kv_len(), 1, tile_kv)),
-        q_(allocate(blocks_ * problem.head_dim * block_lanes())),
-        k_(allocate(tile_kv_ * problem.head_dim)),
-        v_(allocate(tile_kv_ * problem.v_head_dim())),
-        p_(allocate(tile_kv_ * block_lanes())),
-        o_(allocate(blocks_ * problem.v_head_dim() * block_lanes())),
-        maximum_(allocate(blocks_ * block_lanes())),
-        sum_(allocate(blocks_ * block_lanes())),
-        factor_(allocate(block_lanes())) {}
+        o_rows_(hwy::RoundUpTo(problem.v_head_dim(), Operands::row_multiple)),
+        operands_(problem, call, tile, blocks_, tile_kv_),
+        p_(allocate<float>(hwy::RoundUpTo(tile_kv_, Operands::row_multiple) * block_lanes())),
+        o_(allocate_zeros<float>(blocks_ * o_rows_ * block_lanes())),
+        maximum_(allocate<float>(blocks_ * block_lanes())),
+        sum_(allocate_zeros<float>(blocks_ * block_lanes())),
+        factor_(allocate<float>(block_lanes())) {}
 
   void run() {
     load_queries();
-    std::fill_n(o_.get(), blocks_ * problem_.v_head_dim() * block_lanes(), 0.0F);
     std::fill_n(maximum_.get(), blocks_ * block_lanes(), -infinity);
-    std::fill_n(sum_.get(), blocks_ * block_lanes(), 0.0F);
     const std::int64_t end = key_bounds(problem_.mask, call_, tile_.q_begin, tile_.q_end - 1).end;
     for (std::int64_t begin = 0; begin < end; begin += tile_kv_) {
       const std::int64_t keys = std::min<std::int64_t>(tile_kv_, end - begin);
-      load_rows(call_.k, begin, keys, k_.get());
-      const bool v_is_finite = load_rows(call_.v, begin, keys, v_.get());
-      for (size_t block = 0; block < blocks_; ++block) {
-        attend(block, begin, keys, v_is_finite);
-      }
+      operands_.load_keys(begin, keys);
+      for (size_t block = 0; block < blocks_; ++block) attend(block, begin, keys);
     }
     store_outputs();
   }
 
  private:
-  static Buffer allocate(size_t floats) { return hwy::AllocateAligned<float>(floats); }
-
   std::int64_t head(size_t row) const { return tile_.head_begin + row % heads_; }
   std::int64_t query(size_t row) const { return tile_.q_begin + row / heads_; }
 
-  /// Q, transposed to [block][head_dim][row of the block]; rows past the end are zero.
   void load_queries() {
     const Tensor& q = call_.q;
-    const size_t dim = problem_.head_dim;
-    std::fill_n(q_.get(), blocks_ * dim * block_lanes(), 0.0F);
     for (size_t r = 0; r < rows_; ++r) {
-      const std::int64_t offset =
-          tile_.batch * q.batch_stride + query(r) * q.seq_stride + head(r) * q.head_stride;
-      float* to = q_.get() + r / block_lanes() * dim * block_lanes() + r % block_lanes();
-      for (size_t d = 0; d < dim; ++d) {
-        to[d * block_lanes()] = load_element(q.data, problem_.dtype, offset + d);
-      }
+      operands_.load_query(
+          r, tile_.batch * q.batch_stride + query(r) * q.seq_stride + head(r) * q.head_stride);
     }
-  }
-
-  /// Rows [begin, begin + keys) of k or v as dense floats. Returns whether all are finite.
-  bool load_rows(const Tensor& tensor, std::int64_t begin, std::int64_t keys, float* to) const {
-    const Lanes d;
-    const size_t lanes = hn::Lanes(d);
-    const size_t dim = tensor.dim;
-    const auto* head = static_cast<const Element*>(tensor.data) +
-                       tile_.batch * tensor.batch_stride +
-                       tile_.head_begin / problem_.group_size * tensor.head_stride;
-    Vector zeros = hn::Zero(d);  // 0 times everything, so NaN after a NaN or an infinity
-    float zero = 0;
-    for (std::int64_t key = begin; key < begin + keys; ++key, to += dim) {
-      const Element* from = head + key * tensor.seq_stride;
-      size_t i = 0;
-      for (; i + lanes <= dim; i += lanes) {
-        const Vector values = load_floats(from + i);
-        zeros = hn::MulAdd(values, hn::Zero(d), zeros);
-        hn::StoreU(values, d, to + i);
-      }
-      for (; i < dim; ++i) {
-        to[i] = load_element(from, problem_.dtype, i);
-        zero += to[i] * 0;
-      }
-    }
-    return zero == 0 && hn::AllTrue(d, hn::Eq(zeros, hn::Zero(d)));
   }
 
   /// One block of rows against the keys that are loaded.
-  void attend(size_t block, std::int64_t begin, std::int64_t keys, bool v_is_finite) {
+  void attend(size_t block, std::int64_t begin, std::int64_t keys) {
     const size_t first = block * block_lanes();
     const size_t last = std::min(first + block_lanes(), rows_) - 1;
     const KeyBounds bounds = key_bounds(problem_.mask, call_, query(first), query(last));
     keys = std::min(keys, bounds.end - begin);
     if (keys <= 0) return;
 
-    const size_t dim = problem_.head_dim;
-    const size_t v_dim = problem_.v_head_dim();
-    multiply<false>({k_.get(), dim, 1}, keys, q_.get() + first * dim, dim, nullptr, p_.get());
+    operands_.score(block, keys, p_.get());
     const std::int64_t seen_by_all = std::clamp<std::int64_t>(bounds.full - begin, 0, keys);
     hide_keys(first, last, begin, seen_by_all, keys);
     softmax(block, keys);
-    const Left v = {v_.get(), 1, v_dim};
-    float* o = o_.get() + first * v_dim;
-    if (seen_by_all == keys || v_is_finite) {
-      multiply<false>(v, v_dim, p_.get(), keys, factor_.get(), o);
-    } else {
-      multiply<true>(v, v_dim, p_.get(), keys, factor_.get(), o);
-    }
+    operands_.add_values(p_.get(), keys, seen_by_all == keys, factor_.get(),
+                         o_.get() + first * o_rows_);
   }
 
   /// Gives the scores of unseen keys among [from, keys) of the loaded ones the value -inf.
@@ -194,7 +144,8 @@ class Tile {
       const Tensor& o = call_.o;
       const std::int64_t offset =
           tile_.batch * o.batch_stride + query(r) * o.seq_stride + head(r) * o.head_stride;
-      const float* from = o_.get() + r / block_lanes() * v_dim * block_lanes() + r % block_lanes();
+      const float* from =
+          o_.get() + r / block_lanes() * o_rows_ * block_lanes() + r % block_lanes();
       const float inverse = sum_[r] == 0 ? 0 : 1 / sum_[r];
       for (size_t d = 0; d < v_dim; ++d) {
         store_element(o.data, type, offset + d, from[d * block_lanes()] * inverse);
@@ -221,25 +172,33 @@ class Tile {
   const std::int64_t heads_;
   const float scale_log2_;
   const size_t rows_, blocks_, tile_kv_;
-  Buffer q_;        // [block][head_dim][row]
-  Buffer k_;        // [key][head_dim]
-  Buffer v_;        // [key][v_head_dim]
-  Buffer p_;        // [key][row]: scores, then probabilities of one block
-  Buffer o_;        // [block][v_head_dim][row], not yet divided by the sums
-  Buffer maximum_;  // [block][row], of the scores times scale_log2_
-  Buffer sum_;      // [block][row]
-  Buffer factor_;   // [row]
+  const size_t o_rows_;  // v_head_dim, and what the operands add to it
+  Operands operands_;
+  Buffer<float> p_;        // [key][row]: scores, then probabilities of one block
+  Buffer<float> o_;        // [block][o_rows_][row], not yet divided by the sums
+  Buffer<float> maximum_;  // [block][row], of the scores times scale_log2_
+  Buffer<float> sum_;      // [block][row]
+  Buffer<float> factor_;   // [row]
 };
+
+template <typename Operands>
+void run_tile(const Problem& problem, const ForwardCall& call, const CpuTile& tile,
+              std::int64_t tile_kv) {
+  Tile<Operands>(problem, call, tile, tile_kv).run();
+}
 
 void attend_tile(const Problem& problem, const ForwardCall& call, const CpuTile& tile,
                  std::int64_t tile_kv) {
   switch (problem.dtype) {
     case DType::f16:
-      return Tile<hwy::float16_t>(problem, call, tile, tile_kv).run();
+      return run_tile<FloatOperands<hwy::float16_t>>(problem, call, tile, tile_kv);
     case DType::bf16:
-      return Tile<hwy::bfloat16_t>(problem, call, tile, tile_kv).run();
+      if (multiply_pairs() != nullptr) {
+        return run_tile<PairOperands>(problem, call, tile, tile_kv);
+      }
+      return run_tile<FloatOperands<hwy::bfloat16_t>>(problem, call, tile, tile_kv);
     case DType::f32:
-      return Tile<float>(problem, call, tile, tile_kv).run();
+      return run_tile<FloatOperands<float>>(problem, call, tile, tile_kv);
   }
 }
 

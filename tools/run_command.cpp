@@ -1,10 +1,12 @@
 // `streamattn run`: the main job, checked and timed.
 #include <llvm/Support/FormatVariadic.h>
 
+#include "streamattn/error.h"
 #include "streamattn/jit.h"
 #include "support/progress.h"
 #include "tools/accuracy.h"
 #include "tools/call_json.h"
+#include "tools/emulate.h"
 #include "tools/flops.h"
 #include "tools/gemm_rate.h"
 #include "tools/table.h"
@@ -16,6 +18,7 @@ namespace {
 struct Options {
   ProblemFlags problem;
   ScheduleFlags schedule;
+  EmulateFlags emulation;
   Distribution distribution = Distribution::normal;
   std::uint64_t seed = 1;
   bool json = false;
@@ -26,10 +29,10 @@ struct Report {
   Call call;
   std::string device, kernel;
   Accuracy accuracy;
-  Timing timing;
+  std::optional<Timing> timing;  // emulated: none
   std::optional<GemmRate> gemm;
 
-  double tflops() const { return streamattn::tflops(forward_flops(call), timing.milliseconds); }
+  double tflops() const { return streamattn::tflops(forward_flops(call), timing->milliseconds); }
 };
 
 const Kernel& find_kernel(const Jit& jit, const Call& call, const ScheduleFlags& flags) {
@@ -67,6 +70,30 @@ Report run(const Options& options) {
   return report;
 }
 
+Report run_on_emulator(const Options& options) {
+  Progress progress("run", 2);
+  progress.update(0, "emulation");
+  Report report{.call = options.problem.call(), .device = "emulated"};
+  HostTensors tensors = random_inputs(report.call, options.distribution, options.seed);
+  report.kernel =
+      run_emulated(report.call, options.schedule, options.seed, options.emulation.trace, tensors);
+  progress.update(1, "float64 reference");
+  report.accuracy = check_accuracy(report.call, tensors, options.seed);
+  return report;
+}
+
+void print_speed(const Report& report, llvm::raw_ostream& out) {
+  out << llvm::formatv("time     {0:f4} ms median, {1:f1} % spread\n", report.timing->milliseconds,
+                       100 * report.timing->spread);
+  out << llvm::formatv("speed    {0} TFLOP/s", tflops_text(report.tflops()));
+  if (report.gemm) {
+    out << llvm::formatv(", {0:f2} of the card's bf16 GEMM rate of {1:f0} ({2})",
+                         report.tflops() / report.gemm->tflops, report.gemm->tflops,
+                         report.gemm->origin);
+  }
+  out << "\n";
+}
+
 void print(const Report& report, llvm::raw_ostream& out) {
   const Call& call = report.call;
   const Accuracy& accuracy = report.accuracy;
@@ -81,15 +108,8 @@ void print(const Report& report, llvm::raw_ostream& out) {
                        accuracy.error, name(call.problem.dtype), accuracy.plain_error);
   out << llvm::formatv("LSE      {0:e2} largest error; plain attention has {1:e2}\n",
                        accuracy.lse_error, accuracy.plain_lse_error);
-  out << llvm::formatv("time     {0:f4} ms median, {1:f1} % spread\n", report.timing.milliseconds,
-                       100 * report.timing.spread);
-  out << llvm::formatv("speed    {0} TFLOP/s", tflops_text(report.tflops()));
-  if (report.gemm) {
-    out << llvm::formatv(", {0:f2} of the card's bf16 GEMM rate of {1:f0} ({2})",
-                         report.tflops() / report.gemm->tflops, report.gemm->tflops,
-                         report.gemm->origin);
-  }
-  out << "\n\n" << llvm::StringRef(report.kernel).rtrim() << "\n\n";
+  if (report.timing) print_speed(report, out);
+  out << "\n" << llvm::StringRef(report.kernel).rtrim() << "\n\n";
   if (accuracy.ok()) {
     out << "ok\n";
   } else if (accuracy.nan_rows > 0) {
@@ -112,8 +132,8 @@ llvm::json::Object to_json(const Report& report) {
                           {"error", finite_or_null(accuracy.error)},
                           {"plain_error", accuracy.plain_error},
                           {"lse_error", finite_or_null(accuracy.lse_error)},
-                          {"plain_lse_error", accuracy.plain_lse_error},
-                          {"timing", to_json(report.timing, forward_flops(report.call))}};
+                          {"plain_lse_error", accuracy.plain_lse_error}};
+  if (report.timing) json["timing"] = to_json(*report.timing, forward_flops(report.call));
   if (report.gemm) {
     json["gemm"] = llvm::json::Object{{"tflops", report.gemm->tflops},
                                       {"origin", report.gemm->origin},
@@ -132,14 +152,18 @@ Exit run_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
   options.problem.add_to(flags);
   options.problem.add_launch_to(flags);
   options.schedule.add_to(flags);
+  options.emulation.add_to(flags);
   flags.section("inputs and output");
-  flags.add("seed", "N", "of the random inputs (1)", options.seed);
+  flags.add("seed", "N", "of the random inputs, and of the order of emulated warps (1)",
+            options.seed);
   flags.add("dist", "NAME", "normal, or outliers: 1 % of the entries x 30 (normal)",
             options.distribution);
   flags.add("json", "print JSON", options.json);
   if (!flags.parse(args, out)) return Exit::ok;
+  if (options.emulation.trace && !options.emulation.emulate)
+    throw Error(ErrorCode::invalid_config, "--trace needs --emulate");
 
-  const Report report = run(options);
+  const Report report = options.emulation.emulate ? run_on_emulator(options) : run(options);
   if (options.json) {
     out << llvm::formatv("{0:2}\n", llvm::json::Value(to_json(report)));
   } else {

@@ -48,7 +48,9 @@ inline float arrived(float x, streamattn::emulator::Site site) {
   return x;
 }
 
-inline float2 make_float2(float x, float y, SA_SITE) { return {arrived(x, site), arrived(y, site)}; }
+inline float2 make_float2(float x, float y, SA_SITE) {
+  return {arrived(x, site), arrived(y, site)};
+}
 inline float fmaf(float a, float b, float c, SA_SITE) {
   return __builtin_fmaf(arrived(a, site), arrived(b, site), arrived(c, site));
 }

@@ -1,4 +1,5 @@
 // Launching on a GPU: graphs, streams, threads, devices and the disk cache.
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <random>
@@ -150,4 +151,26 @@ TEST_CASE("a misaligned or mismatched tensor is refused by name and nothing is l
   args.v.dim = 64;
   CHECK_THROWS_WITH(kernel.launch(args), contains_text("v: dim is 64"));
   CHECK(call.o.read() == Call::poison());
+}
+
+TEST_CASE("inputs may be broadcast over heads by a stride of zero") {
+  NEEDS_GPU();
+  const Kernel& kernel = gpu_jit().forward(problem, shape);
+  Call call(5), copied(5);
+  ForwardArgs broadcast = call.args();
+  broadcast.k.head_stride = broadcast.v.head_stride = 0;  // head 0 for all
+  kernel.launch(broadcast);
+
+  std::vector<char> k = copied.k.read(), v = copied.v.read();
+  for (auto* memory : {&k, &v})
+    for (std::int64_t row = 0; row < length; row++)
+      for (std::int64_t head = 1; head < heads; head++)
+        std::copy_n(memory->data() + row * heads * dim * 2, dim * 2,
+                    memory->data() + (row * heads + head) * dim * 2);
+  DeviceBuffer k_copies(k), v_copies(v);
+  ForwardArgs args = copied.args();
+  args.k.data = k_copies.data();
+  args.v.data = v_copies.data();
+  kernel.launch(args);
+  CHECK(call.o.read() == copied.o.read());
 }

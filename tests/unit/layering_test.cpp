@@ -98,7 +98,13 @@ TEST_CASE("the runtime includes only what is below it") {
 }
 
 TEST_CASE("tools include neither tests nor device templates") {
-  CHECK(foreign_includes("tools", {"tools/", "runtime/", "compiler/", "support/", "streamattn/"}) ==
+  CHECK(foreign_includes("tools", {"tools/", "emulator/", "runtime/", "compiler/", "support/",
+                                   "streamattn/"}) == none);
+}
+
+TEST_CASE("the emulator includes what is below it, and its device side templates alone") {
+  CHECK(foreign_includes("emulator", {"emulator/", "runtime/", "compiler/", "support/",
+                                      "streamattn/", "templates/params.h", "ptx/", "params.h"}) ==
         none);
 }
 

@@ -74,8 +74,8 @@ TEST_CASE("a library that is no library gets the loader's words as its verdict")
   const ScratchFolder folder;
   fs::copy_file(FAKE_CUDA, folder.path() / "libnvrtc-builtins.so.13.0");
   write_file(folder.path() / "libnvrtc.so.13", "not a library");
-  CHECK_THAT(verdict_on(folder.path()).verdict, Catch::Matchers::StartsWith("cannot be loaded: ") &&
-                                                    Catch::Matchers::Contains("file too short"));
+  CHECK_THAT(verdict_on(folder.path()).verdict,
+             Catch::Matchers::StartsWith("cannot be loaded: ") && contains_text("file too short"));
 
   const ScratchFolder other;
   fs::copy_file(FAKE_NVRTC, other.path() / "libnvrtc.so.13");
@@ -191,7 +191,7 @@ TEST_CASE("the identity and the options of the compiler are fixed without loadin
   // Some releases of NVRTC have lost their build-id; then it is a hash of the file.
   CHECK_THAT(compiler_identity(),
              Catch::Matchers::StartsWith("nvrtc " + version_text(chosen->version) + " ") &&
-                 Catch::Matchers::Contains(", builtins build-id:"));
+                 contains_text(", builtins build-id:"));
   // A path would keep two machines from sharing a cache.
   CHECK(compiler_identity().find('/') == std::string::npos);
   CHECK(&compiler_identity() == &compiler_identity());

@@ -1,0 +1,402 @@
+// The computing side of forward attention on Hopper: warpgroups of 64 query rows each.
+#pragma once
+
+#include "forward/flash_shared.cuh"
+#include "parts/output.cuh"
+#include "parts/softmax.cuh"
+#include "parts/swizzled_tile.cuh"
+#include "ptx/warpgroup.cuh"
+#include "ptx/wgmma.cuh"
+
+namespace streamattn {
+
+/// One thread of a math warpgroup.
+template <class Spec>
+struct FlashConsumer {
+  static constexpr FlashTiling tiling = Spec::tiling;
+  using Element = typename Spec::Element;
+  using Mask = typename Spec::Mask;
+  using QTile = SwizzledTile<tiling.tile_q, tiling.head_dim>;
+  using KTile = SwizzledTile<tiling.tile_kv, tiling.head_dim>;
+  using VTile = SwizzledTile<tiling.tile_kv, tiling.value_head_dim>;
+  using OTile = SwizzledTile<tiling.tile_q, tiling.value_head_dim>;
+  using QK = Wgmma<Element, tiling.tile_kv>;
+  using PV = Wgmma<Element, VTile::padded>;
+  static constexpr int qk_steps = KTile::padded / 16, pv_steps = tiling.tile_kv / 16;
+  static constexpr int q_registers = Spec::q_in_registers ? QTile::padded / 4 : 4;
+
+  const ForwardParams& params;
+  FlashShared<Spec> shared;
+  Lane at;
+
+  RingCursor<tiling.stages> kv = {};
+  u32 q_parity = 0;
+  WorkItem item;
+  KeyTiles<Mask, tiling.tile_kv> tiles;  // of the item
+  TileRange range;                       // the one being visited
+  int next_range;                        // index of the one after it
+  RowStats stats;
+  u32 q[q_registers];             // (64, head_dim) 16-bit, a warpgroup's rows as k16 steps
+  float s[tiling.tile_kv / 2];    // (64, tile_kv) float: scores, then unnormalised P
+  u32 p[tiling.tile_kv / 4];      // (64, tile_kv) 16-bit: P as k16 steps
+  float o[VTile::padded / 2];     // (64, value_head_dim) float
+
+  SA_DEVICE void run() {
+    if (Spec::ping_pong && at.warpgroup == 0) named_barrier_arrive(1, 256);
+    if constexpr (Spec::overlap)
+      run_overlapped();
+    else
+      run_in_turns();
+    if (tiling.output != OutputPath::direct && at.leads_warpgroup()) tma_store_wait_read();
+  }
+
+ private:
+  // ---- Tiles of Q and O
+
+  // Waits for Q and reads the slot, by the lane that will release both; then finds the first range
+  // of keys. False at the end.
+  SA_DEVICE bool next_item() {
+    mbarrier_wait(shared.q_full(), q_parity);
+    q_parity ^= 1;
+    int4 slot = {};
+    if (at.lane == 0) slot = load_shared(shared.slot());
+    item = {__shfl_sync(~0u, slot.x, 0), __shfl_sync(~0u, slot.y, 0), __shfl_sync(~0u, slot.z, 0)};
+    tiles = key_tiles<Spec>(params, item, at.warpgroup * 64, 64);
+    next_range = 0;
+    do range = tiles.range(next_range++);
+    while (range.empty());
+    return __shfl_sync(~0u, slot.w, 0) != 0;
+  }
+
+  /// Takes Q into registers where it belongs there, and gives its memory back.
+  SA_DEVICE void take_q() {
+    if constexpr (Spec::q_in_registers) {
+      int row = at.warpgroup * 64 + at.warp * 16 + at.lane % 16;
+#pragma unroll
+      for (int step = 0; step < qk_steps; step++) {
+        int chunk = step * 16 / QTile::chunk;
+        int column = step * 16 % QTile::chunk * 2 + at.lane / 16 * 16;
+        load_matrix_x4(
+            shared.q() + chunk * QTile::chunk_bytes + QTile::swizzled(row, column),
+            q[4 * step], q[4 * step + 1], q[4 * step + 2], q[4 * step + 3]);
+      }
+      release_q();
+      pin(q);
+    }
+  }
+
+  /// After the last QK of an item.
+  SA_DEVICE void leave_q() {
+    if constexpr (!Spec::q_in_registers && tiling.output != OutputPath::over_q) release_q();
+  }
+
+  SA_DEVICE void clear() {
+    stats = {};
+#pragma unroll
+    for (int i = 0; i < VTile::padded / 2; i++) o[i] = 0;
+  }
+
+  SA_DEVICE void store(WorkItem done) {
+    float normalise[2];
+    stats.finish(normalise);
+    int tile_row = done.q_tile * tiling.tile_q;
+    store_lse(params, done, at, tile_row + at.row(), {stats.log_sum(0), stats.log_sum(1)});
+    if constexpr (tiling.output == OutputPath::direct) {
+      store_direct<tiling.value_head_dim>(params, done, at, tile_row + at.row(), o, normalise);
+    } else {
+      constexpr int chunks = OTile::chunks / tiling.o_passes;
+#pragma unroll
+      for (int pass = 0; pass < tiling.o_passes; pass++) {
+        if (tiling.output == OutputPath::buffered) wait_for_o_buffer();
+        store_tma<Element, OTile, chunks>(params, done, at, tile_row, shared.o(), pass * chunks, o,
+                                        normalise);
+      }
+      if constexpr (tiling.output == OutputPath::over_q) {
+        if (at.leads_warpgroup()) tma_store_wait_read();
+        release_q();
+      }
+    }
+  }
+
+  SA_DEVICE void wait_for_o_buffer() {
+    if (at.leads_warpgroup()) tma_store_wait_read();
+    named_barrier_sync(8 + at.warpgroup, 128);
+  }
+
+  SA_DEVICE void release_q() {
+    __syncwarp();
+    if (at.lane == 0) mbarrier_arrive(shared.q_empty());
+  }
+
+  // ---- Key tiles, with QK of the next tile under the softmax of this one
+
+  // With Q in registers items overlap too: the first QK of the next one is issued behind the last
+  // PV of this one and runs under its epilogue. Nothing may branch between the two (C7514).
+  SA_DEVICE void run_overlapped() {
+    bool more = next_item();
+    for (;;) {
+      for (; more && !tiles.has_rows(); more = next_item()) sit_out();
+      if (!more) return;
+      enter();
+      take_turn();
+      multiply_qk();
+      pass_turn();
+      WorkItem done;
+      for (;;) {
+        first_softmax();
+        visit_rest();
+        leave_q();
+        done = item;
+        if (!Spec::q_in_registers) break;
+        more = next_item();
+        if (!more || !joins()) break;
+        auto v_at = kv;
+        kv.advance();
+        enter();
+        shared.v_ring().wait(v_at);
+        take_turn();
+        accumulate_pv(v_at);
+        multiply_qk();
+        pass_turn();
+        wgmma_wait<1>();
+        finish(done, v_at);
+      }
+      shared.v_ring().wait(kv);
+      accumulate_pv(kv);
+      wgmma_wait<0>();
+      finish(done, kv);
+      kv.advance();
+      if (!Spec::q_in_registers) more = next_item();
+    }
+  }
+
+  // Whether the item can begin while the last V of the one before is still held: tiles that it
+  // passes over, and the first it computes, must fit into the other stages.
+  SA_DEVICE bool joins() const {
+    return tiles.has_rows() && range.passed_over() < tiling.stages;
+  }
+
+  // An item of which this warpgroup has no rows.
+  SA_DEVICE void sit_out() {
+    release_q();
+    for (;; range = tiles.range(next_range++)) {
+#pragma unroll 1
+      for (int n = range.begin; n < range.block_end; n++) pass_over();
+      if (next_range == Mask::range_count) return;
+    }
+  }
+
+  // An item up to its first QK.
+  SA_DEVICE void enter() {
+    take_q();
+#pragma unroll 1
+    for (int i = 0; i < range.passed_over(); i++) pass_over();
+    shared.k_ring().wait(kv);
+  }
+
+  // An item whose last PV is complete.
+  SA_DEVICE void finish(WorkItem done, RingCursor<tiling.stages> v_at) {
+    pin(o);
+    release(shared.v_ring(), v_at);
+    store(done);
+  }
+
+  SA_DEVICE void first_softmax() {
+    wgmma_wait<0>();
+    pin(s);
+    release(shared.k_ring(), kv);
+    clear();
+    if (range.end > range.full_end) mask_tile<true>(range.end - 1);
+    stats.exact(s, params.scale_log2);
+    pack_p();
+  }
+
+  // All of an item after the first tile's softmax, but the last PV.
+  SA_DEVICE void visit_rest() {
+    for (int n = range.end - 2;; n = range.end - 1) {
+      if constexpr (!Mask::trivial) {
+        // The stale reference needs one exact tile whose every row sees a key.
+        int last = max(range.full_end - Spec::stale_reference, range.begin);
+#pragma unroll 1
+        for (; n >= last; n--) step<true, false>(n);
+      }
+#pragma unroll 1
+      for (; n >= range.full_begin; n--) step<false, Spec::stale_reference>(n);
+      if constexpr (Mask::range_count > 1) {
+#pragma unroll 1
+        for (; n >= range.begin; n--) step<true, false>(n);
+      }
+      if (next_range == Mask::range_count) break;
+      range = tiles.range(next_range++);
+    }
+  }
+
+  template <bool masked, bool stale>
+  SA_DEVICE void step(int n) {
+    auto v_at = kv;
+    kv.advance();
+    shared.k_ring().wait(kv);
+    take_turn();
+    multiply_qk();
+    shared.v_ring().wait(v_at);
+    accumulate_pv(v_at);
+    pass_turn();
+
+    wgmma_wait<1>();
+    pin(s);
+    release(shared.k_ring(), kv);
+    if constexpr (masked) mask_tile<false>(n);
+    bool moved = true;
+    if constexpr (stale)
+      moved = stats.stale(s, params.scale_log2);
+    else
+      stats.exact(s, params.scale_log2);
+    if constexpr (Spec::guard)
+      compute_before_wait(stats.sum[0] + stats.sum[1], kv.count, shared.slot());
+
+    wgmma_wait<0>();
+    pin(o);
+    pin(p);
+    release(shared.v_ring(), v_at);
+    pack_p();
+    if (moved) scale_rows(o, stats.rescale);
+  }
+
+  // ---- Key tiles one product after the other; only the turns of the warpgroups overlap
+
+  SA_DEVICE void run_in_turns() {
+    while (next_item()) {
+      take_q();
+      clear();
+      take_turn();
+      visit_in_turns();
+      pass_turn();
+      leave_q();
+      store(item);
+    }
+  }
+
+  SA_DEVICE void visit_in_turns() {
+    for (;; range = tiles.range(next_range++)) {
+      int n = range.block_end - 1;
+#pragma unroll 1
+      for (; n >= range.end; n--) pass_over();
+#pragma unroll 1
+      for (; n >= range.full_end; n--) step_in_turns<true>(n);
+#pragma unroll 1
+      for (; n >= range.full_begin; n--) step_in_turns<false>(n);
+      if constexpr (Mask::range_count > 1) {
+#pragma unroll 1
+        for (; n >= range.begin; n--) step_in_turns<true>(n);
+      }
+      if (next_range == Mask::range_count) return;
+    }
+  }
+
+  template <bool masked>
+  SA_DEVICE void step_in_turns(int n) {
+    shared.k_ring().wait(kv);
+    multiply_qk();
+    pass_turn();
+    wgmma_wait<0>();
+    pin(s);
+    release(shared.k_ring(), kv);
+    if constexpr (masked) mask_tile<true>(n);
+    stats.exact(s, params.scale_log2);
+    pack_p();
+    scale_rows(o, stats.rescale);
+    shared.v_ring().wait(kv);
+    take_turn();
+    accumulate_pv(kv);
+    wgmma_wait<0>();
+    pin(o);
+    release(shared.v_ring(), kv);
+    kv.advance();
+  }
+
+  // ---- Pieces of a step
+
+  // A tile that this warpgroup's rows do not see. It must have arrived before it is released: only
+  // then has everybody released the tile before it.
+  SA_DEVICE void pass_over() {
+    shared.k_ring().wait(kv);
+    release(shared.k_ring(), kv);
+    if (Spec::overlap)
+      take_turn(), pass_turn();
+    else
+      pass_turn(), take_turn();
+    shared.v_ring().wait(kv);
+    release(shared.v_ring(), kv);
+    kv.advance();
+  }
+
+  // Warpgroup w may issue when warpgroup w - 1 has: barrier 1 + w joins the two.
+  SA_DEVICE void take_turn() {
+    if constexpr (Spec::ping_pong) named_barrier_sync(1 + at.warpgroup, 256);
+  }
+  SA_DEVICE void pass_turn() {
+    constexpr int warpgroups = tiling.tile_q / 64;
+    if constexpr (Spec::ping_pong)
+      named_barrier_arrive(at.warpgroup + 1 == warpgroups ? 1 : at.warpgroup + 2, 256);
+  }
+
+  SA_DEVICE void release(StageRing<tiling.stages> ring, RingCursor<tiling.stages> use) {
+    if (at.lane == 0) ring.release(use);
+  }
+
+  /// Issues s = Q K^T of the current stage as one group.
+  SA_DEVICE void multiply_qk() {
+    u64 k = KTile::k_major(shared.k(kv.stage()));
+    wgmma_fence();
+    if constexpr (Spec::q_in_registers) {
+      QK::template multiply_rs<0>(s, q, k);
+#pragma unroll
+      for (int step = 1; step < qk_steps; step++)
+        QK::template accumulate_rs<0>(s, q + 4 * step, k + KTile::column_step(step));
+    } else {
+      u64 rows = QTile::k_major(shared.q() + at.warpgroup * 64 * QTile::span);
+      QK::template multiply_ss<0>(s, rows, k);
+#pragma unroll
+      for (int step = 1; step < qk_steps; step++)
+        QK::template accumulate_ss<0>(s, rows + QTile::column_step(step),
+                                      k + KTile::column_step(step));
+    }
+    wgmma_commit();
+  }
+
+  /// Issues o += P V of the given stage as one group.
+  SA_DEVICE void accumulate_pv(RingCursor<tiling.stages> use) {
+    pin(o);
+    pin(p);
+    u64 v = VTile::mn_major(shared.v(use.stage()));
+    wgmma_fence();
+#pragma unroll
+    for (int step = 0; step < pv_steps; step++)
+      PV::template accumulate_rs<1>(o, p + 4 * step, v + VTile::row_step(step));
+    wgmma_commit();
+  }
+
+  SA_DEVICE void pack_p() {
+#pragma unroll
+    for (int i = 0; i < tiling.tile_kv / 4; i++) p[i] = pack(Element(), s[2 * i], s[2 * i + 1]);
+  }
+
+  /// Scores of keys that the mask hides or, with `bounded`, that do not exist become -inf.
+  template <bool bounded>
+  SA_DEVICE void mask_tile(int n) {
+    int q_row = params.q_position + item.q_tile * tiling.tile_q + at.row();
+    int first_key = n * tiling.tile_kv + at.column();
+    int keys = params.kv_len - first_key;
+    int k_first = params.k_position + first_key;
+#pragma unroll
+    for (int i = 0; i < tiling.tile_kv / 2; i++) {
+      int k = 8 * (i / 4) + i % 2, row = q_row + i / 2 % 2 * 8;
+      bool keep = Mask::shift_invariant ? Mask::keeps(row - k_first, k)
+                                        : Mask::keeps(row, k_first + k);
+      if constexpr (bounded) keep = keep && k < keys;
+      if (!keep) s[i] = -infinity;
+    }
+  }
+};
+
+}  // namespace streamattn

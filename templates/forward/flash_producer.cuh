@@ -1,0 +1,91 @@
+// The loading side of forward attention on Hopper: one thread that feeds the math warpgroups by TMA.
+#pragma once
+
+#include "forward/flash_shared.cuh"
+#include "parts/swizzled_tile.cuh"
+#include "ptx/shared.cuh"
+#include "ptx/tma.cuh"
+
+namespace streamattn {
+
+/// The loading thread.
+template <class Spec>
+struct FlashProducer {
+  static constexpr FlashTiling tiling = Spec::tiling;
+  using QTile = SwizzledTile<tiling.tile_q, tiling.head_dim>;
+  using KTile = SwizzledTile<tiling.tile_kv, tiling.head_dim>;
+  using VTile = SwizzledTile<tiling.tile_kv, tiling.value_head_dim>;
+
+  const ForwardParams& params;
+  FlashShared<Spec> shared;
+
+  RingCursor<tiling.stages> kv = {};
+  u32 q_parity = 0;
+
+  SA_DEVICE void run() {
+    TileOrder order{params};
+    int index = order.first();
+    while (!order.done(index)) index = load_item(order, index);
+    announce({0, 0, 0}, 0);
+    mbarrier_arrive(shared.q_full());
+  }
+
+ private:
+  // Where O is stored over Q, the next Q has to wait for it; its first keys do not.
+  static constexpr int keys_before_q = tiling.output == OutputPath::over_q ? tiling.stages : 0;
+
+  // Loads all that the item needs and returns the next one. That is drawn as late as hides the
+  // latency of the draw, so that nobody sits on an item that another block could begin.
+  SA_DEVICE int load_item(TileOrder order, int index) {
+    WorkItem item = order.item(index);
+    auto tiles = key_tiles<Spec>(params, item, 0, tiling.tile_q);
+    int until_q = keys_before_q, next = -1;
+    for (int i = 0; i < Spec::Mask::range_count; i++) {
+      TileRange range = tiles.range(i);
+#pragma unroll 1
+      for (int n = range.block_end - 1; n >= range.begin; n--) {
+        if (until_q-- == 0) load_q(item);
+        if (i + 1 == Spec::Mask::range_count && n == range.begin) next = order.next(index);
+        load_keys(item, n);
+      }
+    }
+    if (until_q >= 0) load_q(item);
+    return next < 0 ? order.next(index) : next;
+  }
+
+  SA_DEVICE void load_q(WorkItem item) {
+    announce(item, 1);
+    mbarrier_arrive_expect(shared.q_full(), QTile::bytes);
+    load<QTile>(shared.q(), params.q, shared.q_full(), item.q_tile * tiling.tile_q, item.head,
+                item.batch, CachePolicy::evict_first);
+  }
+
+  SA_DEVICE void load_keys(WorkItem item, int n) {
+    int kv_head = item.head / Spec::group_size, row = n * tiling.tile_kv;
+    u32 full = shared.k_ring().acquire(kv, KTile::bytes);
+    load<KTile>(shared.k(kv.stage()), params.k, full, row, kv_head, item.batch,
+                CachePolicy::evict_last);
+    full = shared.v_ring().acquire(kv, VTile::bytes);
+    load<VTile>(shared.v(kv.stage()), params.v, full, row, kv_head, item.batch,
+                CachePolicy::evict_last);
+    kv.advance();
+  }
+
+  // Fills the slot, once every consumer warp has read Q and the slot before it.
+  SA_DEVICE void announce(WorkItem item, int more) {
+    mbarrier_wait(shared.q_empty(), q_parity ^ 1);
+    store_shared(shared.slot(), make_int4(item.q_tile, item.head, item.batch, more));
+    q_parity ^= 1;
+  }
+
+  template <class Tile>
+  SA_DEVICE static void load(u32 to, const TensorMap& map, u32 barrier, int row, int head,
+                             int batch, CachePolicy policy) {
+    // Unrolled, many chunks spill the producer's few registers.
+#pragma unroll(Tile::chunks <= 4 ? Tile::chunks : 1)
+    for (int c = 0; c < Tile::chunks; c++)
+      tma_load(to + c * Tile::chunk_bytes, map, barrier, c * Tile::chunk, row, head, batch, policy);
+  }
+};
+
+}  // namespace streamattn

@@ -1,0 +1,128 @@
+// Launches, outputs, traces and the host compiler.
+#include "emulator/emulated_kernel.h"
+
+#include <llvm/Support/JSON.h>
+
+#include <set>
+
+#include "emulator/guarded_tensor.h"
+#include "tests/emulated/emulated_case.h"
+#include "tests/support/catch.h"
+#include "tests/support/scratch.h"
+
+using namespace streamattn;
+
+namespace {
+
+EmulatedKernel kernel_of(const GoldenCase& golden) {
+  return {golden.problem, {golden.schedule, "golden"}, golden.source()};
+}
+
+ForwardCase small_case() {
+  return {.problem = golden_case("flash_wgmma_bf16_d64_causal").problem, .shape = {1, 1, 70, 90}};
+}
+
+}  // namespace
+
+TEST_CASE("the result does not depend on the order in which warps run or on the number of blocks") {
+  const EmulatedKernel kernel = kernel_of(golden_case("flash_wgmma_bf16_d64_causal"));
+  const ForwardTensors first(small_case()), second(small_case());
+  kernel.emulate(first.args(), {.seed = 1, .multiprocessors = 1});
+  kernel.emulate(second.args(), {.seed = 99, .multiprocessors = 3});
+  const auto rows = all_rows(first.args());
+  CHECK(read_rows(kernel.problem(), first.args(), rows).o ==
+        read_rows(kernel.problem(), second.args(), rows).o);
+}
+
+TEST_CASE("arguments are checked as for a GPU") {
+  const EmulatedKernel kernel = kernel_of(golden_case("flash_wgmma_bf16_d64_causal"));
+  const ForwardTensors tensors(small_case());
+  ForwardArgs args = tensors.args();
+  args.q.data = static_cast<char*>(args.q.data) + 2;
+  CHECK_THAT(error_of([&] { kernel.launch(args); }), contains_text("invalid_argument: q"));
+}
+
+TEST_CASE("a trace has the waits, products and loads of every warp") {
+  const EmulatedKernel kernel = kernel_of(golden_case("flash_wgmma_bf16_d128_causal_guard"));
+  const ForwardCase given{.problem = kernel.problem(), .shape = {1, 1, 200, 200}};
+  const ForwardTensors tensors(given);
+  emulator::Trace trace;
+  kernel.emulate(tensors.args(), {.trace = &trace});
+  auto json = llvm::json::parse(trace.json());
+  REQUIRE(static_cast<bool>(json));
+  std::set<std::string> names;
+  std::set<std::int64_t> rows;
+  for (const llvm::json::Value& event : *json->getAsObject()->getArray("traceEvents")) {
+    names.insert(event.getAsObject()->getString("name")->str());
+    rows.insert(*event.getAsObject()->getInteger("tid"));
+  }
+  CHECK(names == std::set<std::string>{"process_name", "thread_name", "mbarrier wait",
+                                       "named barrier", "wgmma group", "wgmma wait", "TMA load",
+                                       "TMA load arrives", "TMA store"});
+  // TMA, the loading warp, and eight math warps; the rest of the producer warpgroup exits.
+  CHECK(rows.size() >= 10);
+}
+
+TEST_CASE("stores around a tensor and between its rows are found") {
+  std::vector<float> memory(40, 1.F);
+  const Tensor tensor{memory.data(), 1, 4, 1, 6, 40, 10, 10};  // rows of 6 floats, 10 apart
+  auto stray = [&](int offset) {
+    const emulator::GuardedTensor guarded("o", tensor, DType::f32);
+    static_cast<float*>(guarded.view().data)[offset] = 2;
+    return guarded.stray_store();
+  };
+  CHECK(stray(0).empty());
+  CHECK(stray(35).empty());
+  CHECK_THAT(stray(-1), contains_text("of o, which is in front of it"));
+  CHECK_THAT(stray(6), contains_text("of o, which is between its rows"));
+  CHECK_THAT(stray(36), contains_text("of o, which is behind it"));
+}
+
+TEST_CASE("elements of a guarded tensor and nothing else are copied back") {
+  std::vector<float> memory(40, 1.F);
+  const Tensor tensor{memory.data(), 1, 4, 1, 6, 40, 10, 10};
+  const emulator::GuardedTensor guarded("o", tensor, DType::f32);
+  auto* inside = static_cast<float*>(guarded.view().data);
+  CHECK(inside[11] == 1.F);
+  for (int i = 0; i < 36; i++) inside[i] = 2;
+  guarded.copy_back();
+  for (int i = 0; i < 40; i++) CHECK(memory[i] == (i % 10 < 6 ? 2.F : 1.F));
+}
+
+TEST_CASE("a host compiler that is missing or refuses the source is named") {
+  const GoldenCase golden = golden_case("flash_wgmma_bf16_d64_causal");
+  {
+    const ScopedVariable compiler("STREAMATTN_HOST_CXX", "/bin/false");
+    CHECK_THAT(error_of([&] { kernel_of(golden); }),
+               contains_text("compile_failed: /bin/false refused the emitted source"));
+  }
+  {
+    const ScopedVariable compiler("STREAMATTN_HOST_CXX", "no-such-compiler");
+    CHECK_THAT(error_of([&] { kernel_of(golden); }),
+               contains_text(
+                   "compile_failed: STREAMATTN_HOST_CXX is no-such-compiler, which is no program"));
+  }
+  {
+    const ScopedVariable path("PATH", "/nonexistent");
+    CHECK_THAT(error_of([&] { kernel_of(golden); }),
+               contains_text("compile_failed: no host compiler to emulate with"));
+  }
+  Source wrong = golden.source();
+  wrong.text += "\nint x = no_such_name;\n";
+  CHECK_THAT(error_of([&] { EmulatedKernel(golden.problem, {golden.schedule, ""}, wrong); }),
+             contains_text("no_such_name"));
+  Source other = golden.source();
+  other.entry = "another_entry";
+  CHECK_THAT(error_of([&] { EmulatedKernel(golden.problem, {golden.schedule, ""}, other); }),
+             contains_text("load_failed: the compiled source has no another_entry"));
+}
+
+TEST_CASE("source that is no library is refused when it is loaded") {
+  GoldenCase golden = golden_case("flash_wgmma_bf16_d64_causal");
+  Source source = golden.source();
+  source.text =
+      "extern \"C\" void nobody_has_this();\nextern \"C\" void streamattn_forward() { "
+      "nobody_has_this(); }\n";
+  CHECK_THAT(error_of([&] { EmulatedKernel(golden.problem, {golden.schedule, ""}, source); }),
+             contains_text("load_failed"));
+}

@@ -1,0 +1,60 @@
+// The emulator behind a flag.
+#include "tools/emulate.h"
+
+#include <fstream>
+
+#include "streamattn/error.h"
+
+#ifdef STREAMATTN_EMULATOR
+#include "emulator/emulated_kernel.h"
+#endif
+
+namespace streamattn {
+
+void EmulateFlags::add_to(Flags& flags) {
+  flags.section("emulation");
+  flags.add("emulate", "run the kernel of --target (sm_90a) on the CPU, its contracts enforced",
+            emulate);
+  flags.add("trace", "FILE", "write what every warp did to FILE, for a trace viewer", trace);
+}
+
+#ifdef STREAMATTN_EMULATOR
+
+namespace {
+
+void write_trace(const emulator::Trace& trace, const std::string& file) {
+  std::ofstream out(file);
+  out << trace.json();
+  out.close();
+  if (!out) throw Error(ErrorCode::invalid_config, "cannot write the trace to " + file);
+}
+
+}  // namespace
+
+std::string run_emulated(const Call& call, const ScheduleFlags& schedule, std::uint64_t seed,
+                         const std::optional<std::string>& trace_file, HostTensors& tensors) {
+  const Target& target = find_target(schedule.target.value_or("sm_90a"));
+  const Schedule chosen =
+      overridden_schedule(call, target, schedule.pin_rows(), schedule.only_override());
+  const EmulatedKernel kernel(call.problem, {chosen, "as for a GPU"},
+                              emit(call.problem, chosen, target));
+  const auto bench = cpu_workbench();
+  const Operands operands(call, tensors, *bench);
+  emulator::Trace trace;
+  kernel.emulate(operands.args(), {.seed = seed, .trace = trace_file ? &trace : nullptr});
+  operands.download_outputs(tensors);
+  if (trace_file) write_trace(trace, *trace_file);
+  return kernel.describe();
+}
+
+#else
+
+std::string run_emulated(const Call&, const ScheduleFlags&, std::uint64_t,
+                         const std::optional<std::string>&, HostTensors&) {
+  throw Error(ErrorCode::invalid_config,
+              "this build has no emulator; it needs Boost.Context (libboost-context-dev)");
+}
+
+#endif
+
+}  // namespace streamattn
