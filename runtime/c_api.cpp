@@ -58,7 +58,7 @@ void require(Pointer pointer, const char* name) {
   if (!pointer) throw Error(ErrorCode::invalid_argument, std::string(name) + " is null");
 }
 
-DType dtype(streamattn_dtype type, const char* field) {
+DType dtype(int32_t type, const char* field) {
   switch (type) {
     case STREAMATTN_F16:
       return DType::f16;

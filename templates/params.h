@@ -72,9 +72,8 @@ struct FlashTiling {
   SA_ANYWHERE constexpr int k_bytes() const { return tile_kv * padded_columns(head_dim) * 2; }
   SA_ANYWHERE constexpr int v_bytes() const { return tile_kv * padded_columns(value_head_dim) * 2; }
   SA_ANYWHERE constexpr int o_bytes() const {
-    return output == OutputPath::direct
-               ? 0
-               : tile_q * padded_columns(value_head_dim) * 2 / o_passes;
+    return output == OutputPath::direct ? 0
+                                        : tile_q * padded_columns(value_head_dim) * 2 / o_passes;
   }
 
   SA_ANYWHERE constexpr int q_offset() const { return 0; }

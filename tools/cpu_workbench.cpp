@@ -23,11 +23,11 @@ class CpuWorkbench final : public Workbench {
   }
 
   void upload(void* to, const void* from, std::size_t bytes) override {
-    std::memcpy(to, from, bytes);
+    if (bytes != 0) std::memcpy(to, from, bytes);  // an empty tensor may have no memory
   }
 
   void download(void* to, const void* from, std::size_t bytes) override {
-    std::memcpy(to, from, bytes);
+    if (bytes != 0) std::memcpy(to, from, bytes);  // an empty tensor may have no memory
   }
 
   void fill(void* to, unsigned char value, std::size_t bytes) override {

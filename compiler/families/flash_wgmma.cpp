@@ -83,6 +83,11 @@ std::string refuses(const Problem& problem, const Schedule& schedule, const Targ
     return "o_passes above 1 needs o_buffer and a 16-bit output";
   if (schedule.q_in_registers && !schedule.o_buffer && !direct)
     return "q_in_registers needs o_buffer: the memory of Q is loaded again before O is stored";
+  // Rows of O would lie where other warps still read rows of Q.
+  if (int q_chunk = chunk_columns(problem.head_dim), o_chunk = chunk_columns(problem.v_head_dim());
+      !schedule.o_buffer && !direct && q_chunk != o_chunk)
+    return llvm::formatv("chunks of {0} columns of O over chunks of {1} of Q need o_buffer",
+                         o_chunk, q_chunk);
   if (int needed = registers_needed(problem, schedule),
       cap = register_budget(schedule).consumer - 4;
       needed > cap)
@@ -133,6 +138,9 @@ std::vector<Schedule> guesses(const Problem& problem, const Shape& shape) {
   add(2, 112, o_over_q);
   add(2, 64, o_in_halves);
   add(2, 64, o_over_q);
+  // Where O's chunks are not those of Q.
+  add(2, 64, as_it_is);
+  add(2, 48, as_it_is);
   return list;
 }
 

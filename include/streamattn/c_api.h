@@ -63,12 +63,12 @@ typedef struct streamattn_jit_options {
 /* What to compute. Everything in it is compiled in. */
 typedef struct streamattn_problem {
   size_t struct_size;
-  streamattn_dtype dtype;     /* of Q, K and V; has no default */
-  streamattn_dtype out_dtype; /* of O; default: dtype */
-  int head_dim;               /* of Q and K */
-  int value_head_dim;         /* of V and O; default: head_dim */
-  int group_size;             /* query heads per key-value head; default: 1 */
-  const char* mask;           /* an expression such as "k <= q"; default: every key is seen */
+  int32_t dtype;      /* streamattn_dtype of Q, K and V; has no default */
+  int32_t out_dtype;  /* of O; default: dtype */
+  int head_dim;       /* of Q and K */
+  int value_head_dim; /* of V and O; default: head_dim */
+  int group_size;     /* query heads per key-value head; default: 1 */
+  const char* mask;   /* an expression such as "k <= q"; default: every key is seen */
 } streamattn_problem;
 
 /* How big a call is. Steers the choice of schedule; the kernel is good for every size. */

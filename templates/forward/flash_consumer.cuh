@@ -36,10 +36,10 @@ struct FlashConsumer {
   TileRange range;                       // the one being visited
   int next_range;                        // index of the one after it
   RowStats stats;
-  u32 q[q_registers];             // (64, head_dim) 16-bit, a warpgroup's rows as k16 steps
-  float s[tiling.tile_kv / 2];    // (64, tile_kv) float: scores, then unnormalised P
-  u32 p[tiling.tile_kv / 4];      // (64, tile_kv) 16-bit: P as k16 steps
-  float o[VTile::padded / 2];     // (64, value_head_dim) float
+  u32 q[q_registers];           // (64, head_dim) 16-bit, a warpgroup's rows as k16 steps
+  float s[tiling.tile_kv / 2];  // (64, tile_kv) float: scores, then unnormalised P
+  u32 p[tiling.tile_kv / 4];    // (64, tile_kv) 16-bit: P as k16 steps
+  float o[VTile::padded / 2];   // (64, value_head_dim) float
 
   SA_DEVICE void run() {
     if (Spec::ping_pong && at.warpgroup == 0) named_barrier_arrive(1, 256);
@@ -76,9 +76,8 @@ struct FlashConsumer {
       for (int step = 0; step < qk_steps; step++) {
         int chunk = step * 16 / QTile::chunk;
         int column = step * 16 % QTile::chunk * 2 + at.lane / 16 * 16;
-        load_matrix_x4(
-            shared.q() + chunk * QTile::chunk_bytes + QTile::swizzled(row, column),
-            q[4 * step], q[4 * step + 1], q[4 * step + 2], q[4 * step + 3]);
+        load_matrix_x4(shared.q() + chunk * QTile::chunk_bytes + QTile::swizzled(row, column),
+                       q[4 * step], q[4 * step + 1], q[4 * step + 2], q[4 * step + 3]);
       }
       release_q();
       pin(q);
@@ -109,7 +108,7 @@ struct FlashConsumer {
       for (int pass = 0; pass < tiling.o_passes; pass++) {
         if (tiling.output == OutputPath::buffered) wait_for_o_buffer();
         store_tma<Element, OTile, chunks>(params, done, at, tile_row, shared.o(), pass * chunks, o,
-                                        normalise);
+                                          normalise);
       }
       if constexpr (tiling.output == OutputPath::over_q) {
         if (at.leads_warpgroup()) tma_store_wait_read();
@@ -172,9 +171,7 @@ struct FlashConsumer {
 
   // Whether the item can begin while the last V of the one before is still held: tiles that it
   // passes over, and the first it computes, must fit into the other stages.
-  SA_DEVICE bool joins() const {
-    return tiles.has_rows() && range.passed_over() < tiling.stages;
-  }
+  SA_DEVICE bool joins() const { return tiles.has_rows() && range.passed_over() < tiling.stages; }
 
   // An item of which this warpgroup has no rows.
   SA_DEVICE void sit_out() {
@@ -391,8 +388,8 @@ struct FlashConsumer {
 #pragma unroll
     for (int i = 0; i < tiling.tile_kv / 2; i++) {
       int k = 8 * (i / 4) + i % 2, row = q_row + i / 2 % 2 * 8;
-      bool keep = Mask::shift_invariant ? Mask::keeps(row - k_first, k)
-                                        : Mask::keeps(row, k_first + k);
+      bool keep =
+          Mask::shift_invariant ? Mask::keeps(row - k_first, k) : Mask::keeps(row, k_first + k);
       if constexpr (bounded) keep = keep && k < keys;
       if (!keep) s[i] = -infinity;
     }

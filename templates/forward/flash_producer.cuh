@@ -1,4 +1,5 @@
-// The loading side of forward attention on Hopper: one thread that feeds the math warpgroups by TMA.
+// The loading side of forward attention on Hopper: one thread that feeds the math warpgroups by
+// TMA.
 #pragma once
 
 #include "forward/flash_shared.cuh"

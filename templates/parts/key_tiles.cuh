@@ -15,9 +15,9 @@ struct TileRange {
 };
 
 /// Ranges of `tile_kv` keys for a block of queries and, among these, one warpgroup's own, given by
-/// their positions. The producer and every warpgroup walk the same tiles. There is one at least, and
-/// one at least that a warpgroup with rows computes: where no query sees a key, it is the tile past
-/// the last one, which reads as zero and is hidden whole.
+/// their positions. The producer and every warpgroup walk the same tiles. There is one at least,
+/// and one at least that a warpgroup with rows computes: where no query sees a key, it is the tile
+/// past the last one, which reads as zero and is hidden whole.
 template <class Mask, int tile_kv>
 struct KeyTiles {
   Span block, own;

@@ -27,8 +27,8 @@ struct Lane {
 SA_DEVICE void store_lse(const ForwardParams& params, WorkItem item, Lane at, int row,
                          const float (&lse)[2]) {
   if (!params.lse || at.lane % 4 != 0) return;
-  float* base = params.lse + item.batch * params.lse_strides.batch +
-                item.head * params.lse_strides.head;
+  float* base =
+      params.lse + item.batch * params.lse_strides.batch + item.head * params.lse_strides.head;
 #pragma unroll
   for (int r = 0; r < 2; r++)
     if (row + 8 * r < params.q_len) base[(row + 8 * r) * params.lse_strides.seq] = lse[r];
@@ -52,13 +52,12 @@ SA_DEVICE void store_direct(const ForwardParams& params, WorkItem item, Lane at,
 }
 
 /// `chunks` chunks of the output's columns, from chunk `first` on: registers times a factor of each
-/// row to the swizzled chunks at `buffer` (shared), and from there by TMA, which clips rows and columns that do not exist. The
-/// leader of the warpgroup must wait for the store to have read the buffer before it is written
-/// again.
+/// row to the swizzled chunks at `buffer` (shared), and from there by TMA, which clips rows and
+/// columns that do not exist. The leader of the warpgroup must wait for the store to have read the
+/// buffer before it is written again.
 template <class Element, class Tile, int chunks, int N>
 SA_DEVICE void store_tma(const ForwardParams& params, WorkItem item, Lane at, int tile_row,
-                         u32 buffer, int first, const float (&o)[N],
-                         const float (&factor)[2]) {
+                         u32 buffer, int first, const float (&o)[N], const float (&factor)[2]) {
   constexpr int steps = Tile::chunk / 16;  // stmatrix columns
   int row = at.warpgroup * 64 + at.warp * 16 + at.lane % 16;
 #pragma unroll

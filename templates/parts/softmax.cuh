@@ -29,8 +29,8 @@ SA_DEVICE void scale_rows(float (&tile)[N], const float (&factor)[2]) {
 /// Running statistics of a thread's two rows.
 struct RowStats {
   float reference[2] = {-infinity, -infinity};  // what scores * scale_log2 are taken relative to
-  float sum[2] = {0, 0};    // of this thread's columns; the quad's are added at the end
-  float rescale[2];         // what the last tile makes of everything accumulated before it
+  float sum[2] = {0, 0};  // of this thread's columns; the quad's are added at the end
+  float rescale[2];       // what the last tile makes of everything accumulated before it
 
   /// s becomes 2^(s * scale_log2 - reference); the reference becomes the true maximum.
   template <int N>

@@ -44,8 +44,7 @@ struct SwizzledTile {
 
   // Start address, leading and stride byte offsets, all in units of 16 bytes, and the layout.
   SA_DEVICE static u64 descriptor(u32 address, u32 leading) {
-    return layout << 62 | u64(8 * span >> 4) << 32 | u64(leading) << 16 |
-           (address & 0x3FFFF) >> 4;
+    return layout << 62 | u64(8 * span >> 4) << 32 | u64(leading) << 16 | (address & 0x3FFFF) >> 4;
   }
 };
 

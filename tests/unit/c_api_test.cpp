@@ -179,8 +179,8 @@ TEST_CASE("failures are statuses with a message of their own") {
   };
   fails([](auto& problem) { problem.dtype = STREAMATTN_DTYPE_DEFAULT; },
         STREAMATTN_INVALID_ARGUMENT, "dtype is 0, needs one of streamattn_dtype's types");
-  fails([](auto& problem) { problem.out_dtype = static_cast<streamattn_dtype>(9); },
-        STREAMATTN_INVALID_ARGUMENT, "out_dtype is 9, needs one of streamattn_dtype's types");
+  fails([](auto& problem) { problem.out_dtype = 9; }, STREAMATTN_INVALID_ARGUMENT,
+        "out_dtype is 9, needs one of streamattn_dtype's types");
   fails([](auto& problem) { problem.struct_size = 0; }, STREAMATTN_INVALID_ARGUMENT,
         "streamattn_problem has struct_size 0, this library knows up to ");
   fails([](auto& problem) { problem.struct_size = 4096; }, STREAMATTN_INVALID_ARGUMENT,
