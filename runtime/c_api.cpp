@@ -66,11 +66,10 @@ DType dtype(int32_t type, const char* field) {
       return DType::bf16;
     case STREAMATTN_F32:
       return DType::f32;
-    case STREAMATTN_DTYPE_DEFAULT:
-      break;
+    default:
+      throw Error(ErrorCode::invalid_argument, std::string(field) + " is " + std::to_string(type) +
+                                                   ", needs one of streamattn_dtype's types");
   }
-  throw Error(ErrorCode::invalid_argument, std::string(field) + " is " + std::to_string(type) +
-                                               ", needs one of streamattn_dtype's types");
 }
 
 JitOptions convert(const streamattn_jit_options& from) {

@@ -65,7 +65,8 @@ TEST_CASE("outliers keep the accuracy of plain attention") {
 TEST_CASE("the value head_dim may differ from head_dim") {
   NEEDS_GPU();
   std::vector<GpuCase> cases;
-  const int dims[][2] = {{192, 128}, {64, 256}, {256, 64}, {128, 64}, {40, 72}, {16, 248}};
+  const int dims[][2] = {{192, 128}, {64, 256}, {256, 64}, {128, 64},
+                         {40, 72},   {16, 248}, {256, 72}, {256, 200}};
   for (auto [head_dim, value_head_dim] : dims)
     for (const Expr& mask : {Expr(), causal()})
       cases.push_back(
