@@ -35,7 +35,8 @@ target_compile_definitions(streamattn_toml INTERFACE TOML_HEADER_ONLY=1)
 # sanitizers, which take a switch of stacks for a fault.
 find_package(Boost 1.74 QUIET CONFIG COMPONENTS context)
 set(can_emulate OFF)
-if(TARGET Boost::context AND NOT STREAMATTN_SANITIZE)
+# LLVM 15 still has llvm::Optional where the emulator starts the host compiler.
+if(TARGET Boost::context AND NOT STREAMATTN_SANITIZE AND LLVM_VERSION_MAJOR GREATER 15)
   set(can_emulate ON)
 endif()
 option(STREAMATTN_EMULATOR "Build the emulator, which runs kernels on the CPU" ${can_emulate})

@@ -204,32 +204,28 @@ struct FlashConsumer {
     release(shared.k_ring(), kv);
     clear();
     if (range.end > range.full_end) mask_tile<true>(range.end - 1);
-    stats.exact(s, params.scale_log2);
+    softmax();
     pack_p();
+  }
+
+  /// Returns whether what was accumulated so far is to be rescaled.
+  SA_DEVICE bool softmax() {
+    if constexpr (Spec::stale_reference) return stats.stale(s, params.scale_log2);
+    stats.exact(s, params.scale_log2);
+    return true;
   }
 
   // All of an item after the first tile's softmax, but the last PV.
   SA_DEVICE void visit_rest() {
     for (int n = range.end - 2;; n = range.end - 1) {
-      if constexpr (!Mask::trivial) {
-        // The stale reference needs one exact tile whose every row sees a key.
-        int last = max(range.full_end - Spec::stale_reference, range.begin);
 #pragma unroll 1
-        for (; n >= last; n--) step<true, false>(n);
-      }
-#pragma unroll 1
-      for (; n >= range.full_begin; n--) step<false, Spec::stale_reference>(n);
-      if constexpr (Mask::range_count > 1) {
-#pragma unroll 1
-        for (; n >= range.begin; n--) step<true, false>(n);
-      }
-      if (next_range == Mask::range_count) break;
+      for (; n >= range.begin; n--) step(n, n < range.full_begin || n >= range.full_end);
+      if (next_range == Mask::range_count) return;
       range = tiles.range(next_range++);
     }
   }
 
-  template <bool masked, bool stale>
-  SA_DEVICE void step(int n) {
+  SA_DEVICE void step(int n, bool masked) {
     auto v_at = kv;
     kv.advance();
     shared.k_ring().wait(kv);
@@ -242,12 +238,8 @@ struct FlashConsumer {
     wgmma_wait<1>();
     pin(s);
     release(shared.k_ring(), kv);
-    if constexpr (masked) mask_tile<false>(n);
-    bool moved = true;
-    if constexpr (stale)
-      moved = stats.stale(s, params.scale_log2);
-    else
-      stats.exact(s, params.scale_log2);
+    if (!Mask::trivial && masked) mask_tile<false>(n);
+    bool moved = softmax();
     if constexpr (Spec::guard)
       compute_before_wait(stats.sum[0] + stats.sum[1], kv.count, shared.slot());
 

@@ -56,34 +56,26 @@ struct RowStats {
   }
 
   /// The same against a stale reference: it stays where it is unless a score exceeds it by 2^8,
-  /// which P and the sums hold with ease. So the common path has no shuffles and no rescaling, and
-  /// the test for the rest is one vote. Every row must have a finite reference already. Returns
-  /// whether (in any row of the warp) the reference moved, and then `rescale` is to be applied.
+  /// which P and the sums hold with ease, or a row has none yet. So the common path has no shuffles
+  /// and no rescaling, and the test for the rest is one vote. Returns whether (in any row of the
+  /// warp) the reference moved, and then `rescale` is to be applied.
   template <int N>
   SA_DEVICE bool stale(float (&s)[N], float scale_log2) {
     // Floats above zero order as their bit patterns do, and negative ones are negative integers:
     // integer maxima from 0 find the largest excess in half the instructions.
+    bool unset[2] = {reference[0] == -infinity, reference[1] == -infinity};
+    float base[2] = {unset[0] ? 0 : reference[0], unset[1] ? 0 : reference[1]};
     int excess[2] = {0, 0};
 #pragma unroll
     for (int i = 0; i < N; i += 2) {
       int r = i / 2 % 2;
-      s[i] = fmaf(s[i], scale_log2, -reference[r]);
-      s[i + 1] = fmaf(s[i + 1], scale_log2, -reference[r]);
+      s[i] = fmaf(s[i], scale_log2, -base[r]);
+      s[i + 1] = fmaf(s[i + 1], scale_log2, -base[r]);
       excess[r] = max(max(excess[r], __float_as_int(s[i])), __float_as_int(s[i + 1]));
     }
-    bool moved = __any_sync(~0u, max(excess[0], excess[1]) > __float_as_int(8.f));
-    if (moved) {
-#pragma unroll
-      for (int r = 0; r < 2; r++) {
-        float by = quad_max(__int_as_float(excess[r]));
-        reference[r] += by;
-        rescale[r] = exp2_approx(-by);
-        sum[r] *= rescale[r];
-        excess[r] = __float_as_int(by);
-      }
-#pragma unroll
-      for (int i = 0; i < N; i++) s[i] -= __int_as_float(excess[i / 2 % 2]);
-    }
+    bool moved =
+        __any_sync(~0u, unset[0] || unset[1] || max(excess[0], excess[1]) > __float_as_int(8.f));
+    if (moved) move_reference(s, unset, base);
     exponentiate(s);
     return moved;
   }
@@ -104,6 +96,27 @@ struct RowStats {
   }
 
  private:
+  // Makes the references true maxima of what the rows have seen and s relative to them; `s` is
+  // relative to `base`, the reference where there is one and else 0. A row without a key stays
+  // unset.
+  template <int N>
+  SA_DEVICE void move_reference(float (&s)[N], const bool (&unset)[2], const float (&base)[2]) {
+    float largest[2] = {unset[0] ? -infinity : 0, unset[1] ? -infinity : 0};
+#pragma unroll
+    for (int i = 0; i < N; i++) largest[i / 2 % 2] = fmaxf(largest[i / 2 % 2], s[i]);
+    float by[2];
+#pragma unroll
+    for (int r = 0; r < 2; r++) {
+      float moved_by = quad_max(largest[r]);
+      by[r] = moved_by == -infinity ? 0 : moved_by;
+      reference[r] = moved_by == -infinity ? -infinity : base[r] + by[r];
+      rescale[r] = unset[r] ? 1 : exp2_approx(-by[r]);  // nothing was accumulated yet
+      sum[r] *= rescale[r];
+    }
+#pragma unroll
+    for (int i = 0; i < N; i++) s[i] -= by[i / 2 % 2];
+  }
+
   template <int N>
   SA_DEVICE void exponentiate(float (&s)[N]) {
 #pragma unroll

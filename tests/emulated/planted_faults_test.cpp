@@ -328,7 +328,7 @@ TEST_CASE("arithmetic that breaks no contract gives a wrong result") {
        {consumer, "keep && k < keys", "keep && k <= keys"},
        "wrong result"},
       {"O is not rescaled",
-       q_registers,
+       "flash_wgmma_bf16_d64_causal",
        {consumer, "if (moved) scale_rows(o, stats.rescale);", ""},
        "wrong result"},
       {"Q is taken from memory in another swizzle",
