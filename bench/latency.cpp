@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/gpu_device.h"
+#include "runtime/gpu/device.h"
 #include "streamattn/jit.h"
 
 using namespace streamattn;

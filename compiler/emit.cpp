@@ -3,7 +3,7 @@
 #include <llvm/Support/FormatVariadic.h>
 
 #include "compiler/families/family.h"
-#include "compiler/flatten.h"
+#include "compiler/toolchain/flatten.h"
 #include "streamattn/compiler.h"
 #include "streamattn/error.h"
 

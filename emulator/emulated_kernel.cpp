@@ -5,11 +5,11 @@
 
 #include <algorithm>
 
-#include "compiler/families/flash_wgmma.h"
+#include "compiler/families/flash_wgmma/flash_wgmma.h"
+#include "compiler/operations/forward_check.h"
 #include "emulator/block.h"
 #include "emulator/guarded_tensor.h"
-#include "runtime/check_args.h"
-#include "runtime/flash_launch.h"
+#include "runtime/gpu/flash_launch.h"
 #include "streamattn/error.h"
 
 namespace streamattn {

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "compiler/flatten.h"
+#include "compiler/toolchain/flatten.h"
 #include "emulator/embedded_ptx.h"
 #include "streamattn/error.h"
 #include "support/environment.h"

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "emulator/violation.h"
-#include "runtime/half.h"
+#include "support/half.h"
 
 namespace streamattn::emulator {
 namespace {

@@ -1,7 +1,7 @@
 // Tensor maps of the emulator: what the driver would encode, in the clear.
 #pragma once
 
-#include "runtime/flash_launch.h"
+#include "runtime/gpu/flash_launch.h"
 
 namespace streamattn::emulator {
 

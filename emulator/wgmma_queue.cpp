@@ -6,7 +6,7 @@
 #include <functional>
 
 #include "emulator/violation.h"
-#include "runtime/half.h"
+#include "support/half.h"
 
 namespace streamattn::emulator {
 namespace {

@@ -11,10 +11,10 @@
 #include <shared_mutex>
 #include <unordered_map>
 
-#include "compiler/nvrtc.h"
-#include "runtime/cpu_kernel.h"
-#include "runtime/gpu_kernel.h"
-#include "runtime/kernel_cache.h"
+#include "compiler/toolchain/nvrtc.h"
+#include "runtime/cache/kernel_cache.h"
+#include "runtime/cpu/kernel.h"
+#include "runtime/gpu/gpu_kernel.h"
 #include "support/log.h"
 
 namespace streamattn {

@@ -1,12 +1,12 @@
 // `streamattn bench`: times problems and schedules, interleaved.
 #include <llvm/Support/FormatVariadic.h>
 
+#include "measure/operands.h"
 #include "streamattn/jit.h"
 #include "support/progress.h"
 #include "tools/bench_grid.h"
 #include "tools/bench_report.h"
 #include "tools/flops.h"
-#include "tools/operands.h"
 #include "tools/tool.h"
 
 namespace streamattn {

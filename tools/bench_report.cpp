@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <map>
 
+#include "measure/statistics.h"
 #include "streamattn/jit.h"
 #include "tools/call_json.h"
-#include "tools/statistics.h"
 #include "tools/table.h"
 
 namespace streamattn {

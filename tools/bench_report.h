@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "measure/rounds.h"
 #include "tools/baseline.h"
-#include "tools/rounds.h"
 
 namespace streamattn {
 

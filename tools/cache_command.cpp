@@ -11,9 +11,9 @@
 #include <optional>
 #include <vector>
 
-#include "runtime/cache_directory.h"
-#include "runtime/cache_entry.h"
-#include "runtime/kernel_cache.h"
+#include "runtime/cache/directory.h"
+#include "runtime/cache/entry.h"
+#include "runtime/cache/kernel_cache.h"
 #include "streamattn/error.h"
 #include "support/progress.h"
 #include "tools/flags.h"

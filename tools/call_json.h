@@ -3,8 +3,8 @@
 
 #include <llvm/Support/JSON.h>
 
+#include "measure/rounds.h"
 #include "tools/problem_flags.h"
-#include "tools/rounds.h"
 
 namespace streamattn {
 

@@ -2,9 +2,9 @@
 #include <llvm/Support/FileSystem.h>
 #include <llvm/Support/FormatVariadic.h>
 
-#include "compiler/families/flash_wgmma.h"
-#include "compiler/nvrtc.h"
-#include "runtime/kernel_key.h"
+#include "compiler/families/flash_wgmma/flash_wgmma.h"
+#include "compiler/toolchain/nvrtc.h"
+#include "runtime/cache/kernel_key.h"
 #include "streamattn/error.h"
 #include "tools/call_json.h"
 #include "tools/tool.h"

@@ -6,10 +6,10 @@
 #include <cerrno>
 #include <thread>
 
-#include "compiler/nvrtc_search.h"
-#include "runtime/cache_directory.h"
-#include "runtime/driver.h"
-#include "runtime/kernel_cache.h"
+#include "compiler/toolchain/nvrtc_search.h"
+#include "runtime/cache/directory.h"
+#include "runtime/cache/kernel_cache.h"
+#include "runtime/gpu/driver.h"
 #include "streamattn/jit.h"
 #include "tools/flags.h"
 #include "tools/tool.h"

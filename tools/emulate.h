@@ -5,7 +5,8 @@
 #include <optional>
 #include <string>
 
-#include "tools/operands.h"
+#include "measure/operands.h"
+#include "tools/problem_flags.h"
 
 namespace streamattn {
 

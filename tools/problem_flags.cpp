@@ -11,6 +11,11 @@ void read_value(llvm::StringRef flag, llvm::StringRef text, Layout& value) {
   value = text == "bshd" ? Layout::bshd : Layout::bhsd;
 }
 
+void read_value(llvm::StringRef flag, llvm::StringRef text, Distribution& value) {
+  if (text != "normal" && text != "outliers") reject_value(flag, text, "normal or outliers");
+  value = text == "normal" ? Distribution::normal : Distribution::outliers;
+}
+
 void ProblemFlags::add_to(Flags& flags) {
   flags.section("problem");
   flags.add("dtype", "TYPE", "of Q, K and V: f16, bf16 or f32 (bf16)", dtype_);

@@ -6,33 +6,19 @@
 #include <string>
 #include <vector>
 
-#include "streamattn/problem.h"
+#include "measure/call.h"
+#include "measure/random_inputs.h"
 #include "streamattn/schedule_table.h"
 #include "streamattn/target.h"
-#include "streamattn/tensor.h"
 #include "tools/flags.h"
 
 namespace streamattn {
 
-/// Order of a dense tensor's dimensions.
-enum class Layout { bshd, bhsd };
-
-/// Throws Error (invalid_config).
+/// "bshd" or "bhsd". Throws Error (invalid_config).
 void read_value(llvm::StringRef flag, llvm::StringRef text, Layout& value);
 
-/// One call on dense tensors.
-struct Call {
-  Problem problem;
-  Shape shape;
-  Layout layout = Layout::bshd;
-  std::optional<float> scale = {};
-  std::optional<std::int64_t> q_offset = {};
-  std::int64_t k_offset = 0;
-  std::optional<Rows> q_rows = {}, kv_rows = {};
-  int max_sms = 0;
-
-  std::int64_t heads() const { return shape.kv_heads * problem.group_size; }
-};
+/// "normal" or "outliers". Throws Error (invalid_config).
+void read_value(llvm::StringRef flag, llvm::StringRef text, Distribution& value);
 
 /// What --dtype, --head-dim, --heads, --seq and so on say. Members are the flags' defaults.
 class ProblemFlags {

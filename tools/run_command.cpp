@@ -1,14 +1,14 @@
 // `streamattn run`: the main job, checked and timed.
 #include <llvm/Support/FormatVariadic.h>
 
+#include "measure/accuracy.h"
+#include "measure/gemm_rate.h"
 #include "streamattn/error.h"
 #include "streamattn/jit.h"
 #include "support/progress.h"
-#include "tools/accuracy.h"
 #include "tools/call_json.h"
 #include "tools/emulate.h"
 #include "tools/flops.h"
-#include "tools/gemm_rate.h"
 #include "tools/table.h"
 #include "tools/tool.h"
 

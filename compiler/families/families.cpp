@@ -1,6 +1,6 @@
 // The list of families.
-#include "compiler/families/cpu_tiled.h"
-#include "compiler/families/flash_wgmma.h"
+#include "compiler/families/cpu_tiled/cpu_tiled.h"
+#include "compiler/families/flash_wgmma/flash_wgmma.h"
 
 namespace streamattn {
 

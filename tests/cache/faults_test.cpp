@@ -3,7 +3,7 @@
 
 #include <cerrno>
 
-#include "runtime/kernel_cache.h"
+#include "runtime/cache/kernel_cache.h"
 #include "tests/support/catch.h"
 #include "tests/support/fake_kernel.h"
 #include "tests/support/scratch.h"

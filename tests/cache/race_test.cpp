@@ -9,8 +9,8 @@
 #include <random>
 #include <thread>
 
-#include "runtime/cache_directory.h"
-#include "runtime/cache_entry.h"
+#include "runtime/cache/directory.h"
+#include "runtime/cache/entry.h"
 #include "tests/support/catch.h"
 #include "tests/support/scratch.h"
 

@@ -11,7 +11,7 @@
 #include <random>
 #include <thread>
 
-#include "runtime/kernel_cache.h"
+#include "runtime/cache/kernel_cache.h"
 #include "support/files.h"
 #include "tests/support/fake_kernel.h"
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <iostream>
 
-#include "compiler/nvrtc.h"
+#include "compiler/toolchain/nvrtc.h"
 #include "streamattn/error.h"
 #include "tests/support/catch.h"
 #include "tests/support/golden_cases.h"

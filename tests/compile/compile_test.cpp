@@ -3,7 +3,7 @@
 #include <random>
 #include <thread>
 
-#include "compiler/nvrtc.h"
+#include "compiler/toolchain/nvrtc.h"
 #include "streamattn/compiler.h"
 #include "tests/support/catch.h"
 #include "tests/support/scratch.h"

@@ -1,6 +1,6 @@
 // Our declarations of the CUDA driver's interface equal those of the real headers: values, layouts,
-// and the signature of every entry in the version that runtime/driver.cpp asks for.
-#include "runtime/driver.h"
+// and the signature of every entry in the version that runtime/gpu/driver.cpp asks for.
+#include "runtime/gpu/driver.h"
 
 #define __CUDA_API_VERSION_INTERNAL  // else cuda.h has macros with the names of entries
 #include <cuda.h>

@@ -3,7 +3,7 @@
 
 #include <random>
 
-#include "runtime/half.h"
+#include "support/half.h"
 #include "tests/support/catch.h"
 
 namespace {

@@ -5,7 +5,7 @@
 #include <memory>
 #include <sstream>
 
-#include "runtime/gpu_device.h"
+#include "runtime/gpu/device.h"
 
 namespace streamattn {
 namespace {

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "runtime/driver.h"
-#include "runtime/random_inputs.h"
-#include "runtime/reference.h"
+#include "measure/random_inputs.h"
+#include "measure/reference.h"
+#include "runtime/gpu/driver.h"
 #include "streamattn/jit.h"
 
 namespace streamattn {

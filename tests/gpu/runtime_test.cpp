@@ -5,7 +5,7 @@
 #include <random>
 #include <thread>
 
-#include "runtime/gpu_device.h"
+#include "runtime/gpu/device.h"
 #include "tests/gpu/gpu_case.h"
 #include "tests/support/catch.h"
 #include "tests/support/skip.h"

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "runtime/kernel_key.h"
+#include "runtime/cache/kernel_key.h"
 #include "streamattn/compiler.h"
 
 namespace streamattn {

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "runtime/reference.h"
+#include "measure/reference.h"
 #include "streamattn/problem.h"
 #include "streamattn/tensor.h"
 #include "tests/support/host_tensor.h"

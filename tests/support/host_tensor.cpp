@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "runtime/cpu_threads.h"
-#include "runtime/half.h"
+#include "runtime/cpu/threads.h"
+#include "support/half.h"
 
 namespace streamattn {
 namespace {

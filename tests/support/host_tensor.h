@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "runtime/random_inputs.h"
+#include "measure/random_inputs.h"
 #include "streamattn/dtype.h"
 #include "streamattn/tensor.h"
 

@@ -4,9 +4,9 @@
 #include <functional>
 #include <set>
 
+#include "measure/rounds.h"
+#include "measure/statistics.h"
 #include "tests/support/catch.h"
-#include "tools/rounds.h"
-#include "tools/statistics.h"
 
 namespace streamattn {
 namespace {

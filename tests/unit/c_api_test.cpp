@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "runtime/random_inputs.h"
-#include "runtime/reference.h"
+#include "measure/random_inputs.h"
+#include "measure/reference.h"
 #include "streamattn/c_api.h"
 #include "streamattn/jit.h"
 #include "tests/support/catch.h"

@@ -4,7 +4,7 @@
 #include <llvm/Support/JSON.h>
 #include <sys/stat.h>
 
-#include "runtime/kernel_cache.h"
+#include "runtime/cache/kernel_cache.h"
 #include "tests/support/catch.h"
 #include "tests/support/fake_kernel.h"
 #include "tests/support/scratch.h"

@@ -1,5 +1,5 @@
 // The file format of one kernel: what is written is read, and nothing else is.
-#include "runtime/cache_entry.h"
+#include "runtime/cache/entry.h"
 
 #include <cstring>
 #include <random>

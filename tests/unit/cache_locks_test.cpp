@@ -1,5 +1,5 @@
 // Locks between processes.
-#include "runtime/cache_locks.h"
+#include "runtime/cache/locks.h"
 
 #include <signal.h>
 #include <sys/wait.h>

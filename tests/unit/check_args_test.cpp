@@ -1,5 +1,5 @@
 // Every complaint about the arguments of a launch.
-#include "runtime/check_args.h"
+#include "compiler/operations/forward_check.h"
 
 #include <limits>
 #include <string>

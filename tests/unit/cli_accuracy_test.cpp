@@ -2,9 +2,9 @@
 #include <cmath>
 #include <limits>
 
+#include "measure/accuracy.h"
 #include "streamattn/jit.h"
 #include "tests/support/catch.h"
-#include "tools/accuracy.h"
 
 namespace streamattn {
 namespace {

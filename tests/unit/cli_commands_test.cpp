@@ -6,7 +6,7 @@
 #include <fstream>
 #include <random>
 
-#include "runtime/driver.h"
+#include "runtime/gpu/driver.h"
 #include "streamattn/compiler.h"
 #include "streamattn/error.h"
 #include "streamattn/jit.h"

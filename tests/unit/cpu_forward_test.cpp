@@ -1,5 +1,5 @@
 // The CPU target against the float64 reference, over odd shapes, layouts, types and sub-ranges.
-#include "runtime/cpu_forward.h"
+#include "runtime/cpu/forward.h"
 
 #include <hwy/targets.h>
 
@@ -9,9 +9,9 @@
 #include <thread>
 #include <vector>
 
-#include "runtime/check_args.h"
-#include "runtime/cpu_tile.h"
-#include "runtime/key_bounds.h"
+#include "compiler/operations/forward_check.h"
+#include "compiler/operations/key_bounds.h"
+#include "runtime/cpu/tile.h"
 #include "tests/support/catch.h"
 #include "tests/support/forward_case.h"
 

@@ -1,5 +1,5 @@
 // Products of bf16 matrices against sums in float64, and what the CPU target makes of them.
-#include "runtime/cpu_pairs.h"
+#include "runtime/cpu/pairs.h"
 
 #include <hwy/aligned_allocator.h>
 
@@ -7,9 +7,9 @@
 #include <limits>
 #include <random>
 
-#include "runtime/check_args.h"
-#include "runtime/cpu_forward.h"
-#include "runtime/half.h"
+#include "compiler/operations/forward_check.h"
+#include "runtime/cpu/forward.h"
+#include "support/half.h"
 #include "tests/support/catch.h"
 #include "tests/support/forward_case.h"
 

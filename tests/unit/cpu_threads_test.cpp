@@ -1,5 +1,5 @@
 // Loops over all cores.
-#include "runtime/cpu_threads.h"
+#include "runtime/cpu/threads.h"
 
 #include <sys/wait.h>
 #include <unistd.h>

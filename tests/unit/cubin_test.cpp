@@ -1,5 +1,5 @@
 // The check that a cubin is whole and holds its kernel, on small ELF files made here.
-#include "compiler/cubin.h"
+#include "compiler/toolchain/cubin.h"
 
 #include <elf.h>
 

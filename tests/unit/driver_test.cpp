@@ -1,5 +1,5 @@
 // Loading the driver, with a fake libcuda in good and bad health; the meaning of its codes.
-#include "runtime/driver.h"
+#include "runtime/gpu/driver.h"
 
 #include <cstring>
 #include <vector>

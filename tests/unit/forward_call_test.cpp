@@ -1,5 +1,5 @@
 // Defaults and sub-ranges of a launch.
-#include "runtime/forward_call.h"
+#include "compiler/operations/forward_call.h"
 
 #include <vector>
 

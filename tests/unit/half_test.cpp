@@ -1,5 +1,5 @@
 // The 16-bit conversions, against every 16-bit value and the midpoints between them.
-#include "runtime/half.h"
+#include "support/half.h"
 
 #include <cmath>
 #include <limits>

@@ -6,8 +6,8 @@
 
 #include <random>
 
-#include "runtime/cache_directory.h"
-#include "runtime/kernel_cache.h"
+#include "runtime/cache/directory.h"
+#include "runtime/cache/kernel_cache.h"
 #include "tests/support/skip.h"
 #include "tests/unit/kernel_cache_use.h"
 

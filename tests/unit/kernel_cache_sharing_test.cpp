@@ -2,7 +2,7 @@
 #include <atomic>
 #include <thread>
 
-#include "runtime/kernel_cache.h"
+#include "runtime/cache/kernel_cache.h"
 #include "tests/unit/kernel_cache_use.h"
 
 using namespace streamattn;

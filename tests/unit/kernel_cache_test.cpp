@@ -1,12 +1,12 @@
 // The kernel cache seen from one process: hits and misses, modes, counters and settings.
-#include "runtime/kernel_cache.h"
+#include "runtime/cache/kernel_cache.h"
 
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <vector>
 
-#include "runtime/cache_directory.h"
+#include "runtime/cache/directory.h"
 #include "tests/unit/kernel_cache_use.h"
 
 using namespace streamattn;

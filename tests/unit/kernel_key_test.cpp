@@ -1,5 +1,5 @@
 // What makes two kernels different.
-#include "runtime/kernel_key.h"
+#include "runtime/cache/kernel_key.h"
 
 #include <set>
 

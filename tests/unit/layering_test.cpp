@@ -39,8 +39,8 @@ std::vector<SourceFile> files_below(const std::vector<std::string>& folders) {
 }
 
 std::vector<SourceFile> product_files() {
-  return files_below({"include", "support", "compiler", "templates", "runtime", "autotune",
-                      "emulator", "tools", "bench", "examples"});
+  return files_below({"include", "support", "compiler", "templates", "runtime", "measure",
+                      "autotune", "emulator", "tools", "bench", "examples"});
 }
 
 using LineTest = std::function<bool(const SourceFile&, std::string_view line)>;
@@ -84,7 +84,7 @@ const std::vector<std::string> none = {};
 }  // namespace
 
 TEST_CASE("support includes no other module") {
-  CHECK(foreign_includes("support", {"support/", "streamattn/error.h"}) == none);
+  CHECK(foreign_includes("support", {"support/", "streamattn/error.h", "streamattn/dtype.h"}) == none);
 }
 
 TEST_CASE("the compiler includes only support and the shared launch parameters") {
@@ -97,9 +97,14 @@ TEST_CASE("the runtime includes only what is below it") {
                                      "templates/params.h"}) == none);
 }
 
+TEST_CASE("measure includes only what is below it") {
+  CHECK(foreign_includes("measure",
+                         {"measure/", "runtime/", "compiler/", "support/", "streamattn/"}) == none);
+}
+
 TEST_CASE("tools include neither tests nor device templates") {
-  CHECK(foreign_includes("tools", {"tools/", "emulator/", "runtime/", "compiler/", "support/",
-                                   "streamattn/"}) == none);
+  CHECK(foreign_includes("tools", {"tools/", "emulator/", "measure/", "runtime/", "compiler/",
+                                   "support/", "streamattn/"}) == none);
 }
 
 TEST_CASE("the emulator includes what is below it, and its device side templates alone") {
@@ -135,11 +140,13 @@ TEST_CASE("asm stands in templates/ptx alone") {
         }) == none);
 }
 
-TEST_CASE("NVRTC is opened by compiler/nvrtc alone, the driver by runtime/driver alone") {
+TEST_CASE(
+    "NVRTC is opened by compiler/toolchain/nvrtc alone, the driver by runtime/gpu/driver alone") {
   CHECK(lines_where(product_files(), [](const SourceFile& file, std::string_view line) {
           return (contains_code(line, "\"libnvrtc.so") &&
-                  !file.name.starts_with("compiler/nvrtc")) ||
-                 (contains_code(line, "\"libcuda.so") && !file.name.starts_with("runtime/driver"));
+                  !file.name.starts_with("compiler/toolchain/nvrtc")) ||
+                 (contains_code(line, "\"libcuda.so") &&
+                  !file.name.starts_with("runtime/gpu/driver"));
         }) == none);
 }
 

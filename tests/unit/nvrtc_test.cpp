@@ -1,5 +1,5 @@
 // Finding NVRTC: where it is looked for, in which order, and what is said of each place.
-#include "compiler/nvrtc.h"
+#include "compiler/toolchain/nvrtc.h"
 
 #include <dlfcn.h>
 

@@ -1,5 +1,5 @@
 // What is read out of ptxas's lines.
-#include "compiler/ptxas_log.h"
+#include "compiler/toolchain/ptxas_log.h"
 
 #include "tests/support/catch.h"
 

@@ -1,10 +1,10 @@
 // The generator of inputs: distribution, independence, and that threads do not matter.
-#include "runtime/random_inputs.h"
+#include "measure/random_inputs.h"
 
 #include <cmath>
 #include <vector>
 
-#include "runtime/half.h"
+#include "support/half.h"
 #include "tests/support/catch.h"
 
 namespace streamattn {

@@ -1,5 +1,5 @@
 // The float64 reference and its yardsticks, against what can be worked out by hand.
-#include "runtime/reference.h"
+#include "measure/reference.h"
 
 #include <cmath>
 #include <limits>
@@ -7,7 +7,7 @@
 #include <set>
 #include <tuple>
 
-#include "runtime/half.h"
+#include "support/half.h"
 #include "tests/support/catch.h"
 #include "tests/support/forward_case.h"
 

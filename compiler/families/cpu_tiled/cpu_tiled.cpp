@@ -1,0 +1,38 @@
+// Schedules of the CPU's kernel, which needs no source.
+#include "compiler/families/cpu_tiled/cpu_tiled.h"
+
+#include <llvm/Support/FormatVariadic.h>
+
+namespace streamattn {
+namespace {
+
+constexpr std::string_view family_name = "cpu_tiled";
+
+std::string declines(const Problem&, const Target& target) {
+  if (!target.is_cpu) return llvm::formatv("{0} is a GPU", target.name);
+  return {};
+}
+
+std::string refuses(const Problem&, const Schedule& schedule, const Target&) {
+  if (schedule.tile_q < 1 || schedule.tile_kv < 1)
+    return llvm::formatv("tile {0} x {1}: both sides must be positive", schedule.tile_q,
+                         schedule.tile_kv);
+  return {};
+}
+
+std::optional<Schedule> first_guess(const Problem&, const Shape&, const Target&) {
+  // A tile of K and V in float fits the second-level cache of one core at head_dim 128.
+  return Schedule{.family = std::string(family_name), .tile_q = 96, .tile_kv = 256};
+}
+
+std::vector<Schedule> schedules(const Problem& problem, const Shape& shape, const Target& target) {
+  return {*first_guess(problem, shape, target)};
+}
+
+}  // namespace
+
+Family cpu_tiled_family() {
+  return {family_name, declines, refuses, first_guess, schedules, nullptr};
+}
+
+}  // namespace streamattn

@@ -1,0 +1,80 @@
+// A preprocessor for exactly one directive.
+#include "compiler/toolchain/flatten.h"
+
+#include <llvm/ADT/StringRef.h>
+#include <llvm/ADT/StringSet.h>
+#include <llvm/Support/FormatVariadic.h>
+
+#include <fstream>
+#include <iterator>
+
+#include "compiler/embedded.h"
+#include "streamattn/error.h"
+
+namespace streamattn {
+namespace {
+
+class Flattener {
+ public:
+  Flattener(const std::optional<std::filesystem::path>& folder,
+            std::span<const EmbeddedFile> instead)
+      : folder_(folder), instead_(instead) {}
+
+  std::string run(llvm::StringRef text) {
+    add(text, "streamattn.cu");
+    return std::move(out_);
+  }
+
+ private:
+  void add(llvm::StringRef text, llvm::StringRef file) {
+    out_ += llvm::formatv("#line 1 \"{0}\"\n", file);
+    for (int number = 1; !text.empty(); number++) {
+      auto [line, rest] = text.split('\n');
+      text = rest;
+      llvm::StringRef name = line;
+      if (name.consume_front("#include \"")) {
+        name = name.split('"').first;
+        if (seen_.insert(name).second) add(read(name, file), name);
+        out_ += llvm::formatv("#line {0} \"{1}\"\n", number + 1, file);
+      } else if (line == "#pragma once") {
+        out_ += "\n";
+      } else {
+        out_ += line;
+        out_ += "\n";
+      }
+    }
+  }
+
+  std::string read(llvm::StringRef name, llvm::StringRef from) const {
+    if (const EmbeddedFile* file = find(instead_, name)) return std::string(file->text);
+    if (folder_) {
+      std::ifstream in(*folder_ / name.str());
+      if (in) return {std::istreambuf_iterator<char>(in), {}};
+    } else if (const EmbeddedFile* file = find(embedded_templates(), name)) {
+      return std::string(file->text);
+    }
+    throw Error(ErrorCode::invalid_config,
+                llvm::formatv("template \"{0}\", included by \"{1}\", is not in {2}", name, from,
+                              folder_ ? folder_->string() : "the library"));
+  }
+
+  static const EmbeddedFile* find(std::span<const EmbeddedFile> files, llvm::StringRef name) {
+    for (const EmbeddedFile& file : files)
+      if (llvm::StringRef(file.name) == name) return &file;
+    return nullptr;
+  }
+
+  const std::optional<std::filesystem::path>& folder_;
+  std::span<const EmbeddedFile> instead_;
+  llvm::StringSet<> seen_;
+  std::string out_;
+};
+
+}  // namespace
+
+std::string flatten(std::string_view text, const std::optional<std::filesystem::path>& folder,
+                    std::span<const EmbeddedFile> instead) {
+  return Flattener(folder, instead).run(text);
+}
+
+}  // namespace streamattn

@@ -1,0 +1,190 @@
+// Attention row by row, key by key.
+#include "measure/reference.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <random>
+#include <set>
+
+#include "compiler/operations/forward_call.h"
+#include "runtime/cpu/threads.h"
+#include "support/half.h"
+
+namespace streamattn {
+namespace {
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+/// One row of one head in type Real.
+template <typename Real>
+std::vector<Real> read_row(const Tensor& tensor, DType type, const OutputRow& at) {
+  const std::int64_t first =
+      at.batch * tensor.batch_stride + at.row * tensor.seq_stride + at.head * tensor.head_stride;
+  std::vector<Real> values(tensor.dim);
+  for (std::int64_t d = 0; d < tensor.dim; ++d) {
+    values[d] = load_element(tensor.data, type, first + d);
+  }
+  return values;
+}
+
+/// The keys of a call that one row may see.
+std::vector<std::int64_t> visible_keys(const Problem& problem, const ForwardCall& call,
+                                       std::int64_t row) {
+  std::vector<std::int64_t> keys;
+  for (std::int64_t k = 0; k < call.kv_len(); ++k) {
+    if (problem.mask.evaluate(call.q_position + row, call.k_position + k)) keys.push_back(k);
+  }
+  return keys;
+}
+
+template <typename Real>
+struct RowResult {
+  std::vector<Real> o;
+  Real lse;
+};
+
+/// Attention of row `at` of `call` with every intermediate value a Real, probabilities rounded to
+/// `p_type` unless that is f32.
+template <typename Real>
+RowResult<Real> attend(const Problem& problem, const ForwardCall& call, const OutputRow& at,
+                       DType p_type) {
+  RowResult<Real> result{std::vector<Real>(problem.v_head_dim()),
+                         -std::numeric_limits<Real>::infinity()};
+  const std::int64_t kv_head = at.head / problem.group_size;
+  const std::vector<std::int64_t> keys = visible_keys(problem, call, at.row);
+  if (keys.empty()) return result;
+
+  const std::vector<Real> q = read_row<Real>(call.q, problem.dtype, at);
+  std::vector<Real> p;
+  for (const std::int64_t key : keys) {
+    const auto k = read_row<Real>(call.k, problem.dtype, {at.batch, kv_head, key});
+    p.push_back(std::inner_product(q.begin(), q.end(), k.begin(), Real{0}) *
+                static_cast<Real>(call.scale));
+  }
+  const Real maximum = *std::max_element(p.begin(), p.end());
+  Real sum = 0;
+  for (Real& value : p) sum += value = std::exp(value - maximum);
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const auto v = read_row<Real>(call.v, problem.dtype, {at.batch, kv_head, keys[i]});
+    Real probability = p[i] / sum;
+    if (p_type != DType::f32) probability = rounded(p_type, static_cast<float>(probability));
+    for (std::size_t d = 0; d < v.size(); ++d) result.o[d] += probability * v[d];
+  }
+  result.lse = maximum + std::log(sum);
+  return result;
+}
+
+/// Attention of every row of `rows` in type Real. No value is rounded to a type f32.
+template <typename Real>
+RowValues attend_rows(const Problem& problem, const ForwardArgs& args,
+                      std::span<const OutputRow> rows, DType p_type, DType o_type) {
+  const ForwardCall call = resolve(problem, args);
+  const std::int64_t first_row = args.q_rows ? args.q_rows->begin : 0;
+  const auto width = static_cast<std::size_t>(problem.v_head_dim());
+  RowValues values{std::vector<double>(rows.size() * width), std::vector<double>(rows.size())};
+  parallel_for(static_cast<std::int64_t>(rows.size()), 0, [&](std::int64_t i) {
+    const OutputRow row{rows[i].batch, rows[i].head, rows[i].row - first_row};
+    const RowResult<Real> result = attend<Real>(problem, call, row, p_type);
+    values.lse[i] = result.lse;
+    for (std::size_t d = 0; d < width; ++d) {
+      const Real value = result.o[d];
+      values.o[i * width + d] =
+          o_type == DType::f32 ? value : rounded(o_type, static_cast<float>(value));
+    }
+  });
+  return values;
+}
+
+/// The rows that a launch computes, as one sequence in the order batch, head, row.
+struct RowSequence {
+  explicit RowSequence(const ForwardArgs& args)
+      : range(args.q_rows.value_or(Rows{0, args.q.seq})), heads(args.q.heads) {
+    count = args.q.batch * heads * length();
+  }
+
+  std::int64_t length() const { return range.end - range.begin; }
+
+  OutputRow operator[](std::int64_t i) const {
+    return {i / length() / heads, i / length() % heads, range.begin + i % length()};
+  }
+
+  Rows range;
+  std::int64_t heads, count;
+};
+
+}  // namespace
+
+std::vector<OutputRow> all_rows(const ForwardArgs& args) {
+  return sample_rows(args, RowSequence(args).count, 0);
+}
+
+std::vector<OutputRow> sample_rows(const ForwardArgs& args, std::int64_t count,
+                                   std::uint64_t seed) {
+  const RowSequence sequence(args);
+  std::vector<std::int64_t> indices;
+  if (count >= sequence.count) {
+    indices.resize(sequence.count);
+    std::iota(indices.begin(), indices.end(), 0);
+  } else {
+    std::mt19937_64 random(seed);
+    std::uniform_int_distribution<std::int64_t> any(0, sequence.count - 1);
+    std::set<std::int64_t> drawn = {0, sequence.length() - 1};
+    while (std::ssize(drawn) < count) drawn.insert(any(random));
+    indices.assign(drawn.begin(), drawn.end());
+  }
+  std::vector<OutputRow> rows;
+  for (const std::int64_t i : indices) rows.push_back(sequence[i]);
+  return rows;
+}
+
+RowValues reference_forward(const Problem& problem, const ForwardArgs& args,
+                            std::span<const OutputRow> rows) {
+  return attend_rows<double>(problem, args, rows, DType::f32, DType::f32);
+}
+
+RowValues plain_forward(const Problem& problem, const ForwardArgs& args,
+                        std::span<const OutputRow> rows) {
+  return attend_rows<float>(problem, args, rows, problem.dtype, problem.output_dtype());
+}
+
+RowValues read_rows(const Problem& problem, const ForwardArgs& args,
+                    std::span<const OutputRow> rows) {
+  RowValues values;
+  for (const OutputRow& row : rows) {
+    const auto o = read_row<double>(args.o, problem.output_dtype(), row);
+    values.o.insert(values.o.end(), o.begin(), o.end());
+    if (args.lse.data != nullptr) {
+      values.lse.push_back(read_row<double>(args.lse, DType::f32, row)[0]);
+    }
+  }
+  return values;
+}
+
+double relative_error(std::span<const double> found, std::span<const double> expected) {
+  double difference = 0;
+  double norm = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    if (std::isnan(expected[i]) && std::isnan(found[i])) continue;
+    if (!std::isfinite(found[i]) || !std::isfinite(expected[i])) {
+      if (found[i] == expected[i]) continue;
+      return infinity;
+    }
+    difference += (found[i] - expected[i]) * (found[i] - expected[i]);
+    norm += expected[i] * expected[i];
+  }
+  return std::sqrt(norm == 0 ? difference : difference / norm);
+}
+
+double max_error(std::span<const double> found, std::span<const double> expected) {
+  double worst = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    if (found[i] == expected[i]) continue;
+    const double error = std::abs(found[i] - expected[i]);
+    worst = std::max(worst, std::isnan(error) ? infinity : error);
+  }
+  return worst;
+}
+
+}  // namespace streamattn

@@ -1,0 +1,70 @@
+// Cuts a call into tiles of queries and hands them to the cores.
+#include "runtime/cpu/forward.h"
+
+#include <algorithm>
+#include <cassert>
+
+#include "compiler/operations/forward_call.h"
+#include "runtime/cpu/threads.h"
+#include "runtime/cpu/tile.h"
+
+namespace streamattn {
+namespace {
+
+std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+/// How a call is cut: tiles of `rows` queries times `heads` heads that share a KV head.
+class Cut {
+ public:
+  Cut(const Problem& problem, const ForwardCall& call, std::int64_t tile_q)
+      : group_size_(problem.group_size), q_len_(call.q_len()) {
+    const std::int64_t shortest = std::min<std::int64_t>(q_len_, block_rows());
+    heads_ = std::clamp<std::int64_t>(tile_q / shortest, 1, group_size_);
+    rows_ = std::clamp<std::int64_t>(tile_q / heads_, 1, q_len_);
+    head_tiles_ = ceil_div(group_size_, heads_);
+    q_tiles_ = ceil_div(q_len_, rows_);
+    count_ = call.batch() * call.kv_heads() * head_tiles_ * q_tiles_;
+  }
+
+  std::int64_t count() const { return count_; }
+
+  /// Tiles of one head follow each other, as they read the same keys; the last queries come
+  /// first, as they see the most keys of a causal mask.
+  CpuTile tile(const ForwardCall& call, std::int64_t index) const {
+    const std::int64_t q_tile = q_tiles_ - 1 - index % q_tiles_;
+    const std::int64_t head_tile = index / q_tiles_ % head_tiles_;
+    const std::int64_t all_kv_heads = index / q_tiles_ / head_tiles_;
+    const std::int64_t group_begin = all_kv_heads % call.kv_heads() * group_size_;
+    return {.batch = all_kv_heads / call.kv_heads(),
+            .head_begin = group_begin + head_tile * heads_,
+            .head_end = group_begin + std::min((head_tile + 1) * heads_, group_size_),
+            .q_begin = q_tile * rows_,
+            .q_end = std::min((q_tile + 1) * rows_, q_len_)};
+  }
+
+ private:
+  std::int64_t group_size_, q_len_;
+  std::int64_t heads_, rows_;          // of a tile
+  std::int64_t head_tiles_, q_tiles_;  // tiles of a group, and of a head
+  std::int64_t count_;
+};
+
+}  // namespace
+
+void cpu_forward(const Problem& problem, const Schedule& schedule, const ForwardArgs& args) {
+  assert(schedule.tile_q > 0 && schedule.tile_kv > 0);
+  const ForwardCall call = resolve(problem, args);
+  if (call.batch() == 0 || call.q_len() == 0 || call.heads() == 0) return;
+  Cut cut(problem, call, schedule.tile_q);
+  // A call too small to keep every core busy is cut finer, down to one block of rows.
+  const int threads = thread_count(call.max_sms);
+  for (std::int64_t tile_q = schedule.tile_q; cut.count() < 4 * threads && tile_q > block_rows();) {
+    tile_q = std::max<std::int64_t>(tile_q / 2, block_rows());
+    cut = Cut(problem, call, tile_q);
+  }
+  parallel_for(cut.count(), call.max_sms, [&](std::int64_t index) {
+    attend_tile(problem, call, cut.tile(call, index), schedule.tile_kv);
+  });
+}
+
+}  // namespace streamattn

@@ -1,0 +1,228 @@
+// The online softmax over one tile. Lanes are query rows, so that it never reduces across lanes.
+#include "runtime/cpu/tile.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "compiler/operations/key_bounds.h"
+#include "support/half.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "runtime/cpu/tile.cpp"
+#include <hwy/foreach_target.h>
+// After foreach_target.h, by Highway's rules.
+#include <hwy/aligned_allocator.h>
+#include <hwy/highway.h>
+
+#include "runtime/cpu/operands-inl.h"
+#include "runtime/cpu/pair_operands-inl.h"
+#include "runtime/cpu/vectors-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace streamattn {
+namespace HWY_NAMESPACE {
+
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
+/// A tile while it is computed. "Blocks" are block_lanes() consecutive rows; every buffer holds
+/// blocks. Row r is query r / heads of head r % heads, so that a block has few different queries
+/// and with them few keys that only some of its rows see.
+template <typename Operands>
+class Tile {
+ public:
+  Tile(const Problem& problem, const ForwardCall& call, const CpuTile& tile, std::int64_t tile_kv)
+      : problem_(problem),
+        call_(call),
+        tile_(tile),
+        heads_(tile.head_end - tile.head_begin),
+        scale_log2_(call.scale * std::numbers::log2e_v<float>),
+        rows_((tile.q_end - tile.q_begin) * heads_),
+        blocks_(hwy::DivCeil<size_t>(rows_, block_lanes())),
+        tile_kv_(std::clamp<std::int64_t>(call.kv_len(), 1, tile_kv)),
+        o_rows_(hwy::RoundUpTo(problem.v_head_dim(), Operands::row_multiple)),
+        operands_(problem, call, tile, blocks_, tile_kv_),
+        p_(allocate<float>(hwy::RoundUpTo(tile_kv_, Operands::row_multiple) * block_lanes())),
+        o_(allocate_zeros<float>(blocks_ * o_rows_ * block_lanes())),
+        maximum_(allocate<float>(blocks_ * block_lanes())),
+        sum_(allocate_zeros<float>(blocks_ * block_lanes())),
+        factor_(allocate<float>(block_lanes())) {}
+
+  void run() {
+    load_queries();
+    std::fill_n(maximum_.get(), blocks_ * block_lanes(), -infinity);
+    const std::int64_t end = key_bounds(problem_.mask, call_, tile_.q_begin, tile_.q_end - 1).end;
+    for (std::int64_t begin = 0; begin < end; begin += tile_kv_) {
+      const std::int64_t keys = std::min<std::int64_t>(tile_kv_, end - begin);
+      operands_.load_keys(begin, keys);
+      for (size_t block = 0; block < blocks_; ++block) attend(block, begin, keys);
+    }
+    store_outputs();
+  }
+
+ private:
+  std::int64_t head(size_t row) const { return tile_.head_begin + row % heads_; }
+  std::int64_t query(size_t row) const { return tile_.q_begin + row / heads_; }
+
+  void load_queries() {
+    const Tensor& q = call_.q;
+    for (size_t r = 0; r < rows_; ++r) {
+      operands_.load_query(
+          r, tile_.batch * q.batch_stride + query(r) * q.seq_stride + head(r) * q.head_stride);
+    }
+  }
+
+  /// One block of rows against the keys that are loaded.
+  void attend(size_t block, std::int64_t begin, std::int64_t keys) {
+    const size_t first = block * block_lanes();
+    const size_t last = std::min(first + block_lanes(), rows_) - 1;
+    const KeyBounds bounds = key_bounds(problem_.mask, call_, query(first), query(last));
+    keys = std::min(keys, bounds.end - begin);
+    if (keys <= 0) return;
+
+    operands_.score(block, keys, p_.get());
+    const std::int64_t seen_by_all = std::clamp<std::int64_t>(bounds.full - begin, 0, keys);
+    hide_keys(first, last, begin, seen_by_all, keys);
+    softmax(block, keys);
+    operands_.add_values(p_.get(), keys, seen_by_all == keys, factor_.get(),
+                         o_.get() + first * o_rows_);
+  }
+
+  /// Gives the scores of unseen keys among [from, keys) of the loaded ones the value -inf.
+  void hide_keys(size_t first, size_t last, std::int64_t begin, std::int64_t from,
+                 std::int64_t keys) {
+    for (std::int64_t key = from; key < keys; ++key) {
+      float* scores = p_.get() + key * block_lanes();
+      for (size_t row = first; row <= last; ++row) {
+        if (!problem_.mask.evaluate(call_.q_position + query(row),
+                                    call_.k_position + begin + key)) {
+          scores[row - first] = -infinity;
+        }
+      }
+    }
+  }
+
+  /// Turns the scores in p_ into probabilities relative to the new maximum of every row, and
+  /// leaves in factor_ what earlier results shrink by.
+  void softmax(size_t block, size_t keys) {
+    const Lanes d;
+    const size_t lanes = hn::Lanes(d);
+    const Vector scale_log2 = hn::Set(d, scale_log2_);
+    for (size_t lane = 0; lane < block_lanes(); lane += lanes) {
+      float* scores = p_.get() + lane;
+      float* row_maximum = maximum_.get() + block * block_lanes() + lane;
+      float* row_sum = sum_.get() + block * block_lanes() + lane;
+
+      Vector largest = hn::Set(d, -infinity);
+      for (size_t key = 0; key < keys; ++key) {
+        largest = hn::Max(largest, hn::Load(d, scores + key * block_lanes()));
+      }
+      const Vector before = hn::Load(d, row_maximum);
+      const Vector maximum = hn::Max(before, hn::Mul(largest, scale_log2));
+      // A row that has seen no key yet has the maximum -inf, which must not meet itself.
+      const Vector shift =
+          hn::IfThenElse(hn::Eq(maximum, hn::Set(d, -infinity)), hn::Zero(d), maximum);
+      const Vector factor = exp2(hn::Sub(before, shift));
+      Vector sum = hn::Mul(hn::Load(d, row_sum), factor);
+      for (size_t key = 0; key < keys; ++key) {
+        float* score = scores + key * block_lanes();
+        const Vector p = exp2(hn::MulSub(hn::Load(d, score), scale_log2, shift));
+        sum = hn::Add(sum, p);
+        hn::Store(p, d, score);
+      }
+      hn::Store(maximum, d, row_maximum);
+      hn::Store(sum, d, row_sum);
+      hn::Store(factor, d, factor_.get() + lane);
+    }
+  }
+
+  void store_outputs() {
+    const size_t v_dim = problem_.v_head_dim();
+    const DType type = problem_.output_dtype();
+    for (size_t r = 0; r < rows_; ++r) {
+      const Tensor& o = call_.o;
+      const std::int64_t offset =
+          tile_.batch * o.batch_stride + query(r) * o.seq_stride + head(r) * o.head_stride;
+      const float* from =
+          o_.get() + r / block_lanes() * o_rows_ * block_lanes() + r % block_lanes();
+      const float inverse = sum_[r] == 0 ? 0 : 1 / sum_[r];
+      for (size_t d = 0; d < v_dim; ++d) {
+        store_element(o.data, type, offset + d, from[d * block_lanes()] * inverse);
+      }
+      if (call_.lse.data != nullptr) {
+        const Tensor& lse = call_.lse;
+        static_cast<float*>(lse.data)[tile_.batch * lse.batch_stride + query(r) * lse.seq_stride +
+                                      head(r) * lse.head_stride] = log_sum(r);
+      }
+    }
+  }
+
+  /// The LSE of a row. In float64, and with what scale_log2_ really is to the scale: where scores
+  /// are large, a rounding here is as large as all others together.
+  float log_sum(size_t row) const {
+    const double to_natural = call_.scale / static_cast<double>(scale_log2_);
+    return static_cast<float>(maximum_[row] * to_natural +
+                              std::log(static_cast<double>(sum_[row])));
+  }
+
+  const Problem& problem_;
+  const ForwardCall& call_;
+  const CpuTile& tile_;
+  const std::int64_t heads_;
+  const float scale_log2_;
+  const size_t rows_, blocks_, tile_kv_;
+  const size_t o_rows_;  // v_head_dim, and what the operands add to it
+  Operands operands_;
+  Buffer<float> p_;        // [key][row]: scores, then probabilities of one block
+  Buffer<float> o_;        // [block][o_rows_][row], not yet divided by the sums
+  Buffer<float> maximum_;  // [block][row], of the scores times scale_log2_
+  Buffer<float> sum_;      // [block][row]
+  Buffer<float> factor_;   // [row]
+};
+
+template <typename Operands>
+void run_tile(const Problem& problem, const ForwardCall& call, const CpuTile& tile,
+              std::int64_t tile_kv) {
+  Tile<Operands>(problem, call, tile, tile_kv).run();
+}
+
+void attend_tile(const Problem& problem, const ForwardCall& call, const CpuTile& tile,
+                 std::int64_t tile_kv) {
+  switch (problem.dtype) {
+    case DType::f16:
+      return run_tile<FloatOperands<hwy::float16_t>>(problem, call, tile, tile_kv);
+    case DType::bf16:
+      if (multiply_pairs() != nullptr) {
+        return run_tile<PairOperands>(problem, call, tile, tile_kv);
+      }
+      return run_tile<FloatOperands<hwy::bfloat16_t>>(problem, call, tile, tile_kv);
+    case DType::f32:
+      return run_tile<FloatOperands<float>>(problem, call, tile, tile_kv);
+  }
+}
+
+int block_rows() { return static_cast<int>(block_lanes()); }
+const char* vector_target() { return hwy::TargetName(HWY_TARGET); }
+
+}  // namespace HWY_NAMESPACE
+}  // namespace streamattn
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace streamattn {
+
+HWY_EXPORT(attend_tile);
+HWY_EXPORT(block_rows);
+HWY_EXPORT(vector_target);
+
+void attend_tile(const Problem& problem, const ForwardCall& call, const CpuTile& tile,
+                 std::int64_t tile_kv) {
+  HWY_DYNAMIC_DISPATCH(attend_tile)(problem, call, tile, tile_kv);
+}
+
+int block_rows() { return HWY_DYNAMIC_DISPATCH(block_rows)(); }
+const char* vector_target() { return HWY_DYNAMIC_DISPATCH(vector_target)(); }
+
+}  // namespace streamattn
+#endif
