@@ -60,6 +60,20 @@ std::string read(const fs::path& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
+// What calls the kernel with its parameters as bytes, so that no type of theirs is known here.
+std::string caller_of(const std::string& entry) {
+  return R"(
+template <class P> void call_with(void (*entry)(P), const void* p) { entry(*(const P*)p); }
+template <class P> constexpr unsigned long bytes_of(void (*)(P)) { return sizeof(P); }
+#define VISIBLE __attribute__((visibility("default")))
+extern "C" {
+VISIBLE void streamattn_call(const void* p) { call_with(&)" +
+         entry + R"(, p); }
+VISIBLE extern const unsigned long streamattn_parameter_bytes;
+const unsigned long streamattn_parameter_bytes = bytes_of(&)" +
+         entry + ");\n}\n";
+}
+
 void compile(const fs::path& source, const fs::path& library) {
   const std::string compiler = find_compiler(), log = library.string() + ".log";
   std::vector<llvm::StringRef> arguments = {compiler};
@@ -83,7 +97,8 @@ HostKernel::HostKernel(const Source& source, std::span<const EmbeddedFile> inste
     std::error_code ignored;
     fs::remove_all(folder, ignored);
   });
-  std::ofstream(folder / "kernel.cpp") << flatten(source.text, {}, overlay);
+  std::ofstream(folder / "kernel.cpp")
+      << flatten(source.text, {}, overlay) << caller_of(source.entry);
   compile(folder / "kernel.cpp", folder / "kernel.so");
 
   library_ = {dlopen((folder / "kernel.so").c_str(), RTLD_NOW | RTLD_LOCAL), [](void* library) {
@@ -96,7 +111,8 @@ HostKernel::HostKernel(const Source& source, std::span<const EmbeddedFile> inste
     return found;
   };
   set_machine_ = reinterpret_cast<void (*)(Machine*)>(symbol("streamattn_set_machine"));
-  entry_ = reinterpret_cast<void (*)(ForwardParams)>(symbol(source.entry));
+  entry_ = reinterpret_cast<void (*)(const void*)>(symbol("streamattn_call"));
+  parameter_bytes_ = *static_cast<const std::size_t*>(symbol("streamattn_parameter_bytes"));
 }
 
 }  // namespace streamattn::emulator

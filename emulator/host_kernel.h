@@ -9,7 +9,6 @@
 #include "emulator/ptx/machine.h"
 #include "streamattn/compiler.h"
 #include "support/embedded_file.h"
-#include "templates/params.h"
 
 namespace streamattn::emulator {
 
@@ -24,13 +23,17 @@ class HostKernel {
   /// Makes `machine` that of the calling operating system thread.
   void set_machine(Machine* machine) const { set_machine_(machine); }
 
+  /// Bytes of the struct that the kernel takes.
+  std::size_t parameter_bytes() const { return parameter_bytes_; }
+
   /// The entry, for one thread of the machine.
-  void operator()(const ForwardParams& params) const { entry_(params); }
+  void operator()(const void* parameters) const { entry_(parameters); }
 
  private:
   std::shared_ptr<void> library_;
   void (*set_machine_)(Machine*);
-  void (*entry_)(ForwardParams);
+  std::size_t parameter_bytes_;
+  void (*entry_)(const void*);
 };
 
 }  // namespace streamattn::emulator
