@@ -43,10 +43,7 @@ struct FlashConsumer {
 
   SA_DEVICE void run() {
     if (Spec::ping_pong && at.warpgroup == 0) named_barrier_arrive(1, 256);
-    if constexpr (Spec::overlap)
-      run_overlapped();
-    else
-      run_in_turns();
+    visit_items();
     if (tiling.output != OutputPath::direct && at.leads_warpgroup()) tma_store_wait_read();
   }
 
@@ -131,7 +128,7 @@ struct FlashConsumer {
 
   // With Q in registers items overlap too: the first QK of the next one is issued behind the last
   // PV of this one and runs under its epilogue. Nothing may branch between the two (C7514).
-  SA_DEVICE void run_overlapped() {
+  SA_DEVICE void visit_items() {
     bool more = next_item();
     for (;;) {
       for (; more && !tiles.has_rows(); more = next_item()) sit_out();
@@ -240,8 +237,6 @@ struct FlashConsumer {
     release(shared.k_ring(), kv);
     if (!Mask::trivial && masked) mask_tile<false>(n);
     bool moved = softmax();
-    if constexpr (Spec::guard)
-      compute_before_wait(stats.sum[0] + stats.sum[1], kv.count, shared.slot());
 
     wgmma_wait<0>();
     pin(o);
@@ -251,58 +246,6 @@ struct FlashConsumer {
     if (moved) scale_rows(o, stats.rescale);
   }
 
-  // ---- Key tiles one product after the other; only the turns of the warpgroups overlap
-
-  SA_DEVICE void run_in_turns() {
-    while (next_item()) {
-      take_q();
-      clear();
-      take_turn();
-      visit_in_turns();
-      pass_turn();
-      leave_q();
-      store(item);
-    }
-  }
-
-  SA_DEVICE void visit_in_turns() {
-    for (;; range = tiles.range(next_range++)) {
-      int n = range.block_end - 1;
-#pragma unroll 1
-      for (; n >= range.end; n--) pass_over();
-#pragma unroll 1
-      for (; n >= range.full_end; n--) step_in_turns<true>(n);
-#pragma unroll 1
-      for (; n >= range.full_begin; n--) step_in_turns<false>(n);
-      if constexpr (Mask::range_count > 1) {
-#pragma unroll 1
-        for (; n >= range.begin; n--) step_in_turns<true>(n);
-      }
-      if (next_range == Mask::range_count) return;
-    }
-  }
-
-  template <bool masked>
-  SA_DEVICE void step_in_turns(int n) {
-    shared.k_ring().wait(kv);
-    multiply_qk();
-    pass_turn();
-    wgmma_wait<0>();
-    pin(s);
-    release(shared.k_ring(), kv);
-    if constexpr (masked) mask_tile<true>(n);
-    stats.exact(s, params.scale_log2);
-    pack_p();
-    scale_rows(o, stats.rescale);
-    shared.v_ring().wait(kv);
-    take_turn();
-    accumulate_pv(kv);
-    wgmma_wait<0>();
-    pin(o);
-    release(shared.v_ring(), kv);
-    kv.advance();
-  }
-
   // ---- Pieces of a step
 
   // A tile that this warpgroup's rows do not see. It must have arrived before it is released: only
@@ -310,10 +253,8 @@ struct FlashConsumer {
   SA_DEVICE void pass_over() {
     shared.k_ring().wait(kv);
     release(shared.k_ring(), kv);
-    if (Spec::overlap)
-      take_turn(), pass_turn();
-    else
-      pass_turn(), take_turn();
+    take_turn();
+    pass_turn();
     shared.v_ring().wait(kv);
     release(shared.v_ring(), kv);
     kv.advance();

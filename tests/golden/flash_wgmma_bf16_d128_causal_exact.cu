@@ -15,8 +15,7 @@ struct Spec {
       .head_dim = 128, .value_head_dim = 128,
       .tile_q = 128, .tile_kv = 128, .stages = 2,
       .output = streamattn::OutputPath::buffered, .o_passes = 1};
-  static constexpr bool overlap = false, ping_pong = true, guard = false;
-  static constexpr bool q_in_registers = true, stale_reference = false;
+  static constexpr bool ping_pong = true, q_in_registers = true, stale_reference = false;
   static constexpr int producer_registers = 24, consumer_registers = 240;
 };
 
