@@ -44,13 +44,13 @@ void EmulatedKernel::emulate(const ForwardArgs& args, const Emulation& how) cons
   call.o = o.view(), call.lse = lse.view();
   const int sms =
       call.max_sms > 0 ? std::min(call.max_sms, how.multiprocessors) : how.multiprocessors;
-  ForwardParams params =
+  FlashParams params =
       flash_params(problem(), schedule(), call, {sms, target().l2_bytes, emulator::encode});
   unsigned counter = 0;
-  if (schedule().tile_order == TileOrder::dynamic) params.tile_counter = &counter;
+  if (schedule().tile_order == TileOrder::dynamic) params.order.item_counter = &counter;
 
   emulator::BlockLaunch launch{.kernel = entry_,
-                               .blocks = static_cast<unsigned>(std::min(params.tiles, sms)),
+                               .blocks = static_cast<unsigned>(std::min(params.order.items, sms)),
                                .threads = flash_threads(schedule()),
                                .smem_bytes = resources().dynamic_smem_bytes,
                                .trace = how.trace};

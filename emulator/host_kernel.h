@@ -25,12 +25,12 @@ class HostKernel {
   void set_machine(Machine* machine) const { set_machine_(machine); }
 
   /// The entry, for one thread of the machine.
-  void operator()(const ForwardParams& params) const { entry_(params); }
+  void operator()(const FlashParams& params) const { entry_(params); }
 
  private:
   std::shared_ptr<void> library_;
   void (*set_machine_)(Machine*);
-  void (*entry_)(ForwardParams);
+  void (*entry_)(FlashParams);
 };
 
 }  // namespace streamattn::emulator

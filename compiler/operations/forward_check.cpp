@@ -13,7 +13,7 @@
 namespace streamattn {
 namespace {
 
-// ForwardParams has ints, and kernels add and subtract positions.
+// Launch parameters have ints, and kernels add and subtract positions.
 constexpr std::int64_t device_length_limit = std::int64_t{1} << 29;
 constexpr std::int64_t device_stride_limit = std::int64_t{1} << 40;  // bytes, of a tensor map
 constexpr int device_alignment = 16;                                 // bytes, of a tensor map

@@ -74,7 +74,7 @@ TensorMap remembered_map(const char* name, const BoxedTensor& tensor) {
   return slot.map;
 }
 
-int checked_tiles(std::int64_t q_tiles, std::int64_t heads) {
+int checked_items(std::int64_t q_tiles, std::int64_t heads) {
   if (q_tiles * heads > std::numeric_limits<int>::max())
     throw Error(ErrorCode::invalid_argument,
                 llvm::formatv("{0} query tiles x {1} heads are more than 2^31 - 1 work items",
@@ -88,15 +88,15 @@ FlashDevice flash_device(const GpuDevice& device) {
   return {device.sms(), device.l2_bytes(), remembered_map};
 }
 
-ForwardParams flash_params(const Problem& problem, const Schedule& schedule,
-                           const ForwardCall& call, const FlashDevice& device) {
+FlashParams flash_params(const Problem& problem, const Schedule& schedule, const ForwardCall& call,
+                         const FlashDevice& device) {
   FlashTiling tiling = flash_tiling(problem, schedule);
   std::int64_t heads = call.batch() * call.heads();
   std::int64_t q_tiles = (call.q_len() + tiling.tile_q - 1) / tiling.tile_q;
 
-  ForwardParams p = {};
-  p.tiles = checked_tiles(q_tiles, heads);
-  if (p.tiles == 0) return p;
+  FlashParams p = {};
+  p.order.items = checked_items(q_tiles, heads);
+  if (p.order.items == 0) return p;
   auto map = [&](const char* name, const Tensor& t, DType type, int rows) {
     return device.encode(name, boxed(t, type, rows, /*anywhere=*/call.q.data));
   };
@@ -104,21 +104,22 @@ ForwardParams flash_params(const Problem& problem, const Schedule& schedule,
   p.k = map("tensor map of k", call.k, problem.dtype, tiling.tile_kv);
   p.v = map("tensor map of v", call.v, problem.dtype, tiling.tile_kv);
   if (tiling.output != OutputPath::direct)
-    p.o = map("tensor map of o", call.o, problem.output_dtype(), 64);
-  p.o_data = call.o.data;
-  p.o_strides = strides(call.o);
-  p.lse = static_cast<float*>(call.lse.data);
-  p.lse_strides = strides(call.lse);
-  p.q_len = static_cast<int>(call.q_len());
-  p.kv_len = static_cast<int>(call.kv_len());
-  p.q_position = static_cast<int>(call.q_position);
-  p.k_position = static_cast<int>(call.k_position);
-  p.scale_log2 = call.scale * 1.44269504088896F;
-  p.q_tiles = static_cast<int>(q_tiles);
-  p.heads = static_cast<int>(call.heads());
-  p.all_heads = static_cast<int>(heads);
+    p.output.map = map("tensor map of o", call.o, problem.output_dtype(), 64);
+  p.output.o = call.o.data;
+  p.output.o_strides = strides(call.o);
+  p.output.lse = static_cast<float*>(call.lse.data);
+  p.output.lse_strides = strides(call.lse);
+  p.sequence.q_len = static_cast<int>(call.q_len());
+  p.sequence.kv_len = static_cast<int>(call.kv_len());
+  p.sequence.q_position = static_cast<int>(call.q_position);
+  p.sequence.k_position = static_cast<int>(call.k_position);
+  p.score.scale_log2 = call.scale * 1.44269504088896F;
+  p.order.q_tiles = static_cast<int>(q_tiles);
+  p.order.heads = static_cast<int>(call.heads());
+  p.order.all_heads = static_cast<int>(heads);
   Shape shape{call.batch(), call.kv_heads(), call.q_len(), call.kv_len()};
-  p.section_heads = flash_section_heads(problem, schedule, shape, device.sms, device.l2_bytes);
+  p.order.section_heads =
+      flash_section_heads(problem, schedule, shape, device.sms, device.l2_bytes);
   return p;
 }
 

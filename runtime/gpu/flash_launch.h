@@ -33,8 +33,8 @@ struct FlashDevice {
 /// The machine behind the driver.
 FlashDevice flash_device(const GpuDevice& device);
 
-/// Everything but the tile counter. `tiles` is 0 where there is nothing to write.
-ForwardParams flash_params(const Problem& problem, const Schedule& schedule,
-                           const ForwardCall& call, const FlashDevice& device);
+/// Everything but the item counter. `order.items` is 0 where there is nothing to write.
+FlashParams flash_params(const Problem& problem, const Schedule& schedule, const ForwardCall& call,
+                         const FlashDevice& device);
 
 }  // namespace streamattn

@@ -24,10 +24,10 @@ Resources with_smem(Resources resources, const Problem& problem, const Schedule&
 void check_params(CUkernel kernel) {
   std::size_t offset = 0, bytes = 0;
   check(driver().cuKernelGetParamInfo(kernel, 0, &offset, &bytes), "cuKernelGetParamInfo");
-  if (bytes != sizeof(ForwardParams))
+  if (bytes != sizeof(FlashParams))
     throw Error(ErrorCode::load_failed,
                 llvm::formatv("the binary takes {0} bytes of parameters, this library passes {1}",
-                              bytes, sizeof(ForwardParams)));
+                              bytes, sizeof(FlashParams)));
 }
 
 }  // namespace
@@ -57,15 +57,15 @@ void GpuKernel::launch(const ForwardArgs& args, Stream stream) const {
   check_args(problem(), args, /*device=*/true);
   ForwardCall call = resolve(problem(), args);
   ContextScope scope(device_.context());
-  ForwardParams params = flash_params(problem(), schedule(), call, flash_device(device_));
-  if (params.tiles == 0) return;
+  FlashParams params = flash_params(problem(), schedule(), call, flash_device(device_));
+  if (params.order.items == 0) return;
   auto* cuda_stream = static_cast<CUstream>(stream);
   if (schedule().tile_order == TileOrder::dynamic)
-    params.tile_counter = device_.tile_counter(cuda_stream);
+    params.order.item_counter = device_.tile_counter(cuda_stream);
 
   int sms = call.max_sms > 0 ? std::min(call.max_sms, device_.sms()) : device_.sms();
   CUlaunchConfig config = {};
-  config.gridDimX = static_cast<unsigned>(std::min(params.tiles, sms));
+  config.gridDimX = static_cast<unsigned>(std::min(params.order.items, sms));
   config.gridDimY = config.gridDimZ = 1;
   config.blockDimX = static_cast<unsigned>(flash_threads(schedule()));
   config.blockDimY = config.blockDimZ = 1;

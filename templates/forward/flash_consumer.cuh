@@ -25,7 +25,7 @@ struct FlashConsumer {
   static constexpr int qk_steps = KTile::padded / 16, pv_steps = tiling.tile_kv / 16;
   static constexpr int q_registers = Spec::q_in_registers ? QTile::padded / 4 : 4;
 
-  const ForwardParams& params;
+  const FlashParams& params;
   FlashShared<Spec> shared;
   Lane at;
 
@@ -58,7 +58,7 @@ struct FlashConsumer {
     int4 slot = {};
     if (at.lane == 0) slot = load_shared(shared.slot());
     item = {__shfl_sync(~0u, slot.x, 0), __shfl_sync(~0u, slot.y, 0), __shfl_sync(~0u, slot.z, 0)};
-    tiles = key_tiles<Spec>(params, item, at.warpgroup * 64, 64);
+    tiles = key_tiles<Spec>(params.sequence, item, at.warpgroup * 64, 64);
     next_range = 0;
     do range = tiles.range(next_range++);
     while (range.empty());
@@ -96,16 +96,18 @@ struct FlashConsumer {
     float normalise[2];
     stats.finish(normalise);
     int tile_row = done.q_tile * tiling.tile_q;
-    store_lse(params, done, at, tile_row + at.row(), {stats.log_sum(0), stats.log_sum(1)});
+    store_lse(params.output, params.sequence, done, at, tile_row + at.row(),
+              {stats.log_sum(0), stats.log_sum(1)});
     if constexpr (tiling.output == OutputPath::direct) {
-      store_direct<tiling.value_head_dim>(params, done, at, tile_row + at.row(), o, normalise);
+      store_direct<tiling.value_head_dim>(params.output, params.sequence, done, at,
+                                          tile_row + at.row(), o, normalise);
     } else {
       constexpr int chunks = OTile::chunks / tiling.o_passes;
 #pragma unroll
       for (int pass = 0; pass < tiling.o_passes; pass++) {
         if (tiling.output == OutputPath::buffered) wait_for_o_buffer();
-        store_tma<Element, OTile, chunks>(params, done, at, tile_row, shared.o(), pass * chunks, o,
-                                          normalise);
+        store_tma<Element, OTile, chunks>(params.output, done, at, tile_row, shared.o(),
+                                          pass * chunks, o, normalise);
       }
       if constexpr (tiling.output == OutputPath::over_q) {
         if (at.leads_warpgroup()) tma_store_wait_read();
@@ -207,8 +209,8 @@ struct FlashConsumer {
 
   /// Returns whether what was accumulated so far is to be rescaled.
   SA_DEVICE bool softmax() {
-    if constexpr (Spec::stale_reference) return stats.stale(s, params.scale_log2);
-    stats.exact(s, params.scale_log2);
+    if constexpr (Spec::stale_reference) return stats.stale(s, params.score.scale_log2);
+    stats.exact(s, params.score.scale_log2);
     return true;
   }
 
@@ -314,10 +316,10 @@ struct FlashConsumer {
   /// Scores of keys that the mask hides or, with `bounded`, that do not exist become -inf.
   template <bool bounded>
   SA_DEVICE void mask_tile(int n) {
-    int q_row = params.q_position + item.q_tile * tiling.tile_q + at.row();
+    int q_row = params.sequence.q_position + item.q_tile * tiling.tile_q + at.row();
     int first_key = n * tiling.tile_kv + at.column();
-    int keys = params.kv_len - first_key;
-    int k_first = params.k_position + first_key;
+    int keys = params.sequence.kv_len - first_key;
+    int k_first = params.sequence.k_position + first_key;
 #pragma unroll
     for (int i = 0; i < tiling.tile_kv / 2; i++) {
       int k = 8 * (i / 4) + i % 2, row = q_row + i / 2 % 2 * 8;

@@ -15,7 +15,7 @@ namespace streamattn {
 
 /// The kernel. Spec has Element, Mask, group_size, tiling, and the schedule's switches.
 template <class Spec>
-SA_DEVICE void flash_wgmma(const ForwardParams& params) {
+SA_DEVICE void flash_wgmma(const FlashParams& params) {
   extern __shared__ __align__(1024) unsigned char memory[];
   constexpr int warpgroups = Spec::tiling.tile_q / 64;
   static_assert(Spec::tiling.tile_q == 64 * warpgroups && Spec::tiling.tile_kv % 16 == 0);

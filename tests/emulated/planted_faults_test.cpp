@@ -286,7 +286,7 @@ TEST_CASE("a fault on O's way to global memory is named") {
        "is outside of the block's"},
       {"the LSE of a row that does not exist is stored",
        q_registers,
-       {output, "    if (row + 8 * r < params.q_len)", "    if (row + 8 * r <= params.q_len)"},
+       {output, "    if (row + 8 * r < sequence.q_len)", "    if (row + 8 * r <= sequence.q_len)"},
        "of lse, which is behind it"},
   });
 }
@@ -315,7 +315,7 @@ TEST_CASE("descriptors that do not suit the tile are named") {
 TEST_CASE("a tile counter that is not left at zero is named") {
   check_caught({{"one draw too many",
                  q_registers,
-                 {order, "params.tiles - 1)", "params.tiles)"},
+                 {order, "params.items - 1)", "params.items)"},
                  "leaves the tile counter at"}});
 }
 

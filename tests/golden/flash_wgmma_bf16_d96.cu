@@ -21,6 +21,6 @@ struct Spec {
 };
 
 extern "C" __global__ void __launch_bounds__(512, 1)
-streamattn_forward(const __grid_constant__ streamattn::ForwardParams params) {
+streamattn_forward(const __grid_constant__ streamattn::FlashParams params) {
   streamattn::flash_wgmma<Spec>(params);
 }

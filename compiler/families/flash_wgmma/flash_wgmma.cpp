@@ -244,7 +244,7 @@ std::string emit(const Problem& problem, const Schedule& schedule, const Target&
   text += llvm::formatv("extern \"C\" __global__ void __launch_bounds__({0}, 1)\n",
                         flash_threads(schedule));
   text +=
-      "streamattn_forward(const __grid_constant__ streamattn::ForwardParams params) {\n"
+      "streamattn_forward(const __grid_constant__ streamattn::FlashParams params) {\n"
       "  streamattn::flash_wgmma<Spec>(params);\n"
       "}\n";
   return text;
