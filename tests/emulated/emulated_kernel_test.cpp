@@ -42,7 +42,7 @@ TEST_CASE("arguments are checked as for a GPU") {
 }
 
 TEST_CASE("a trace has the waits, products and loads of every warp") {
-  const EmulatedKernel kernel = kernel_of(golden_case("flash_wgmma_bf16_d128_causal_guard"));
+  const EmulatedKernel kernel = kernel_of(golden_case("flash_wgmma_bf16_d128_causal_exact"));
   const ForwardCase given{.problem = kernel.problem(), .shape = {1, 1, 200, 200}};
   const ForwardTensors tensors(given);
   emulator::Trace trace;
