@@ -51,18 +51,18 @@ class Cut {
 
 }  // namespace
 
-void cpu_forward(const Problem& problem, const Schedule& schedule, const ForwardCall& call) {
-  assert(schedule.tile_q > 0 && schedule.tile_kv > 0);
+void cpu_forward(const Problem& problem, CpuTileSides tile, const ForwardCall& call) {
+  assert(tile.q > 0 && tile.kv > 0);
   if (call.batch() == 0 || call.q_len() == 0 || call.heads() == 0) return;
-  Cut cut(problem, call, schedule.tile_q);
+  Cut cut(problem, call, tile.q);
   // A call too small to keep every core busy is cut finer, down to one block of rows.
   const int threads = thread_count(call.max_sms);
-  for (std::int64_t tile_q = schedule.tile_q; cut.count() < 4 * threads && tile_q > block_rows();) {
+  for (std::int64_t tile_q = tile.q; cut.count() < 4 * threads && tile_q > block_rows();) {
     tile_q = std::max<std::int64_t>(tile_q / 2, block_rows());
     cut = Cut(problem, call, tile_q);
   }
   parallel_for(cut.count(), call.max_sms, [&](std::int64_t index) {
-    attend_tile(problem, call, cut.tile(call, index), schedule.tile_kv);
+    attend_tile(problem, call, cut.tile(call, index), tile.kv);
   });
 }
 

@@ -19,13 +19,13 @@ namespace streamattn {
 namespace {
 
 /// Small tiles, so that short sequences have several of them.
-const Schedule small_tiles{.family = "cpu_tiled", .tile_q = 40, .tile_kv = 24};
+constexpr CpuTileSides small_tiles{.q = 40, .kv = 24};
 
 constexpr DType types[] = {DType::f16, DType::bf16, DType::f32};
 
-void run(const Problem& problem, const ForwardArgs& args, const Schedule& schedule = small_tiles) {
+void run(const Problem& problem, const ForwardArgs& args, CpuTileSides tile = small_tiles) {
   check_forward(problem, args);
-  cpu_forward(problem, schedule, resolve(problem, args));
+  cpu_forward(problem, tile, resolve(problem, args));
 }
 
 /// Runs a case with default arguments and checks all of its output.
@@ -218,9 +218,7 @@ TEST_CASE("the result does not depend on threads or on the size of query tiles")
       ForwardTensors again(given);
       ForwardArgs args = again.args();
       args.max_sms = max_sms;
-      Schedule schedule = small_tiles;
-      schedule.tile_q = tile_q;
-      run(given.problem, args, schedule);
+      run(given.problem, args, {tile_q, small_tiles.kv});
       CHECK(same_output(again, expected));
     }
   }
@@ -231,9 +229,7 @@ TEST_CASE("any size of key tiles gives an exact result") {
                           .shape = {.kv_heads = 2, .q_len = 70, .kv_len = 100}};
   for (const int tile_kv : {1, 5, 64, 100, 5000}) {
     const ForwardTensors tensors(given);
-    Schedule schedule = small_tiles;
-    schedule.tile_kv = tile_kv;
-    run(given.problem, tensors.args(), schedule);
+    run(given.problem, tensors.args(), {small_tiles.q, tile_kv});
     check_result(given.problem, tensors.args(), tensors);
   }
 }
