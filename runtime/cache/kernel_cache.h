@@ -1,8 +1,6 @@
 // Compiled kernels on disk, shared by every process of a user.
 #pragma once
 
-#include <sys/types.h>
-
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -16,6 +14,7 @@
 #include "runtime/cache/counters.h"
 #include "runtime/cache/kernel_key.h"
 #include "streamattn/jit.h"
+#include "support/per_process.h"
 
 namespace streamattn {
 
@@ -36,7 +35,7 @@ struct CacheOptions {
 
 /// What is given, else STREAMATTN_CACHE_MODE (rw, ro, off) and STREAMATTN_CACHE_DIR, else
 /// read-write in $XDG_CACHE_HOME/streamattn or $HOME/.cache/streamattn, else no directory. Throws
-/// Error (invalid_config) for a bad variable.
+/// Error (invalid_config) for a bad variable, (invalid_argument) for a bad `directory`.
 CacheOptions cache_options(std::optional<JitOptions::CacheMode> mode = {},
                            const std::optional<std::filesystem::path>& directory = {});
 
@@ -46,8 +45,9 @@ struct Provenance {
   std::string compiler;              ///< as given to kernel_key()
 };
 
-/// Binaries by key. Thread-safe. A problem with the cache is never the caller's: it is a miss, a
-/// counter and a log line. Nothing touches the file system before the first call.
+/// Binaries by key. Thread-safe, and usable in a forked child whatever the parent's threads were
+/// doing. A problem with the cache is never the caller's: it is a miss, a counter and a log line.
+/// Nothing touches the file system before the first call.
 class KernelCache {
  public:
   explicit KernelCache(CacheOptions options);
@@ -69,7 +69,7 @@ class KernelCache {
   Binary find_or_compile(const KernelKey& key, const Source& source, const Provenance& provenance,
                          const std::function<Binary()>& compile);
 
-  /// What this object has counted so far.
+  /// What this object has counted so far in this process.
   CacheCounters counters() const;
 
  private:
@@ -85,13 +85,17 @@ class KernelCache {
   void note_publish(int error, const KernelKey& key, std::size_t bytes);
   void count(Counter counter, std::uint64_t amount = 1);
 
+  /// What one process has open and has counted.
+  struct Session {
+    std::mutex mutex;  // guards what follows
+    std::shared_ptr<const CacheDirectory> directory;
+    std::unique_ptr<const CacheLocks> locks;
+    std::chrono::steady_clock::time_point writes_resume{};  // later than now while the disk is full
+    CacheCounters counters;
+  };
+
   const CacheOptions options_;
-  const pid_t process_;
-  mutable std::mutex mutex_;  // guards what follows
-  std::shared_ptr<const CacheDirectory> directory_;
-  std::unique_ptr<const CacheLocks> locks_;
-  std::chrono::steady_clock::time_point writes_resume_{};  // later than now while the disk is full
-  CacheCounters counters_;
+  mutable PerProcess<Session> session_;
 };
 
 }  // namespace streamattn
