@@ -120,13 +120,13 @@ const Kernel& Jit::State::get(const Problem& problem, const Choice& choice) {
 std::unique_ptr<Kernel> Jit::State::build(const Problem& problem, const Choice& choice) {
   if (!device) return std::make_unique<CpuKernel>(problem, choice, target);
   Source source = emit(problem, choice.schedule, target, {options.template_dir});
-  Provenance provenance{compile_options(target), compiler_identity()};
-  KernelKey key = kernel_key(source, provenance.options, provenance.compiler);
   bool compiled = false;
-  Binary binary = cache.find_or_compile(key, source, provenance, [&] {
-    compiled = true;
-    return compile(source);
-  });
+  Binary binary = cache.find_or_compile(
+      source, [&] { return Provenance{compile_options(target), compiler_identity()}; },
+      [&] {
+        compiled = true;
+        return compile(source);
+      });
   for (const std::string& advisory : binary.advisories)
     log(LogLevel::warning, LogTopic::compile, problem.describe() + ": " + advisory);
   return std::make_unique<GpuKernel>(problem, choice, target, binary, !compiled, *device);

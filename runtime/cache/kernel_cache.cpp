@@ -86,9 +86,7 @@ KernelCache::~KernelCache() {
 
 std::optional<Binary> KernelCache::find(const KernelKey& key) {
   std::optional<Binary> binary = look_up(key);
-  if (options_.mode != CacheMode::off) {
-    count(binary ? &CacheCounters::hits : &CacheCounters::misses);
-  }
+  count_find(binary.has_value());
   return binary;
 }
 
@@ -128,6 +126,41 @@ Binary KernelCache::find_or_compile(const KernelKey& key, const Source& source,
   return binary;
 }
 
+Binary KernelCache::find_or_compile(const Source& source,
+                                    const std::function<Provenance()>& provenance,
+                                    const std::function<Binary()>& compile) {
+  std::optional<Provenance> known;
+  try {
+    known = provenance();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::nvrtc_missing) throw;
+    if (auto binary = find_of_any_compiler(source)) return std::move(*binary);
+    std::string place = options_.directory.string();
+    if (place.empty()) place = "it has no directory";
+    if (options_.mode == CacheMode::off) place = "it is off";
+    throw Error(
+        ErrorCode::nvrtc_missing,
+        std::string(error.what()) + "\nthe kernel cache has no such kernel (" + place + ")");
+  }
+  return find_or_compile(kernel_key(source, known->options, known->compiler), source, *known,
+                         compile);
+}
+
+std::optional<Binary> KernelCache::find_of_any_compiler(const Source& source) {
+  std::optional<CacheEntry> youngest;
+  if (const auto cache = directory(Access::read)) {
+    for (const CacheDirectory::EntryFile& file : cache->entries()) {
+      std::optional<CacheEntry> entry = load(*cache, file.key);
+      if (!entry || entry->target != source.target || entry->compiler.empty()) continue;
+      if (kernel_key(source, entry->options, entry->compiler) != file.key) continue;
+      if (!youngest || entry->created > youngest->created) youngest = std::move(entry);
+    }
+  }
+  count_find(youngest.has_value());
+  if (!youngest) return std::nullopt;
+  return std::move(youngest->binary);
+}
+
 CacheCounters KernelCache::counters() const {
   Session& session = session_.get();
   const std::lock_guard lock(session.mutex);
@@ -165,7 +198,13 @@ std::shared_ptr<const CacheDirectory> KernelCache::directory(Access access) {
 std::optional<Binary> KernelCache::look_up(const KernelKey& key) {
   const auto cache = directory(Access::read);
   if (!cache) return std::nullopt;
-  FileContent file = cache->read(key);
+  std::optional<CacheEntry> entry = load(*cache, key);
+  if (!entry) return std::nullopt;
+  return std::move(entry->binary);
+}
+
+std::optional<CacheEntry> KernelCache::load(const CacheDirectory& cache, const KernelKey& key) {
+  FileContent file = cache.read(key);
   switch (file.status) {
     case FileContent::Status::ok:
       break;
@@ -181,9 +220,8 @@ std::optional<Binary> KernelCache::look_up(const KernelKey& key) {
   }
   count(&CacheCounters::bytes_read, file.bytes.size());
   DecodedEntry decoded = decode(file.bytes, key);
-  if (decoded.entry) return std::move(decoded.entry->binary);
-  if (decoded.damaged) discard(key, decoded.problem);
-  return std::nullopt;
+  if (!decoded.entry && decoded.damaged) discard(key, decoded.problem);
+  return std::move(decoded.entry);
 }
 
 void KernelCache::discard(const KernelKey& key, const std::string& problem) {
@@ -251,6 +289,12 @@ bool KernelCache::may_write() const {
   Session& session = session_.get();
   const std::lock_guard lock(session.mutex);
   return options_.mode == CacheMode::read_write && Clock::now() >= session.writes_resume;
+}
+
+void KernelCache::count_find(bool is_hit) {
+  if (options_.mode != CacheMode::off) {
+    count(is_hit ? &CacheCounters::hits : &CacheCounters::misses);
+  }
 }
 
 void KernelCache::count(Counter counter, std::uint64_t amount) {

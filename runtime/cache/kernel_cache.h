@@ -21,6 +21,7 @@ namespace streamattn {
 class CacheDirectory;
 class CacheLocks;
 class FileLock;
+struct CacheEntry;
 
 /// Where the cache is and what may be done to it.
 struct CacheOptions {
@@ -69,6 +70,15 @@ class KernelCache {
   Binary find_or_compile(const KernelKey& key, const Source& source, const Provenance& provenance,
                          const std::function<Binary()>& compile);
 
+  /// The same with the key of what `provenance` returns. Where that finds no compiler (Error,
+  /// nvrtc_missing), a kernel that any compiler made of this source serves; if there is none, the
+  /// error says so too.
+  Binary find_or_compile(const Source& source, const std::function<Provenance()>& provenance,
+                         const std::function<Binary()>& compile);
+
+  /// The kernel that some compiler made of `source`, the youngest of several. Reads every entry.
+  std::optional<Binary> find_of_any_compiler(const Source& source);
+
   /// What this object has counted so far in this process.
   CacheCounters counters() const;
 
@@ -78,6 +88,8 @@ class KernelCache {
 
   std::shared_ptr<const CacheDirectory> directory(Access access);
   std::optional<Binary> look_up(const KernelKey& key);
+  std::optional<CacheEntry> load(const CacheDirectory& directory, const KernelKey& key);
+  void count_find(bool is_hit);
   void discard(const KernelKey& key, const std::string& problem);
   int write(const KernelKey& key, const std::string& bytes);
   std::optional<Binary> await_turn(const KernelKey& key, std::optional<FileLock>& lock);
