@@ -16,6 +16,7 @@
 #include "runtime/cpu/kernel.h"
 #include "runtime/gpu/gpu_kernel.h"
 #include "support/log.h"
+#include "support/per_process.h"
 
 namespace streamattn {
 namespace {
@@ -70,37 +71,44 @@ struct Jit::State {
   ScheduleTable table;
   KernelCache cache;
 
-  // Answers already given. It only saves work, so it is emptied when lengths without end fill it.
-  static constexpr std::size_t most_answers = 1 << 16;
-  std::shared_mutex answers_mutex;
-  std::unordered_map<Request, const Kernel*, RequestHash> answers;
+  // What one process has asked for; a forked child asks anew and keeps what it was given before.
+  struct Memory {
+    // Answers already given. They only save work, so that they are emptied when lengths without
+    // end fill them.
+    std::shared_mutex answers_mutex;
+    std::unordered_map<Request, const Kernel*, RequestHash> answers;
 
-  // Every kernel by problem and schedule. A thread that finds a future waits for the builder.
-  std::mutex kernels_mutex;
-  std::map<std::string, std::shared_future<std::unique_ptr<Kernel>>> kernels;
+    // Every kernel by problem and schedule. A thread that finds a future waits for the builder.
+    std::mutex kernels_mutex;
+    std::map<std::string, std::shared_future<std::unique_ptr<Kernel>>> kernels;
+  };
+  static constexpr std::size_t most_answers = 1 << 16;
+  PerProcess<Memory> memory;
 };
 
 const Kernel& Jit::State::find(const Request& request) {
+  Memory& mine = memory.get();
   {
-    std::shared_lock lock(answers_mutex);
-    if (auto found = answers.find(request); found != answers.end()) return *found->second;
+    std::shared_lock lock(mine.answers_mutex);
+    if (auto found = mine.answers.find(request); found != mine.answers.end()) return *found->second;
   }
   const Kernel& kernel =
       get(request.problem, choose(request.problem, request.shape, target, table));
-  std::unique_lock lock(answers_mutex);
-  if (answers.size() >= most_answers) answers.clear();
-  answers.emplace(request, &kernel);
+  std::unique_lock lock(mine.answers_mutex);
+  if (mine.answers.size() >= most_answers) mine.answers.clear();
+  mine.answers.emplace(request, &kernel);
   return kernel;
 }
 
 const Kernel& Jit::State::get(const Problem& problem, const Choice& choice) {
+  Memory& mine = memory.get();
   std::string key = problem.describe() + "; " + choice.schedule.describe();
   std::promise<std::unique_ptr<Kernel>> promise;
   std::shared_future<std::unique_ptr<Kernel>> future;
   bool builds = false;
   {
-    std::lock_guard lock(kernels_mutex);
-    auto [entry, inserted] = kernels.try_emplace(key);
+    std::lock_guard lock(mine.kernels_mutex);
+    auto [entry, inserted] = mine.kernels.try_emplace(key);
     if (inserted) entry->second = promise.get_future().share();
     builds = inserted;
     future = entry->second;
@@ -110,8 +118,8 @@ const Kernel& Jit::State::get(const Problem& problem, const Choice& choice) {
       promise.set_value(build(problem, choice));
     } catch (...) {
       promise.set_exception(std::current_exception());
-      std::lock_guard lock(kernels_mutex);
-      kernels.erase(key);  // the next caller tries again
+      std::lock_guard lock(mine.kernels_mutex);
+      mine.kernels.erase(key);  // the next caller tries again
     }
   }
   return *future.get();
