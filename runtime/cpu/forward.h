@@ -12,6 +12,9 @@ namespace streamattn {
 /// multiplies bf16 faster than float32. `schedule.tile_q` is the most query rows (over all heads
 /// that share keys) and `schedule.tile_kv` the keys that are worked on at a time, both at least 1.
 /// `args.max_sms` limits the threads. The result depends neither on their number nor on tile_q.
+///
+/// Throws Error (launch_failed) where the system has no memory for the tiles, after which any part
+/// of o and lse may be written.
 void cpu_forward(const Problem& problem, const Schedule& schedule, const ForwardArgs& args);
 
 }  // namespace streamattn

@@ -12,6 +12,7 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
+#include <new>
 
 #include "runtime/cpu/tile.h"
 #include "runtime/cpu/vectors-inl.h"
@@ -24,9 +25,12 @@ namespace HWY_NAMESPACE {
 template <typename T>
 using Buffer = hwy::AlignedFreeUniquePtr<T[]>;
 
+/// Throws std::bad_alloc.
 template <typename T>
 Buffer<T> allocate(size_t count) {
-  return hwy::AllocateAligned<T>(count);
+  Buffer<T> buffer = hwy::AllocateAligned<T>(count);
+  if (!buffer) throw std::bad_alloc();
+  return buffer;
 }
 
 template <typename T>

@@ -14,6 +14,7 @@
 #include "runtime/cpu/tile.h"
 #include "tests/support/catch.h"
 #include "tests/support/forward_case.h"
+#include "tests/support/scratch.h"
 
 namespace streamattn {
 namespace {
@@ -21,6 +22,7 @@ namespace {
 /// Small tiles, so that short sequences have several of them.
 const Schedule small_tiles{.family = "cpu_tiled", .tile_q = 40, .tile_kv = 24};
 
+constexpr float poison = -12345;
 constexpr DType types[] = {DType::f16, DType::bf16, DType::f32};
 
 void run(const Problem& problem, const ForwardArgs& args, const Schedule& schedule = small_tiles) {
@@ -257,6 +259,24 @@ TEST_CASE("launches from several threads at the same time do not disturb each ot
   }
   for (std::thread& caller : callers) caller.join();
   CHECK(wrong == 0);
+}
+
+TEST_CASE("a launch without memory for its tiles is an error that says how large they are") {
+  // More than any machine has addresses for, so that it is refused without a limit. No element is
+  // reached.
+  constexpr int dim = 1 << 30;
+  constexpr int keys = 1 << 20;
+  float q = 0, kv = 0, o = poison;
+  const Problem problem{.dtype = DType::f32, .head_dim = 1, .value_head_dim = dim};
+  const ForwardArgs args{.q = Tensor::bshd(&q, 1, 1, 1, 1),
+                         .k = Tensor::bshd(&kv, 1, keys, 1, 1),
+                         .v = Tensor::bshd(&kv, 1, keys, 1, dim),
+                         .o = Tensor::bshd(&o, 1, 1, 1, dim)};
+  const Schedule schedule{.family = "cpu_tiled", .tile_q = 96, .tile_kv = keys};
+  CHECK_THAT(error_of([&] { cpu_forward(problem, schedule, args); }),
+             contains_text("launch_failed: the system has no memory for tiles of 96 x 1048576 with "
+                           "head dims 1 and 1073741824"));
+  CHECK(o == poison);
 }
 
 TEST_CASE("key bounds agree with every pair of positions") {
