@@ -13,6 +13,12 @@ namespace streamattn {
 /// that share keys) and `schedule.tile_kv` the keys that are worked on at a time, both at least 1.
 /// `args.max_sms` limits the threads. The result depends neither on their number nor on tile_q.
 ///
+/// A key that a row sees counts whatever its weight, one that it does not see never does. A dot
+/// product of Q and K that float32 cannot hold counts as the infinity it rounds to: above, it makes
+/// its row NaN; below, its key has the weight 0, and a row that sees only such keys is NaN. All
+/// others may be as large as they like, and so may the scale; scales below 2^-100 get differences
+/// of 2^128 wrong. An LSE that float32 cannot hold is infinite. Sums take 2^24 tiles of 2^24 keys.
+///
 /// Throws Error (launch_failed) where the system has no memory for the tiles, after which any part
 /// of o and lse may be written.
 void cpu_forward(const Problem& problem, const Schedule& schedule, const ForwardArgs& args);

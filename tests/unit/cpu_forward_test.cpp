@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <limits>
+#include <random>
 #include <thread>
 #include <vector>
 
@@ -42,6 +44,20 @@ void check_case(const ForwardCase& given) {
 bool same_output(ForwardTensors& a, ForwardTensors& b) {
   return std::ranges::equal(a.o.bytes(), b.o.bytes()) &&
          std::ranges::equal(a.lse.bytes(), b.lse.bytes());
+}
+
+/// An LSE that float32 cannot hold is the infinity it rounds to.
+void check_large_scores(const RowValues& found, const RowValues& exact) {
+  CHECK(relative_error(found.o, exact.o) < 1e-5);
+  for (std::size_t row = 0; row < exact.lse.size(); ++row) {
+    const auto largest = static_cast<double>(std::numeric_limits<float>::max());
+    if (std::abs(exact.lse[row]) > largest) {
+      CHECK(found.lse[row] ==
+            std::copysign(std::numeric_limits<double>::infinity(), exact.lse[row]));
+    } else {
+      CHECK(found.lse[row] == Approx(exact.lse[row]).epsilon(1e-6));
+    }
+  }
 }
 
 }  // namespace
@@ -277,6 +293,107 @@ TEST_CASE("a launch without memory for its tiles is an error that says how large
              contains_text("launch_failed: the system has no memory for tiles of 96 x 1048576 with "
                            "head dims 1 and 1073741824"));
   CHECK(o == poison);
+}
+
+TEST_CASE("scores far beyond 2^31 give the result of float64") {
+  for (const float scale : {1e3F, 1e6F, 1e12F, 1e30F, 3e38F}) {
+    for (const float size : {0x1p-10F, 1.0F, 0x1p20F, 0x1p40F}) {
+      for (const bool is_causal : {false, true}) {
+        const ForwardCase given{.problem = {.dtype = DType::f32,
+                                            .head_dim = 1,
+                                            .value_head_dim = 3,
+                                            .mask = is_causal ? causal() : Expr()},
+                                .shape = {.q_len = 37, .kv_len = 61}};
+        ForwardTensors tensors(given);
+        // Dot products that float32 holds exactly: nothing is known of weights behind rounded ones.
+        // A few values, so that keys share the largest score and others come close to it.
+        std::mt19937 random(1);
+        for (std::int64_t row = 0; row < 61; ++row) {
+          const float factor = 1 + static_cast<float>(random() % 4) * 0x1p-20F;
+          static_cast<float*>(tensors.k.view().data)[row] = random() % 3 ? size * factor : -size;
+          if (row < 37)
+            static_cast<float*>(tensors.q.view().data)[row] = random() % 3 ? size : -size;
+        }
+        ForwardArgs args = tensors.args();
+        args.scale = scale;
+        INFO("scale " << scale << ", size " << size << (is_causal ? ", causal" : ""));
+        run(given.problem, args);
+        const std::vector<OutputRow> rows = all_rows(args);
+        const RowValues exact = reference_forward(given.problem, args, rows);
+        const RowValues found = read_rows(given.problem, args, rows);
+        check_large_scores(found, exact);
+      }
+    }
+  }
+}
+
+TEST_CASE("dot products that float32 cannot hold make NaN of a row, or weigh nothing") {
+  const Problem problem{.dtype = DType::f32, .head_dim = 1};
+  float q[] = {1e30F}, v[] = {3, 5}, o[1], lse[1];
+  const auto attend = [&](float k0, float k1) {
+    float k[] = {k0, k1};
+    o[0] = lse[0] = poison;
+    run(problem, {.q = Tensor::bshd(q, 1, 1, 1, 1),
+                  .k = Tensor::bshd(k, 1, 2, 1, 1),
+                  .v = Tensor::bshd(v, 1, 2, 1, 1),
+                  .o = Tensor::bshd(o, 1, 1, 1, 1),
+                  .lse = Tensor::bshd(lse, 1, 1, 1, 1)});
+  };
+  attend(1e30F, 0);
+  CHECK(std::isnan(o[0]));
+  CHECK(std::isnan(lse[0]));
+  attend(-1e30F, 0);
+  CHECK(o[0] == 5);
+  CHECK(lse[0] == 0);
+  attend(-1e30F, -1e30F);
+  CHECK(std::isnan(o[0]));
+  CHECK(std::isnan(lse[0]));
+}
+
+TEST_CASE("no key of more than 2^24 is lost") {
+  // All weigh the same. The first 2^24 values are 0 and the others 1: none of these may be dropped.
+  constexpr std::int64_t zeros = std::int64_t{1} << 24;
+  constexpr std::int64_t ones = std::int64_t{1} << 22;
+  std::vector<std::uint16_t> v(zeros + ones);
+  const DType type = GENERATE(DType::f16, DType::bf16);
+  std::fill(v.begin() + zeros, v.end(), type == DType::f16 ? 0x3C00 : 0x3F80);
+  std::uint16_t zero = 0;
+  float o, lse;
+  const Problem problem{.dtype = type, .out_dtype = DType::f32, .head_dim = 1};
+  cpu_forward(problem, {.family = "cpu_tiled", .tile_q = 96, .tile_kv = 256},
+              {.q = Tensor::bshd(&zero, 1, 1, 1, 1),
+               .k = {&zero, 1, zeros + ones, 1, 1},
+               .v = Tensor::bshd(v.data(), 1, zeros + ones, 1, 1),
+               .o = Tensor::bshd(&o, 1, 1, 1, 1),
+               .lse = Tensor::bshd(&lse, 1, 1, 1, 1)});
+  CHECK(o == Approx(static_cast<double>(ones) / (zeros + ones)).epsilon(1e-6));
+  CHECK(lse == Approx(std::log(static_cast<double>(zeros + ones))).epsilon(1e-7));
+}
+
+TEST_CASE("a NaN among the values of a key that a row sees counts whatever the key weighs") {
+  for (const DType type : types) {
+    for (const bool is_causal : {false, true}) {
+      const ForwardCase given{
+          .problem = {.dtype = type, .head_dim = 8, .mask = is_causal ? causal() : Expr()},
+          .shape = {.q_len = 60, .kv_len = 60}};
+      ForwardTensors tensors(given);
+      tensors.v.poison({10, 11});
+      tensors.v.poison({47, 48});
+      ForwardArgs args = tensors.args();
+      args.scale = 1e4F;  // most keys weigh nothing
+      INFO(given.describe());
+      run(given.problem, args);
+      const std::vector<OutputRow> rows = all_rows(args);
+      const RowValues found = read_rows(given.problem, args, rows);
+      const RowValues exact = reference_forward(given.problem, args, rows);
+      for (std::int64_t row = 0; row < 60; ++row) {
+        const bool sees_nan = !is_causal || row >= 10;
+        CHECK(std::isnan(found.o[8 * row]) == sees_nan);
+        CHECK(std::isnan(exact.o[8 * row]) == sees_nan);
+        CHECK(std::isfinite(found.lse[row]));
+      }
+    }
+  }
 }
 
 TEST_CASE("key bounds agree with every pair of positions") {
