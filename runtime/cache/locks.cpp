@@ -40,8 +40,8 @@ bool is_still_at(int parent, const std::string& name, int directory) {
 
 // The directory `name`, marked as in use; nothing if that cannot be done.
 FileDescriptor use_directory(int parent, const std::string& name) {
-  // Whoever removes it just now is done in a moment.
-  for (int attempt = 0; attempt < 20; ++attempt) {
+  // Whoever removes it just now is done in a moment, unless it hangs.
+  for (int attempt = 0; attempt < 1000; ++attempt) {
     OpenedDirectory opened = open_private_directory(parent, name, true);
     if (!opened.fd) break;
     if (::flock(opened.fd.get(), LOCK_SH | LOCK_NB) == 0 &&
