@@ -7,6 +7,15 @@
 #include <cstdio>
 #include <functional>
 
+#include "tests/support/skip.h"
+
+// ThreadSanitizer ends the child of a process with threads that starts some of its own.
+#ifdef __SANITIZE_THREAD__
+#define SKIP_TEST_OF_THREADS_IN_CHILD() SKIP_TEST("the thread sanitizer cannot follow it")
+#else
+#define SKIP_TEST_OF_THREADS_IN_CHILD()
+#endif
+
 namespace streamattn {
 
 /// The exit code of a forked child that returns it from `body` or ends itself; minus the signal

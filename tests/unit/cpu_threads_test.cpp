@@ -78,6 +78,7 @@ TEST_CASE("what the body of a parallel loop throws reaches the caller and the wo
 }
 
 TEST_CASE("a parallel loop works in a forked child, which then ends by exit") {
+  SKIP_TEST_OF_THREADS_IN_CHILD();
   calls_per_index(100, 0);
   CHECK(exit_code_of_child([] {
           std::exit(calls_per_index(100, 0) == std::vector<int>(100, 1) ? 0 : 1);
@@ -86,6 +87,7 @@ TEST_CASE("a parallel loop works in a forked child, which then ends by exit") {
 }
 
 TEST_CASE("a child forked in the middle of its parent's loops neither waits nor fails") {
+  SKIP_TEST_OF_THREADS_IN_CHILD();
   std::atomic<bool> done = false;
   std::vector<std::thread> callers;
   for (int caller = 0; caller < 3; ++caller) {
@@ -104,6 +106,7 @@ TEST_CASE("a child forked in the middle of its parent's loops neither waits nor 
 }
 
 TEST_CASE("a parallel loop runs on its caller's thread where the system refuses others") {
+  SKIP_TEST_OF_THREADS_IN_CHILD();
   if (thread_count(0) == 1) return;
   CHECK(exit_code_of_child([] {
           // Nothing limits root's threads.
@@ -127,6 +130,7 @@ TEST_CASE("a parallel loop runs on its caller's thread where the system refuses 
 }
 
 TEST_CASE("a parallel loop works while the process ends, after destructors of statics") {
+  SKIP_TEST_OF_THREADS_IN_CHILD();
   CHECK(exit_code_of_child([] {
           // Registered before the workers exist, so it runs after whatever they registered.
           std::atexit([] {
