@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 #include <string>
 
 #include "streamattn/jit.h"
@@ -14,7 +15,24 @@ struct streamattn_jit {
 namespace streamattn {
 namespace {
 
-thread_local std::string last_error;
+/// The last error of a thread, which is gone before static objects and their last calls are.
+struct LastError {
+  std::string text;
+  ~LastError() { is_gone = true; }
+  static thread_local bool is_gone;
+};
+thread_local bool LastError::is_gone = false;
+thread_local LastError last_error;
+
+/// Without memory, and while the process ends, there is a status and no message.
+void keep(const char* message) noexcept {
+  if (LastError::is_gone) return;
+  try {
+    last_error.text = message;
+  } catch (const std::bad_alloc&) {
+    last_error.text.clear();
+  }
+}
 
 // Statuses are the codes of Error shifted by one, so that 0 can be success.
 streamattn_status status(ErrorCode code) {
@@ -30,10 +48,10 @@ streamattn_status guarded(Body body) noexcept {
     body();
     return STREAMATTN_OK;
   } catch (const Error& error) {
-    last_error = error.what();
+    keep(error.what());
     return status(error.code());
   } catch (const std::exception& error) {
-    last_error = error.what();
+    keep(error.what());
     return STREAMATTN_INTERNAL_ERROR;
   }
 }
@@ -153,7 +171,9 @@ const char* streamattn_status_name(streamattn_status status) {
   return name(static_cast<ErrorCode>(status - 1)).data();
 }
 
-const char* streamattn_last_error(void) { return last_error.c_str(); }
+const char* streamattn_last_error(void) {
+  return LastError::is_gone ? "" : last_error.text.c_str();
+}
 
 streamattn_status streamattn_jit_create(const streamattn_jit_options* options,
                                         streamattn_jit** jit) {

@@ -29,7 +29,8 @@ void set_log_level(std::string_view setting, std::string_view origin);
 void set_log_level_from_environment();
 
 /// Receives every printed line instead of stderr; an empty function gives it back to stderr. A new
-/// receiver has heard nothing yet. Called by one thread at a time; it must not log.
+/// receiver has heard nothing yet. Called by one thread at a time; it must neither
+/// log nor fork.
 using LogCallback = std::function<void(LogLevel, LogTopic, std::string_view message)>;
 void set_log_callback(LogCallback callback);
 

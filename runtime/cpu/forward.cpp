@@ -1,12 +1,16 @@
 // Cuts a call into tiles of queries and hands them to the cores.
 #include "runtime/cpu/forward.h"
 
+#include <llvm/Support/FormatVariadic.h>
+
 #include <algorithm>
 #include <cassert>
+#include <new>
 
 #include "compiler/operations/forward/call.h"
 #include "runtime/cpu/threads.h"
 #include "runtime/cpu/tile.h"
+#include "streamattn/error.h"
 
 namespace streamattn {
 namespace {
@@ -49,11 +53,7 @@ class Cut {
   std::int64_t count_;
 };
 
-}  // namespace
-
-void cpu_forward(const Problem& problem, CpuTileSides tile, const ForwardCall& call) {
-  assert(tile.q > 0 && tile.kv > 0);
-  if (call.batch() == 0 || call.q_len() == 0 || call.heads() == 0) return;
+void run(const Problem& problem, CpuTileSides tile, const ForwardCall& call) {
   Cut cut(problem, call, tile.q);
   // A call too small to keep every core busy is cut finer, down to one block of rows.
   const int threads = thread_count(call.max_sms);
@@ -64,6 +64,22 @@ void cpu_forward(const Problem& problem, CpuTileSides tile, const ForwardCall& c
   parallel_for(cut.count(), call.max_sms, [&](std::int64_t index) {
     attend_tile(problem, call, cut.tile(call, index), tile.kv);
   });
+}
+
+}  // namespace
+
+void cpu_forward(const Problem& problem, CpuTileSides tile, const ForwardCall& call) {
+  assert(tile.q > 0 && tile.kv > 0);
+  if (call.batch() == 0 || call.q_len() == 0 || call.heads() == 0) return;
+  try {
+    run(problem, tile, call);
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::launch_failed,
+                llvm::formatv("the system has no memory for tiles of {0} x {1} with head dims {2} "
+                              "and {3}, one on each of {4} threads; part of o may be written",
+                              tile.q, tile.kv, problem.head_dim, problem.v_head_dim(),
+                              thread_count(call.max_sms)));
+  }
 }
 
 }  // namespace streamattn

@@ -1,5 +1,8 @@
 // The C entry points on the CPU target: results, defaults and every status they can give here.
+#include <unistd.h>
+
 #include <cmath>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -8,6 +11,7 @@
 #include "streamattn/c_api.h"
 #include "streamattn/jit.h"
 #include "tests/support/catch.h"
+#include "tests/support/forked.h"
 
 extern "C" streamattn_status c89_create_on_cpu(streamattn_jit** jit);
 
@@ -249,6 +253,26 @@ TEST_CASE("an unknown target in C is an invalid argument") {
   streamattn_jit* jit = nullptr;
   CHECK(streamattn_jit_create(&options, &jit) == STREAMATTN_INVALID_ARGUMENT);
   CHECK(jit == nullptr);
+}
+
+TEST_CASE("the C entry points work while the process ends") {
+  SKIP_TEST_OF_THREADS_IN_CHILD();
+  CHECK(exit_code_of_child([] {
+          static const CpuJit jit;
+          static const streamattn_kernel* kernel = find_kernel(jit);
+          std::atexit([] {
+            Buffers buffers;
+            const streamattn_forward_args args = buffers.args();
+            const bool launches =
+                streamattn_launch_forward(kernel, &args, nullptr) == STREAMATTN_OK;
+            const bool refuses =
+                streamattn_launch_forward(kernel, nullptr, nullptr) != STREAMATTN_OK;
+            ::_exit(launches && refuses && *streamattn_last_error() == 0 ? 7 : 1);
+          });
+          streamattn_launch_forward(kernel, nullptr, nullptr);  // a message that is freed before
+          std::exit(1);
+          return 1;
+        }) == 7);
 }
 
 }  // namespace

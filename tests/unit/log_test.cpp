@@ -1,7 +1,11 @@
 // Levels, topics and limits of the log.
 #include "support/log.h"
 
+#include <atomic>
+#include <thread>
+
 #include "tests/support/catch.h"
+#include "tests/support/forked.h"
 #include "tests/support/scratch.h"
 
 using namespace streamattn;
@@ -59,4 +63,25 @@ TEST_CASE("a message logged once stays said") {
   LogRecorder log;
   for (int i = 0; i < 3; ++i) log_once(LogLevel::warning, LogTopic::tune, "said once by a test");
   CHECK(log.lines == std::vector<std::string>{"said once by a test"});
+}
+
+TEST_CASE("a child forked while another thread logs can log") {
+  std::atomic<int> lines = 0;
+  set_log_callback([&](LogLevel, LogTopic, std::string_view) { ++lines; });
+  std::atomic<bool> done = false;
+  std::thread speaker([&] {
+    for (int line = 0; !done; ++line) {
+      log_once(LogLevel::warning, LogTopic::tune, "line " + std::to_string(line));
+    }
+  });
+  for (int child = 0; child < 50; ++child) {
+    CHECK(exit_code_of_child([&] {
+            const int before = lines;
+            log(LogLevel::error, LogTopic::launch, "from the child");
+            return lines == before + 1 ? 0 : 1;
+          }) == 0);
+  }
+  done = true;
+  speaker.join();
+  set_log_callback({});
 }
