@@ -21,8 +21,8 @@ Sizes sizes(const Call& call) {
 
 ForwardArgs arguments(const Call& call, void* q, void* k, void* v, void* o, void* lse) {
   const auto dense = [&](void* data, std::int64_t seq, std::int64_t heads, int dim) {
-    return call.layout == Layout::bshd ? Tensor::bshd(data, call.shape.batch, seq, heads, dim)
-                                       : Tensor::bhsd(data, call.shape.batch, heads, seq, dim);
+    return call.layout == DenseLayout::bshd ? Tensor::bshd(data, call.shape.batch, seq, heads, dim)
+                                            : Tensor::bhsd(data, call.shape.batch, heads, seq, dim);
   };
   const Shape& shape = call.shape;
   return {.q = dense(q, shape.q_len, call.heads(), call.problem.head_dim),

@@ -77,7 +77,7 @@ std::vector<PeerFigure> Baseline::find(const Call& call) const {
   const Shape& shape = call.shape;
   const bool plain = problem.dtype == DType::bf16 && problem.output_dtype() == DType::bf16 &&
                      problem.group_size == 1 && problem.v_head_dim() == problem.head_dim &&
-                     shape.q_len == shape.kv_len && call.layout == Layout::bshd;
+                     shape.q_len == shape.kv_len && call.layout == DenseLayout::bshd;
   const bool is_causal = problem.mask == causal();
   if (!plain || (!is_causal && problem.mask != Expr())) return {};
   for (const Row& row : rows_) {

@@ -17,7 +17,7 @@ llvm::json::Object to_json(const Call& call) {
                             {"kv_heads", call.shape.kv_heads},
                             {"q_len", call.shape.q_len},
                             {"kv_len", call.shape.kv_len},
-                            {"layout", call.layout == Layout::bshd ? "bshd" : "bhsd"}};
+                            {"layout", call.layout == DenseLayout::bshd ? "bshd" : "bhsd"}};
 }
 
 llvm::json::Object to_json(const Timing& timing, double flops) {

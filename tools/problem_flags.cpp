@@ -6,9 +6,9 @@
 
 namespace streamattn {
 
-void read_value(llvm::StringRef flag, llvm::StringRef text, Layout& value) {
+void read_value(llvm::StringRef flag, llvm::StringRef text, DenseLayout& value) {
   if (text != "bshd" && text != "bhsd") reject_value(flag, text, "bshd or bhsd");
-  value = text == "bshd" ? Layout::bshd : Layout::bhsd;
+  value = text == "bshd" ? DenseLayout::bshd : DenseLayout::bhsd;
 }
 
 void read_value(llvm::StringRef flag, llvm::StringRef text, Distribution& value) {

@@ -15,7 +15,7 @@
 namespace streamattn {
 
 /// "bshd" or "bhsd". Throws Error (invalid_config).
-void read_value(llvm::StringRef flag, llvm::StringRef text, Layout& value);
+void read_value(llvm::StringRef flag, llvm::StringRef text, DenseLayout& value);
 
 /// "normal" or "outliers". Throws Error (invalid_config).
 void read_value(llvm::StringRef flag, llvm::StringRef text, Distribution& value);
