@@ -15,6 +15,7 @@
 #include "runtime/cache/kernel_cache.h"
 #include "runtime/cpu/kernel.h"
 #include "runtime/gpu/gpu_kernel.h"
+#include "support/environment.h"
 #include "support/log.h"
 
 namespace streamattn {
@@ -134,6 +135,7 @@ std::unique_ptr<Kernel> Jit::State::build(const Problem& problem, const Choice& 
 
 Jit Jit::create(JitOptions options) {
   set_log_level_from_environment();
+  warn_of_unknown_variables();
   return Jit(std::make_unique<State>(std::move(options)));
 }
 
