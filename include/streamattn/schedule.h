@@ -46,6 +46,6 @@ struct STREAMATTN_API Schedule {
 
 /// `base` with the settings of `text`: "tile_kv=176, softmax=stale". Throws Error (invalid_config)
 /// for an unknown field or a value that does not suit it.
-Schedule parse_schedule(std::string_view text, Schedule base = {});
+STREAMATTN_API Schedule parse_schedule(std::string_view text, Schedule base = {});
 
 }  // namespace streamattn
