@@ -1,11 +1,10 @@
 // Reading rows of schedules from TOML and matching them.
 #include "streamattn/schedule_table.h"
 
+#include <llvm/ADT/StringExtras.h>
 #include <llvm/ADT/StringRef.h>
 #include <llvm/Support/FormatVariadic.h>
 #include <llvm/Support/MathExtras.h>
-#include <llvm/Support/MemoryBuffer.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <limits>
@@ -15,8 +14,10 @@
 #include "compiler/embedded.h"
 #include "compiler/families/family.h"
 #include "compiler/problem_fields.h"
+#include "compiler/toml.h"
 #include "streamattn/error.h"
 #include "support/did_you_mean.h"
+#include "support/files.h"
 
 namespace streamattn {
 namespace {
@@ -103,6 +104,19 @@ std::optional<Range> parse_range(llvm::StringRef text) {
   return range;
 }
 
+/// What a terminal would act on is spelled out: "\x1b". Lines stay lines.
+std::string printable(std::string_view text) {
+  std::string printed;
+  for (const char c : text) {
+    if (c == '\n' || !llvm::isASCII(c) || llvm::isPrint(c)) {
+      printed += c;
+    } else {
+      printed += "\\x" + llvm::toHex(llvm::StringRef(&c, 1), /*LowerCase=*/true);
+    }
+  }
+  return printed;
+}
+
 /// Reads one document; every complaint carries the place.
 class Reader {
  public:
@@ -124,7 +138,7 @@ class Reader {
   [[noreturn]] void fail(const toml::source_region& place, const std::string& complaint) const {
     throw Error(ErrorCode::invalid_config,
                 llvm::formatv("{0}:{1}:{2}: {3}", origin_, place.begin.line, place.begin.column,
-                              complaint));
+                              printable(complaint)));
   }
 
  private:
@@ -272,7 +286,7 @@ ScheduleTable ScheduleTable::parse(std::string_view text, std::string_view origi
   const Reader reader(origin);
   try {
     ScheduleTable table;
-    table.rows_->list = reader.read(toml::parse(text));
+    table.rows_->list = reader.read(parse_toml(text));
     return table;
   } catch (const toml::parse_error& error) {
     reader.fail(error.source(), std::string(error.description()));
@@ -280,13 +294,13 @@ ScheduleTable ScheduleTable::parse(std::string_view text, std::string_view origi
 }
 
 ScheduleTable ScheduleTable::load(const std::filesystem::path& path) {
-  const auto file = llvm::MemoryBuffer::getFile(path.native());
-  if (!file) {
+  const FileContent file = read_regular_file(path, most_toml_bytes);
+  if (file.status != FileContent::Status::ok) {
+    const bool refused = file.status == FileContent::Status::refused;
     throw Error(ErrorCode::invalid_config,
-                path.native() + " cannot be read: " + file.getError().message());
+                path.native() + (refused ? " " : " cannot be read: ") + file.problem);
   }
-  const llvm::StringRef text = (*file)->getBuffer();
-  return parse({text.data(), text.size()}, path.native());
+  return parse(file.bytes, path.native());
 }
 
 const ScheduleTable& ScheduleTable::shipped() {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "streamattn/jit.h"
+#include "streamattn/log.h"
 
 struct streamattn_jit {
   streamattn::Jit jit;
@@ -214,10 +215,29 @@ streamattn_status streamattn_launch_forward(const streamattn_kernel* kernel,
 size_t streamattn_describe(const streamattn_kernel* kernel, char* buffer, size_t size) {
   std::string text;
   guarded([&] { text = kernel_of(kernel).describe(); });
-  if (size > 0) {
+  if (buffer && size > 0) {
     const std::size_t length = std::min(text.size(), size - 1);
     std::memcpy(buffer, text.data(), length);
     buffer[length] = '\0';
   }
   return text.size();
+}
+
+static_assert(static_cast<int>(LogLevel::debug) == STREAMATTN_LOG_DEBUG);
+
+streamattn_status streamattn_set_log_callback(streamattn_log_callback callback, void* user) {
+  return guarded([&] {
+    if (!callback) return set_log_callback({});
+    set_log_callback([=](LogLevel level, std::string_view topic, std::string_view message) {
+      callback(user, static_cast<streamattn_log_level>(level), std::string(topic).c_str(),
+               std::string(message).c_str());
+    });
+  });
+}
+
+streamattn_status streamattn_set_log_level(const char* setting) {
+  return guarded([&] {
+    require(setting, "setting");
+    set_log_level(setting);
+  });
 }

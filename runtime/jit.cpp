@@ -14,6 +14,7 @@
 #include "runtime/cpu/executor.h"
 #include "runtime/gpu/executor.h"
 #include "runtime/memo.h"
+#include "support/environment.h"
 #include "support/hash.h"
 #include "support/log.h"
 #include "support/per_process.h"
@@ -185,6 +186,7 @@ const KernelType& Jit::State::get(Memo<KernelType>& kernels, Operation operation
 
 Jit Jit::create(JitOptions options) {
   set_log_level_from_environment();
+  warn_of_unknown_variables();
   return Jit(std::make_unique<State>(std::move(options)));
 }
 

@@ -10,6 +10,7 @@
 #include "measure/reference.h"
 #include "streamattn/c_api.h"
 #include "streamattn/jit.h"
+#include "support/log.h"
 #include "tests/support/catch.h"
 #include "tests/support/forked.h"
 
@@ -168,6 +169,7 @@ TEST_CASE("a description is cut to the buffer and its whole length is returned")
   CHECK(whole.find("cpu_tiled") != std::string::npos);
   char cut[5] = "####";
   CHECK(streamattn_describe(kernel, cut, sizeof cut) == length);
+  CHECK(streamattn_describe(kernel, nullptr, 100) == length);
   CHECK(std::string(cut) == whole.substr(0, 4));
 }
 
@@ -273,6 +275,31 @@ TEST_CASE("the C entry points work while the process ends") {
           std::exit(1);
           return 1;
         }) == 7);
+}
+
+TEST_CASE("the version macros are the library's version") {
+  const std::string macros = std::to_string(STREAMATTN_VERSION_MAJOR) + "." +
+                             std::to_string(STREAMATTN_VERSION_MINOR) + "." +
+                             std::to_string(STREAMATTN_VERSION_PATCH);
+  CHECK(macros == streamattn_version());
+}
+
+TEST_CASE("a log callback in C gets its lines and its pointer") {
+  std::vector<std::string> lines;
+  const auto record = [](void* user, streamattn_log_level level, const char* topic,
+                         const char* message) {
+    static_cast<std::vector<std::string>*>(user)->push_back(std::to_string(level) + " " + topic +
+                                                            " " + message);
+  };
+  CHECK(streamattn_set_log_level("loud") == STREAMATTN_INVALID_CONFIG);
+  CHECK(streamattn_set_log_level(nullptr) == STREAMATTN_INVALID_ARGUMENT);
+  CHECK(streamattn_set_log_level("error") == STREAMATTN_OK);
+  CHECK(streamattn_set_log_callback(record, &lines) == STREAMATTN_OK);
+  log(LogLevel::error, LogTopic::load, "broken");
+  log(LogLevel::warning, LogTopic::load, "odd");
+  CHECK(streamattn_set_log_callback(nullptr, nullptr) == STREAMATTN_OK);
+  CHECK(streamattn_set_log_level("warning") == STREAMATTN_OK);
+  CHECK(lines == std::vector<std::string>{"1 load broken"});
 }
 
 }  // namespace

@@ -1,6 +1,11 @@
 // Tables of schedules: reading TOML, matching, errors with their place.
 #include "streamattn/schedule_table.h"
 
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <random>
+
 #include "tests/support/catch.h"
 #include "tests/support/scratch.h"
 
@@ -135,6 +140,97 @@ TEST_CASE("a table is read from a file that names its rows") {
   CHECK_THROWS_AS(ScheduleTable::load(folder.path()), Error);
 }
 
+TEST_CASE("what is no regular file of a bearable size is refused before it is read") {
+  const ScratchFolder folder;
+  const auto complaint_about = [](const std::filesystem::path& path) {
+    return error_of([&] { ScheduleTable::load(path); });
+  };
+  CHECK(complaint_about("/dev/zero") == "invalid_config: /dev/zero is not a regular file");
+  CHECK(complaint_about(folder.path()) ==
+        "invalid_config: " + folder.path().string() + " is not a regular file");
+  const auto fifo = folder.path() / "fifo";
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  CHECK(complaint_about(fifo) == "invalid_config: " + fifo.string() + " is not a regular file");
+  const auto vast = folder.path() / "vast.toml";
+  write_file(vast, "");
+  std::filesystem::resize_file(vast, std::uintmax_t{1} << 40);
+  CHECK(complaint_about(vast) == "invalid_config: " + vast.string() +
+                                     " has 1099511627776 bytes, at most 16777216 are allowed");
+}
+
+TEST_CASE("a text too large or too deep to be walked is refused") {
+  std::string key = "a";
+  for (int i = 0; i < 400000; ++i) key += ".a";
+  CHECK(complaint("\n" + key + " = 1\n") ==
+        "invalid_config: pins.toml:2:1: more than 256 dots in a line");
+  CHECK(complaint("[" + key + "]\n") ==
+        "invalid_config: pins.toml:1:1: more than 256 dots in a line");
+  CHECK(complaint(std::string(20 << 20, '\n')) ==
+        "invalid_config: pins.toml:1:1: 20971520 bytes, at most 16777216 are allowed");
+  CHECK_THAT(complaint("a = " + std::string(100000, '[')),
+             Catch::Matchers::StartsWith("invalid_config: pins.toml:1:"));
+}
+
+TEST_CASE("a text on which toml++ contradicts itself is an error") {
+  for (const char* text : {"a = [}", "[.", "a = 1979-05-27true07:32:00.9"}) {
+    INFO(text);
+    CHECK_THAT(complaint(text), Catch::Matchers::StartsWith("invalid_config: pins.toml:1:"));
+  }
+}
+
+TEST_CASE("random pieces of TOML are read or refused") {
+  constexpr const char* pieces[] = {"[[schedule]]\n",
+                                    "target",
+                                    "=",
+                                    "\"sm_90a\"",
+                                    "\n",
+                                    "when",
+                                    "{",
+                                    "}",
+                                    "use",
+                                    " ",
+                                    "\"",
+                                    ".",
+                                    "[",
+                                    "]",
+                                    "'",
+                                    "\\u00",
+                                    "#",
+                                    "1",
+                                    "1979-05-27",
+                                    "T07:32",
+                                    "0x",
+                                    "1e5",
+                                    "nan",
+                                    "true",
+                                    ",",
+                                    "\xc3",
+                                    "\xff",
+                                    "\r",
+                                    "\x7f",
+                                    "-"};
+  std::mt19937 random(7);
+  for (int i = 0; i < 20000; ++i) {
+    std::string text = random() % 2 == 0 ? "a = " : "";
+    for (auto count = random() % 12; count > 0; --count)
+      text += pieces[random() % std::size(pieces)];
+    const std::string result = complaint(text);
+    INFO(text);
+    REQUIRE((result == "nothing" || result.starts_with("invalid_config: pins.toml:")));
+  }
+}
+
+TEST_CASE("control characters of a file do not reach a message") {
+  CHECK(complaint("\"\\u001b[31m\" = 1\n") ==
+        "invalid_config: pins.toml:1:1: unknown table \"\\x1b[31m\", known: schedule");
+  for (int c = 1; c < 128; ++c) {
+    const std::string result = complaint(std::string("a") + static_cast<char>(c) + "b = 1\n");
+    INFO(result);
+    CHECK(
+        std::ranges::none_of(result, [](unsigned char byte) { return byte < 32 && byte != '\n'; }));
+  }
+}
+
 TEST_CASE("the shipped tables can be read and say where their rows are") {
   const ScheduleTable& shipped = ScheduleTable::shipped();
   CHECK(&ScheduleTable::shipped() == &shipped);
@@ -174,8 +270,8 @@ TEST_CASE("a mistake in a condition is an error with its place") {
       "invalid_config: pins.toml:3:10: unknown condition \"hed_dim\", did you mean \"head_dim\"?");
   CHECK(row_complaint("when = { op = \"sideways\" }") ==
         "invalid_config: pins.toml:3:15: unknown operation \"sideways\", known: forward");
-  CHECK(row_complaint("when = { dtype = \"fp16\" }") ==
-        "invalid_config: pins.toml:3:18: unknown element type \"fp16\", known: f16, bf16, f32");
+  CHECK(row_complaint("when = { dtype = \"fp8\" }") ==
+        "invalid_config: pins.toml:3:18: unknown element type \"fp8\", known: f16, bf16, f32");
   CHECK_THAT(row_complaint("when = { mask = \"k < q\" }"),
              Catch::Matchers::StartsWith(
                  "invalid_config: pins.toml:3:17: mask: this is left over\n  k < q\n"));
