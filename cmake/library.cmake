@@ -5,13 +5,13 @@ include(CMakePackageConfigHelpers)
 set(objects $<TARGET_OBJECTS:streamattn_support> $<TARGET_OBJECTS:streamattn_compiler>
             $<TARGET_OBJECTS:streamattn_runtime>)
 
-# LLVM is linked in and hidden.
+# LLVM is linked in and hidden. Threads of the CPU target stay, and so must their code: nodelete.
 set(exports ${PROJECT_SOURCE_DIR}/cmake/exports.map)
 add_library(streamattn SHARED ${objects})
 set_target_properties(streamattn PROPERTIES LINKER_LANGUAGE CXX LINK_DEPENDS ${exports}
                       VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
 target_link_options(streamattn PRIVATE
-  LINKER:--as-needed LINKER:--gc-sections LINKER:--exclude-libs,ALL
+  LINKER:--as-needed LINKER:--gc-sections LINKER:--exclude-libs,ALL LINKER:-z,nodelete
   LINKER:--version-script=${exports})
 target_link_libraries(streamattn PRIVATE streamattn_llvm)
 

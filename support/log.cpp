@@ -1,6 +1,7 @@
 // Filters, limits and prints log lines.
 #include "support/log.h"
 
+#include <pthread.h>
 #include <unistd.h>
 
 #include <llvm/ADT/STLExtras.h>
@@ -52,9 +53,19 @@ struct Logger {
   }
 };
 
+Logger& make_logger();
+
+// Kept for good: caches and kernels may be used while the process ends.
 Logger& logger() {
-  static auto& instance = *new Logger;  // never destroyed: threads may log while the process ends
+  static Logger& instance = make_logger();
   return instance;
+}
+
+Logger& make_logger() {
+  // A child forked while another thread prints would find the mutex locked for ever.
+  ::pthread_atfork([] { logger().mutex.lock(); }, [] { logger().mutex.unlock(); },
+                   [] { logger().mutex.unlock(); });
+  return *new Logger;
 }
 
 template <std::size_t count>
