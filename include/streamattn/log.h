@@ -17,7 +17,7 @@ enum class LogLevel { off, error, warning, info, debug };
 STREAMATTN_API void set_log_level(std::string_view setting);
 
 /// Receives every line that is printed, instead of stderr; `topic` is as in set_log_level(). Called
-/// by one thread at a time. It must neither throw nor call this library.
+/// by one thread at a time. It must neither throw, fork nor call this library.
 using LogCallback =
     std::function<void(LogLevel level, std::string_view topic, std::string_view message)>;
 

@@ -215,6 +215,31 @@ TEST_CASE("failures are statuses with a message of their own") {
   fails([](auto& problem) { problem.head_dim = -1; }, STREAMATTN_INVALID_PROBLEM, "head_dim");
 }
 
+TEST_CASE("the version macros are the library's version") {
+  const std::string macros = std::to_string(STREAMATTN_VERSION_MAJOR) + "." +
+                             std::to_string(STREAMATTN_VERSION_MINOR) + "." +
+                             std::to_string(STREAMATTN_VERSION_PATCH);
+  CHECK(macros == streamattn_version());
+}
+
+TEST_CASE("a log callback in C gets its lines and its pointer") {
+  std::vector<std::string> lines;
+  const auto record = [](void* user, streamattn_log_level level, const char* topic,
+                         const char* message) {
+    static_cast<std::vector<std::string>*>(user)->push_back(std::to_string(level) + " " + topic +
+                                                            " " + message);
+  };
+  CHECK(streamattn_set_log_level("loud") == STREAMATTN_INVALID_CONFIG);
+  CHECK(streamattn_set_log_level(nullptr) == STREAMATTN_INVALID_ARGUMENT);
+  CHECK(streamattn_set_log_level("error") == STREAMATTN_OK);
+  CHECK(streamattn_set_log_callback(record, &lines) == STREAMATTN_OK);
+  log(LogLevel::error, LogTopic::load, "broken");
+  log(LogLevel::warning, LogTopic::load, "odd");
+  CHECK(streamattn_set_log_callback(nullptr, nullptr) == STREAMATTN_OK);
+  CHECK(streamattn_set_log_level("warning") == STREAMATTN_OK);
+  CHECK(lines == std::vector<std::string>{"1 load broken"});
+}
+
 TEST_CASE("null pointers are refused by name") {
   const CpuJit jit;
   const streamattn_problem problem = c_problem();
@@ -275,31 +300,6 @@ TEST_CASE("the C entry points work while the process ends") {
           std::exit(1);
           return 1;
         }) == 7);
-}
-
-TEST_CASE("the version macros are the library's version") {
-  const std::string macros = std::to_string(STREAMATTN_VERSION_MAJOR) + "." +
-                             std::to_string(STREAMATTN_VERSION_MINOR) + "." +
-                             std::to_string(STREAMATTN_VERSION_PATCH);
-  CHECK(macros == streamattn_version());
-}
-
-TEST_CASE("a log callback in C gets its lines and its pointer") {
-  std::vector<std::string> lines;
-  const auto record = [](void* user, streamattn_log_level level, const char* topic,
-                         const char* message) {
-    static_cast<std::vector<std::string>*>(user)->push_back(std::to_string(level) + " " + topic +
-                                                            " " + message);
-  };
-  CHECK(streamattn_set_log_level("loud") == STREAMATTN_INVALID_CONFIG);
-  CHECK(streamattn_set_log_level(nullptr) == STREAMATTN_INVALID_ARGUMENT);
-  CHECK(streamattn_set_log_level("error") == STREAMATTN_OK);
-  CHECK(streamattn_set_log_callback(record, &lines) == STREAMATTN_OK);
-  log(LogLevel::error, LogTopic::load, "broken");
-  log(LogLevel::warning, LogTopic::load, "odd");
-  CHECK(streamattn_set_log_callback(nullptr, nullptr) == STREAMATTN_OK);
-  CHECK(streamattn_set_log_level("warning") == STREAMATTN_OK);
-  CHECK(lines == std::vector<std::string>{"1 load broken"});
 }
 
 }  // namespace

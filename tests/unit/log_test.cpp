@@ -52,19 +52,6 @@ TEST_CASE("STREAMATTN_LOG is read, and a bad value is refused by name") {
         "config, load, launch, tune, security");
 }
 
-TEST_CASE("a topic that speaks too often is cut short") {
-  LogRecorder log;
-  // A topic and level that nothing else uses, so that its budget is whole.
-  for (int i = 0; i < 30; ++i) streamattn::log(LogLevel::error, LogTopic::tune, "again");
-  CHECK(log.lines.size() == 10);
-}
-
-TEST_CASE("a message logged once stays said") {
-  LogRecorder log;
-  for (int i = 0; i < 3; ++i) log_once(LogLevel::warning, LogTopic::tune, "said once by a test");
-  CHECK(log.lines == std::vector<std::string>{"said once by a test"});
-}
-
 TEST_CASE("a child forked while another thread logs can log") {
   std::atomic<int> lines = 0;
   set_log_callback([&](LogLevel, std::string_view, std::string_view) { ++lines; });
@@ -102,4 +89,17 @@ TEST_CASE("a callback gets the level, the topic and the message of every line th
   CHECK(error_of([] { set_log_level("loud"); }) ==
         "invalid_config: the log level is 'loud': 'loud' is none of off, error, warning, info, "
         "debug");
+}
+
+TEST_CASE("a topic that speaks too often is cut short") {
+  LogRecorder log;
+  // A topic and level that nothing else uses, so that its budget is whole.
+  for (int i = 0; i < 30; ++i) streamattn::log(LogLevel::error, LogTopic::tune, "again");
+  CHECK(log.lines.size() == 10);
+}
+
+TEST_CASE("a message logged once stays said") {
+  LogRecorder log;
+  for (int i = 0; i < 3; ++i) log_once(LogLevel::warning, LogTopic::tune, "said once by a test");
+  CHECK(log.lines == std::vector<std::string>{"said once by a test"});
 }
