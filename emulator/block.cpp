@@ -2,6 +2,8 @@
 #include "emulator/block.h"
 
 #include <algorithm>
+#include <cstring>
+#include <utility>
 
 #include "emulator/violation.h"
 #include "streamattn/error.h"
@@ -165,12 +167,42 @@ bool Block::elect(Site at) {
   return elected;
 }
 
+// ---- Global memory
+
+void Block::load_global(const void* from, void* to, int bytes, Site at) {
+  enter(at);
+  std::memcpy(to, from, static_cast<std::size_t>(bytes));
+}
+
+void Block::store_global(void* to, const void* from, int bytes, Site at) {
+  enter(at);
+  std::memcpy(to, from, static_cast<std::size_t>(bytes));
+}
+
 unsigned Block::atomic_inc(unsigned* word, unsigned last, Site at) {
   enter(at);
   scheduler_.yield();
   const unsigned old = *word;
   *word = old >= last ? 0 : old + 1;
   return old;
+}
+
+unsigned Block::atomic_add(unsigned* word, unsigned addend, Site at) {
+  enter(at);
+  scheduler_.yield();
+  return std::exchange(*word, *word + addend);
+}
+
+unsigned Block::load_acquire(const unsigned* from, Site at) {
+  enter(at);
+  scheduler_.yield();
+  return *from;
+}
+
+void Block::store_release(unsigned* to, unsigned value, Site at) {
+  enter(at);
+  scheduler_.yield();
+  *to = value;
 }
 
 // ---- Matrix instructions

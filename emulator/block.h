@@ -45,7 +45,6 @@ class Block final : public Machine {
   unsigned shuffle(unsigned value, unsigned from_lane, Site at) override;
   bool any(bool value, Site at) override;
   bool elect(Site at) override;
-  unsigned atomic_inc(unsigned* word, unsigned last, Site at) override;
 
   void mbarrier_init(unsigned barrier, unsigned arrivals, Site at) override;
   void fence_mbarrier_init(Site at) override;
@@ -58,6 +57,17 @@ class Block final : public Machine {
   void load_matrix_x4(unsigned address, unsigned (&registers)[4], Site at) override;
   void store_matrix_x4(unsigned address, const unsigned (&registers)[4], Site at) override;
   void fence_shared_to_async(Site at) override;
+
+  void load_global(const void* from, void* to, int bytes, Site at) override;
+  void store_global(void* to, const void* from, int bytes, Site at) override;
+  unsigned atomic_inc(unsigned* word, unsigned last, Site at) override;
+  unsigned atomic_add(unsigned* word, unsigned addend, Site at) override;
+  unsigned load_acquire(const unsigned* from, Site at) override;
+  void store_release(unsigned* to, unsigned value, Site at) override;
+  void fence_gpu(Site at) override { enter(at); }
+  void fence_global_to_async(Site at) override { enter(at); }
+  void dependency_wait(Site at) override { enter(at); }
+  void launch_dependents(Site at) override { enter(at); }
 
   void tma_load(unsigned to, const TensorMap& map, unsigned barrier, const int (&box)[4],
                 Site at) override;

@@ -50,7 +50,6 @@ class Machine {
   virtual unsigned shuffle(unsigned value, unsigned from_lane, Site at) = 0;
   virtual bool any(bool value, Site at) = 0;
   virtual bool elect(Site at) = 0;
-  virtual unsigned atomic_inc(unsigned* word, unsigned last, Site at) = 0;
 
   virtual void mbarrier_init(unsigned barrier, unsigned arrivals, Site at) = 0;
   virtual void fence_mbarrier_init(Site at) = 0;
@@ -63,6 +62,18 @@ class Machine {
   virtual void load_matrix_x4(unsigned address, unsigned (&registers)[4], Site at) = 0;
   virtual void store_matrix_x4(unsigned address, const unsigned (&registers)[4], Site at) = 0;
   virtual void fence_shared_to_async(Site at) = 0;
+
+  // Global memory: 4, 8 or 16 bytes, and words that blocks agree by.
+  virtual void load_global(const void* from, void* to, int bytes, Site at) = 0;
+  virtual void store_global(void* to, const void* from, int bytes, Site at) = 0;
+  virtual unsigned atomic_inc(unsigned* word, unsigned last, Site at) = 0;
+  virtual unsigned atomic_add(unsigned* word, unsigned addend, Site at) = 0;
+  virtual unsigned load_acquire(const unsigned* from, Site at) = 0;
+  virtual void store_release(unsigned* to, unsigned value, Site at) = 0;
+  virtual void fence_gpu(Site at) = 0;
+  virtual void fence_global_to_async(Site at) = 0;
+  virtual void dependency_wait(Site at) = 0;
+  virtual void launch_dependents(Site at) = 0;
 
   virtual void tma_load(unsigned to, const TensorMap& map, unsigned barrier, const int (&box)[4],
                         Site at) = 0;

@@ -33,6 +33,9 @@ struct int4 {
 struct float2 {
   float x, y;
 };
+struct float4 {
+  float x, y, z, w;
+};
 inline int4 make_int4(int x, int y, int z, int w) { return {x, y, z, w}; }
 
 inline int min(int a, int b) { return b < a ? b : a; }
@@ -50,6 +53,9 @@ inline float arrived(float x, streamattn::emulator::Site site) {
 
 inline float2 make_float2(float x, float y, SA_SITE) {
   return {arrived(x, site), arrived(y, site)};
+}
+inline float4 make_float4(float x, float y, float z, float w, SA_SITE) {
+  return {arrived(x, site), arrived(y, site), arrived(z, site), arrived(w, site)};
 }
 inline float fmaf(float a, float b, float c, SA_SITE) {
   return __builtin_fmaf(arrived(a, site), arrived(b, site), arrived(c, site));
@@ -73,9 +79,6 @@ T __shfl_sync(unsigned, T value, int lane, SA_SITE) {
 template <class T>
 T __shfl_xor_sync(unsigned mask, T value, int lanes, SA_SITE) {
   return __shfl_sync(mask, value, (threadIdx.x ^ lanes) % 32, site);
-}
-inline unsigned atomicInc(unsigned* word, unsigned last, SA_SITE) {
-  return streamattn_machine->atomic_inc(word, last, site);
 }
 
 namespace streamattn {

@@ -4,6 +4,7 @@
 #include "parts/swizzled_tile.cuh"
 #include "parts/tile_order.cuh"
 #include "ptx/barrier.cuh"
+#include "ptx/global.cuh"
 #include "ptx/math.cuh"
 #include "ptx/shared.cuh"
 #include "ptx/tma.cuh"
@@ -31,7 +32,8 @@ SA_DEVICE void store_lse(const ForwardParams& params, WorkItem item, Lane at, in
       params.lse + item.batch * params.lse_strides.batch + item.head * params.lse_strides.head;
 #pragma unroll
   for (int r = 0; r < 2; r++)
-    if (row + 8 * r < params.q_len) base[(row + 8 * r) * params.lse_strides.seq] = lse[r];
+    if (row + 8 * r < params.q_len)
+      store_global(base + (row + 8 * r) * params.lse_strides.seq, lse[r]);
 }
 
 /// Registers times a factor of each row to global memory, in float.
@@ -46,8 +48,8 @@ SA_DEVICE void store_direct(const ForwardParams& params, WorkItem item, Lane at,
     float* out = base + (row + 8 * r) * params.o_strides.seq;
 #pragma unroll
     for (int j = 0; j < value_head_dim / 8; j++)
-      *(float2*)(out + 8 * j) =
-          make_float2(o[4 * j + 2 * r] * factor[r], o[4 * j + 2 * r + 1] * factor[r]);
+      store_global((float2*)(out + 8 * j),
+                   make_float2(o[4 * j + 2 * r] * factor[r], o[4 * j + 2 * r + 1] * factor[r]));
   }
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "params.h"
-#include "ptx/types.cuh"
+#include "ptx/global.cuh"
 
 namespace streamattn {
 
@@ -21,7 +21,7 @@ struct TileOrder {
   SA_DEVICE bool done(int index) const { return index >= params.tiles; }
   SA_DEVICE int next(int index) const {
     if (!params.tile_counter) return index + gridDim.x;
-    return atomicInc(params.tile_counter, params.tiles - 1) + gridDim.x;
+    return atomic_increment(params.tile_counter, params.tiles - 1) + gridDim.x;
   }
 
   SA_DEVICE WorkItem item(int index) const {

@@ -288,7 +288,7 @@ TEST_CASE("a fault on O's way to global memory is named") {
        "is outside of the block's"},
       {"the LSE of a row that does not exist is stored",
        q_registers,
-       {output, "row + 8 * r < params.q_len) base", "row + 8 * r <= params.q_len) base"},
+       {output, "    if (row + 8 * r < params.q_len)", "    if (row + 8 * r <= params.q_len)"},
        "of lse, which is behind it"},
   });
 }
