@@ -1,14 +1,13 @@
 // Launching on the emulator.
 #include "emulator/emulated_kernel.h"
 
-#include <llvm/Support/FormatVariadic.h>
-
 #include <algorithm>
 
 #include "compiler/families/flash_wgmma/flash_wgmma.h"
 #include "compiler/operations/forward_check.h"
-#include "emulator/block.h"
-#include "emulator/guarded_tensor.h"
+#include "emulator/device.h"
+#include "emulator/global_memory.h"
+#include "emulator/tensor_map.h"
 #include "runtime/gpu/flash_launch.h"
 #include "streamattn/error.h"
 
@@ -21,8 +20,8 @@ Resources emulated_resources(const Problem& problem, const Schedule& schedule) {
   return resources;
 }
 
-[[noreturn]] void fail(const std::string& entry, unsigned block, const std::string& what) {
-  throw Error(ErrorCode::launch_failed, llvm::formatv("{0}, block {1}: {2}", entry, block, what));
+std::span<const std::byte> bytes_of(const ForwardParams& params) {
+  return std::as_bytes(std::span(&params, 1));
 }
 
 }  // namespace
@@ -39,34 +38,34 @@ void EmulatedKernel::launch(const ForwardArgs& args, Stream /*stream*/) const { 
 void EmulatedKernel::emulate(const ForwardArgs& args, const Emulation& how) const {
   check_args(problem(), args, /*device=*/true);
   ForwardCall call = resolve(problem(), args);
-  const emulator::GuardedTensor o("o", call.o, problem().output_dtype());
-  const emulator::GuardedTensor lse("lse", call.lse, DType::f32);
-  call.o = o.view(), call.lse = lse.view();
+  emulator::GlobalMemory memory;
+  auto place = [&](const char* name, Tensor& tensor, DType type, emulator::Role role) {
+    tensor = memory.add_tensor(name, tensor, bytes(type), role);
+  };
+  place("q", call.q, problem().dtype, emulator::Role::input);
+  place("k", call.k, problem().dtype, emulator::Role::input);
+  place("v", call.v, problem().dtype, emulator::Role::input);
+  place("o", call.o, problem().output_dtype(), emulator::Role::output);
+  place("lse", call.lse, DType::f32, emulator::Role::output);
   const int sms =
       call.max_sms > 0 ? std::min(call.max_sms, how.multiprocessors) : how.multiprocessors;
   ForwardParams params =
       flash_params(problem(), schedule(), call, {sms, target().l2_bytes, emulator::encode});
-  unsigned counter = 0;
-  if (schedule().tile_order == TileOrder::dynamic) params.tile_counter = &counter;
+  if (params.tiles == 0) return;
+  if (schedule().tile_order == TileOrder::dynamic)
+    params.tile_counter = static_cast<unsigned*>(
+        memory.add_bytes("the tile counter", sizeof(unsigned), emulator::Role::counter));
 
-  emulator::BlockLaunch launch{.kernel = entry_,
-                               .blocks = static_cast<unsigned>(std::min(params.tiles, sms)),
-                               .threads = flash_threads(schedule()),
-                               .smem_bytes = resources().dynamic_smem_bytes,
-                               .trace = how.trace};
-  for (launch.block = 0; launch.block < launch.blocks; launch.block++) {
-    launch.seed = how.seed * 1000003 + launch.block;
-    emulator::Block block(launch);
-    kernel_.set_machine(&block);
-    block.run([&] { kernel_(params); });
-    for (const auto* tensor : {&o, &lse})
-      if (std::string what = tensor->stray_store(); !what.empty()) fail(entry_, launch.block, what);
-  }
-  if (counter != 0)
-    fail(entry_, launch.blocks - 1,
-         llvm::formatv("leaves the tile counter at {0}; the next launch needs 0", counter));
-  o.copy_back();
-  lse.copy_back();
+  const emulator::Step launch =
+      kernel_.launch({.grid = {static_cast<unsigned>(std::min(params.tiles, sms)), 1, 1},
+                      .threads = flash_threads(schedule()),
+                      .smem_bytes = resources().dynamic_smem_bytes},
+                     bytes_of(params));
+  emulator::Device(memory, {how.seed, how.multiprocessors, how.slice_seconds, how.trace})
+      .run({&launch, 1});
+  if (const std::string what = memory.unfinished(); !what.empty())
+    throw Error(ErrorCode::launch_failed, entry_ + " " + what);
+  memory.copy_back();
 }
 
 }  // namespace streamattn

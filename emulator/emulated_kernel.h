@@ -13,8 +13,9 @@ namespace streamattn {
 
 /// How one launch is emulated.
 struct Emulation {
-  std::uint64_t seed = 1;   ///< of the order in which warps run; equal seeds give equal runs
-  int multiprocessors = 2;  ///< blocks of the persistent grid; they run one after another
+  std::uint64_t seed = 1;    ///< of the order in which warps run; equal seeds give equal runs
+  int multiprocessors = 2;   ///< blocks that run at a time
+  double slice_seconds = 2;  ///< most time that a thread may take between two instructions
   emulator::Trace* trace = nullptr;  ///< gets the timeline
 };
 

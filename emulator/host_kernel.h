@@ -1,36 +1,54 @@
 // Emitted source as host code: flattened onto emulator/ptx, compiled and loaded.
 #pragma once
 
-#include <filesystem>
 #include <memory>
-#include <optional>
 #include <span>
 
-#include "emulator/ptx/machine.h"
+#include "emulator/device.h"
 #include "streamattn/compiler.h"
 #include "support/embedded_file.h"
-#include "templates/params.h"
 
 namespace streamattn::emulator {
 
-/// A kernel that threads of a Machine can run.
+/// How large a launch is.
+struct LaunchSize {
+  Index3 grid = {1, 1, 1};
+  int threads = 0;  ///< of a block
+  int smem_bytes = 0;
+  bool dependent = false;  ///< programmatically on the launch before
+};
+
+/// What __launch_bounds__ says.
+struct LaunchBounds {
+  int threads = 1024;
+  int blocks = 1;  ///< of a multiprocessor
+
+  /// What ptxas gives a thread: the register file of a multiprocessor, shared equally in units of
+  /// 8.
+  int registers() const;
+};
+
+/// A kernel that threads of a Machine can run. It knows no parameter type: it takes bytes.
 class HostKernel {
  public:
   /// Compiles `source` with the compiler that STREAMATTN_HOST_CXX names, or the first of c++, g++
   /// and clang++ on the path. Templates in `instead` take the place of their namesakes. Throws
-  /// Error (compile_failed) where there is no compiler or it refuses the source, with its output.
+  /// Error (compile_failed) where there is no compiler or it refuses the source, with its output,
+  /// and for a static __shared__ array.
   HostKernel(const Source& source, std::span<const EmbeddedFile> instead);
 
-  /// Makes `machine` that of the calling operating system thread.
-  void set_machine(Machine* machine) const { set_machine_(machine); }
-
-  /// The entry, for one thread of the machine.
-  void operator()(const ForwardParams& params) const { entry_(params); }
+  /// A launch with these bytes of parameters, which must live as long. Throws Error (launch_failed)
+  /// if they are not as many as the kernel takes, or the threads more than its bounds allow.
+  KernelLaunch launch(const LaunchSize& size, std::span<const std::byte> parameters) const;
 
  private:
+  std::string entry_;
+  LaunchBounds bounds_;
   std::shared_ptr<void> library_;
+  std::span<const char> text_;
   void (*set_machine_)(Machine*);
-  void (*entry_)(ForwardParams);
+  void (*run_)(const void*);
+  unsigned parameter_bytes_;
 };
 
 }  // namespace streamattn::emulator
