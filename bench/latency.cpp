@@ -43,7 +43,7 @@ int main() try {
 
   auto begin = std::chrono::steady_clock::now();
   Jit jit = Jit::create();
-  const Kernel& kernel = jit.forward(problem, shape);
+  const ForwardKernel& kernel = jit.forward(problem, shape);
   std::printf("from a fresh process to the loaded kernel, %s: %.2f ms\n",
               kernel.from_cache() ? "found in the disk cache" : "compiled",
               microseconds_since(begin) / 1e3);
@@ -56,7 +56,7 @@ int main() try {
   std::size_t bytes = 16 * 128 * 128 * 2;
   check(driver().cuMemAlloc(&memory, 4 * bytes), "cuMemAlloc");
   auto tensor = [&](int i) {
-    return Tensor::bshd(reinterpret_cast<void*>(memory + i * bytes), 1, 128, 16, 128);
+    return Tensor::bshd(reinterpret_cast<void*>(memory + i * bytes), DType::bf16, 1, 128, 16, 128);
   };
   ForwardArgs args{.q = tensor(0), .k = tensor(1), .v = tensor(2), .o = tensor(3)};
   // Few enough launches that the queue never fills, which would time the device.

@@ -6,7 +6,7 @@
 """
 
 import ctypes
-from ctypes import POINTER, byref, c_char_p, c_float, c_int, c_int64, c_size_t, c_void_p
+from ctypes import POINTER, byref, c_char_p, c_float, c_int, c_int32, c_int64, c_size_t, c_void_p
 from dataclasses import dataclass
 
 DTYPES = {None: 0, "f16": 1, "bf16": 2, "f32": 3}
@@ -25,7 +25,7 @@ class _Struct(ctypes.Structure):
 
 class _JitOptions(_Struct):
     _fields_ = [("struct_size", c_size_t), ("target", c_char_p), ("device", POINTER(c_int)),
-                ("pins", c_char_p), ("cache_dir", c_char_p)]
+                ("pins", c_char_p), ("cache_dir", c_char_p), ("cpu_fallback", c_int)]
 
 
 class _Problem(_Struct):
@@ -40,7 +40,7 @@ class _Shape(_Struct):
 
 
 class _Tensor(ctypes.Structure):
-    _fields_ = [("data", c_void_p)] + [(name, c_int64) for name in (
+    _fields_ = [("data", c_void_p), ("dtype", c_int32)] + [(name, c_int64) for name in (
         "batch", "seq", "heads", "dim", "batch_stride", "seq_stride", "head_stride")]
 
 
@@ -52,7 +52,7 @@ class _ForwardArgs(_Struct):
     _fields_ = [("struct_size", c_size_t)] + [(name, _Tensor) for name in "qkvo"] + [
         ("lse", _Tensor), ("scale", POINTER(c_float)), ("q_offset", POINTER(c_int64)),
         ("k_offset", c_int64), ("q_rows", POINTER(_Rows)), ("kv_rows", POINTER(_Rows)),
-        ("max_sms", c_int)]
+        ("max_sms", c_int), ("workspace", c_void_p), ("workspace_bytes", c_size_t)]
 
 
 @dataclass(frozen=True)
@@ -75,16 +75,17 @@ class Shape:
     kv_len: int
 
 
-def tensor(data, sizes, strides):
+def tensor(data, dtype, sizes, strides):
     """A view of [batch, seq, heads, dim] at address `data`; strides in elements, that of dim is 1."""
     if strides[3] != 1 and sizes[3] != 1:
         raise ValueError(f"the head dim has stride {strides[3]}, needs 1")
-    return _Tensor(data, *sizes, *strides[:3])
+    return _Tensor(data, DTYPES[dtype], *sizes, *strides[:3])
 
 
 def torch_tensor(array):
     """The view of a 4-D PyTorch tensor in [batch, seq, heads, dim] order (any strides)."""
-    return tensor(array.data_ptr(), array.shape, array.stride())
+    dtype = {"float16": "f16", "bfloat16": "bf16", "float32": "f32"}[str(array.dtype).split(".")[-1]]
+    return tensor(array.data_ptr(), dtype, array.shape, array.stride())
 
 
 class Library:
@@ -100,8 +101,9 @@ class Library:
         self._c.streamattn_jit_create.argtypes = [c_void_p, POINTER(c_void_p)]
         self._c.streamattn_jit_destroy.argtypes = [c_void_p]
         self._c.streamattn_jit_destroy.restype = None
-        self._c.streamattn_forward.argtypes = [c_void_p, c_void_p, c_void_p, POINTER(c_void_p)]
-        self._c.streamattn_launch.argtypes = [c_void_p, c_void_p, c_void_p]
+        self._c.streamattn_forward_kernel.argtypes = [c_void_p, c_void_p, c_void_p, POINTER(c_void_p)]
+        self._c.streamattn_forward_workspace.argtypes = [c_void_p, c_void_p, POINTER(c_size_t)]
+        self._c.streamattn_launch_forward.argtypes = [c_void_p, c_void_p, c_void_p]
 
     def version(self):
         return self._c.streamattn_version().decode()
@@ -150,7 +152,7 @@ class Jit:
         c_shape = _Shape(batch=shape.batch, kv_heads=shape.kv_heads, q_len=shape.q_len,
                          kv_len=shape.kv_len)
         kernel = c_void_p()
-        self._library.call("streamattn_forward", self._handle, byref(c_problem), byref(c_shape),
+        self._library.call("streamattn_forward_kernel", self._handle, byref(c_problem), byref(c_shape),
                            byref(kernel))
         return Kernel(self, self._library, kernel)
 
@@ -164,18 +166,27 @@ class Kernel:
     def describe(self):
         return self._library.describe(self._handle)
 
-    def prepare(self, *, q, k, v, o, lse=None, stream=None, q_offset=None, max_sms=0):
+    def prepare(self, *, q, k, v, o, lse=None, stream=None, q_offset=None, max_sms=0,
+                allocate=None):
         """A callable that launches with these tensors; arguments are converted once, so that a
-        timed call costs the launch alone. The caller keeps the memory alive."""
+        timed call costs the launch alone. The caller keeps the memory alive. A kernel that needs a
+        workspace gets it from `allocate(bytes)`, which returns an address that stays valid."""
         args = _ForwardArgs(q=q, k=k, v=v, o=o, max_sms=max_sms)
         if lse is not None:
             args.lse = lse
         if q_offset is not None:
             args.q_offset = ctypes.pointer(c_int64(q_offset))
         reference = byref(args)
+        bytes_needed = c_size_t()
+        self._library.call("streamattn_forward_workspace", self._handle, reference,
+                           byref(bytes_needed))
+        if bytes_needed.value:
+            if allocate is None:
+                raise ValueError(f"the kernel needs {bytes_needed.value} bytes of workspace")
+            args.workspace, args.workspace_bytes = allocate(bytes_needed.value), bytes_needed.value
 
         def launch():
-            self._library.call("streamattn_launch", self._handle, reference, stream)
+            self._library.call("streamattn_launch_forward", self._handle, reference, stream)
 
         return launch
 

@@ -10,46 +10,49 @@
 namespace streamattn {
 namespace {
 
-const Family& find_family(std::string_view wanted) {
-  std::string known;
-  for (const Family& family : families()) {
-    if (family.name == wanted) return family;
-    known += llvm::formatv("{0}{1}", known.empty() ? "" : ", ", family.name);
-  }
-  throw Error(ErrorCode::invalid_schedule,
-              llvm::formatv("unknown family \"{0}\"; there are {1}", wanted, known));
+/// Why `family` cannot serve the problem with any schedule; empty if it can.
+std::string decline(const Family& family, Operation operation, const Problem& problem,
+                    const Target& target) {
+  if (family.operation != operation)
+    return llvm::formatv("its operation is {0}", name(family.operation));
+  if (std::string lacking = family.misses(target); !lacking.empty()) return lacking;
+  return family.declines(problem, target);
 }
 
 }  // namespace
 
-void check(const Problem& problem, const Schedule& schedule, const Target& target) {
+void check(Operation operation, const Problem& problem, const Schedule& schedule,
+           const Target& target) {
   problem.validate();
   const Family& family = find_family(schedule.family);
-  if (auto reason = family.declines(problem, target); !reason.empty())
+  if (auto reason = decline(family, operation, problem, target); !reason.empty())
     throw Error(ErrorCode::unsupported_problem, llvm::formatv("{0}: {1}", family.name, reason));
   if (auto reason = family.refuses(problem, schedule, target); !reason.empty())
     throw Error(ErrorCode::invalid_schedule, llvm::formatv("{0}: {1}", family.name, reason));
 }
 
-std::vector<Schedule> schedules(const Problem& problem, const Shape& shape, const Target& target) {
+std::vector<Schedule> schedules(Operation operation, const Problem& problem, const Shape& shape,
+                                const Target& target) {
   problem.validate();
+  shape.validate();
   std::vector<Schedule> all;
   for (const Family& family : families())
-    if (family.declines(problem, target).empty())
+    if (decline(family, operation, problem, target).empty())
       llvm::append_range(all, family.schedules(problem, shape, target));
   return all;
 }
 
-Choice choose(const Problem& problem, const Shape& shape, const Target& target,
+Choice choose(Operation operation, const Problem& problem, const Shape& shape, const Target& target,
               const ScheduleTable& table) {
   problem.validate();
-  if (auto row = table.find(problem, shape, target)) {
-    check(problem, row->schedule, target);
+  shape.validate();
+  if (auto row = table.find(operation, problem, shape, target)) {
+    check(operation, problem, row->schedule, target);
     return {row->schedule, "row " + row->origin};
   }
   std::string reasons;
   for (const Family& family : families()) {
-    std::string reason = family.declines(problem, target);
+    std::string reason = decline(family, operation, problem, target);
     if (reason.empty()) {
       if (auto guess = family.first_guess(problem, shape, target))
         return {*guess, llvm::formatv("first guess of {0}", family.name)};
@@ -57,24 +60,24 @@ Choice choose(const Problem& problem, const Shape& shape, const Target& target,
     }
     reasons += llvm::formatv("\n  {0}: {1}", family.name, reason);
   }
-  throw Error(
-      ErrorCode::unsupported_problem,
-      llvm::formatv("no family serves {0} on {1}:{2}", problem.describe(), target.name, reasons));
+  throw Error(ErrorCode::unsupported_problem,
+              llvm::formatv("no family serves {0} of {1} on {2}:{3}", name(operation),
+                            problem.describe(), target.name, reasons));
 }
 
-Source emit(const Problem& problem, const Schedule& schedule, const Target& target,
-            const EmitOptions& options) {
-  check(problem, schedule, target);
+Program emit(Operation operation, const Problem& problem, const Schedule& schedule,
+             const Target& target, const EmitOptions& options) {
+  check(operation, problem, schedule, target);
   const Family& family = find_family(schedule.family);
   if (!family.emit)
     throw Error(ErrorCode::unsupported_problem,
                 llvm::formatv("{0} has no source: its kernel is part of the library", family.name));
-  Source source;
-  source.text = family.emit(problem, schedule, target);
-  source.flat = flatten(source.text, options.template_dir);
-  source.entry = "streamattn_forward";
-  source.target = target.name;
-  return source;
+  Program program = family.emit(problem, schedule, target);
+  for (Source& source : program) {
+    source.flat = flatten(source.text, options.template_dir);
+    source.target = target.name;
+  }
+  return program;
 }
 
 }  // namespace streamattn

@@ -1,8 +1,12 @@
 // Validation, equality and the canonical description of a problem.
 #include "streamattn/problem.h"
 
+#include <llvm/ADT/Hashing.h>
 #include <llvm/Support/FormatVariadic.h>
 
+#include <utility>
+
+#include "compiler/problem_fields.h"
 #include "streamattn/error.h"
 
 namespace streamattn {
@@ -10,6 +14,9 @@ namespace {
 
 // Far above any head there is; keeps products of two dimensions in 32 bits.
 constexpr int max_dimension = 1 << 15;
+
+// Far above any tensor there is; keeps a product of a size and a dimension in 64 bits.
+constexpr std::int64_t max_size = std::int64_t{1} << 40;
 
 void require_dimension(const char* field, int value) {
   if (value >= 1 && value <= max_dimension) return;
@@ -31,6 +38,15 @@ void Problem::validate() const {
   }
 }
 
+void Shape::validate() const {
+  const std::pair<const char*, std::int64_t> sizes[] = {
+      {"batch", batch}, {"kv_heads", kv_heads}, {"q_len", q_len}, {"kv_len", kv_len}};
+  for (const auto& [field, size] : sizes)
+    if (size < 0 || size > max_size)
+      throw Error(ErrorCode::invalid_argument,
+                  llvm::formatv("shape: {0} is {1}, needs 0 to 2^40", field, size));
+}
+
 std::string Problem::describe() const {
   std::string value_dim;
   if (v_head_dim() != head_dim) value_dim = llvm::formatv(", value_head_dim {0}", v_head_dim());
@@ -39,8 +55,22 @@ std::string Problem::describe() const {
 }
 
 bool operator==(const Problem& a, const Problem& b) {
-  return a.dtype == b.dtype && a.output_dtype() == b.output_dtype() && a.head_dim == b.head_dim &&
-         a.v_head_dim() == b.v_head_dim() && a.group_size == b.group_size && a.mask == b.mask;
+  bool equal = true;
+  for_each_problem_field(
+      [&](const auto& field) { equal = equal && field.value(a) == field.value(b); });
+  return equal;
+}
+
+std::size_t hash(const Problem& problem) {
+  llvm::hash_code code = {};
+  for_each_problem_field([&](const auto& field) {
+    const auto& value = field.value(problem);
+    if constexpr (std::is_same_v<decltype(value), const Expr&>)
+      code = llvm::hash_combine(code, value.text());
+    else
+      code = llvm::hash_combine(code, value);
+  });
+  return code;
 }
 
 }  // namespace streamattn

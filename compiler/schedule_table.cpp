@@ -59,14 +59,17 @@ struct NumberCondition {
 
 struct Row {
   std::string_view target;  // a name of the target table
+  std::optional<Operation> operation;
   std::optional<DType> dtype, out_dtype;
   std::optional<Expr> mask;
   std::vector<NumberCondition> numbers;
   Schedule schedule;
   std::string origin;
 
-  bool fits(const Problem& problem, const Shape& shape, const Target& where) const {
-    return target == where.name && (!dtype || *dtype == problem.dtype) &&
+  bool fits(Operation wanted, const Problem& problem, const Shape& shape,
+            const Target& where) const {
+    return target == where.name && operation.value_or(wanted) == wanted &&
+           (!dtype || *dtype == problem.dtype) &&
            (!out_dtype || *out_dtype == problem.output_dtype()) &&
            (!mask || *mask == problem.mask) &&
            std::ranges::all_of(numbers, [&](const NumberCondition& condition) {
@@ -136,7 +139,7 @@ class Reader {
   void read_when(Row& row, const toml::table& when) const {
     for (const auto& [key, node] : when) {
       if (key.str() == "op") {
-        if (text(key, node) != "forward") fail(node.source(), "op is not \"forward\"");
+        row.operation = parsed(key, node, parse_operation);
       } else if (key.str() == "dtype") {
         row.dtype = parsed(key, node, parse_dtype);
       } else if (key.str() == "out_dtype") {
@@ -272,10 +275,11 @@ void ScheduleTable::append(const ScheduleTable& other) {
   rows_->list.insert(rows_->list.end(), added.begin(), added.end());
 }
 
-std::optional<ScheduleTable::Match> ScheduleTable::find(const Problem& problem, const Shape& shape,
+std::optional<ScheduleTable::Match> ScheduleTable::find(Operation operation, const Problem& problem,
+                                                        const Shape& shape,
                                                         const Target& target) const {
   for (const Row& row : rows_->list) {
-    if (row.fits(problem, shape, target)) return Match{row.schedule, row.origin};
+    if (row.fits(operation, problem, shape, target)) return Match{row.schedule, row.origin};
   }
   return std::nullopt;
 }

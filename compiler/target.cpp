@@ -8,19 +8,52 @@
 namespace streamattn {
 namespace {
 
+constexpr std::int64_t mib = 1 << 20;
+
 constexpr Target rows[] = {
-    {.name = "sm_90a",
-     .smem_bytes = 232448,
-     .sm_count = 132,
-     .l2_bytes = 60 << 20,  // as an H200 reports it; an H100 has 50 MiB
+    {.name = "sm_80",  // A100
+     .compute_capability = 80,
+     .min_nvrtc = 11000,
+     .has_cp_async = true,
+     .has_mma_sync = true,
+     .smem_bytes = 166912,
+     .registers = 65536,
+     .sm_count = 108,
+     .l2_bytes = 40 * mib},
+    {.name = "sm_89",  // L4, L40S, RTX 4090
+     .compute_capability = 89,
+     .min_nvrtc = 11080,
+     .has_cp_async = true,
+     .has_mma_sync = true,
+     .smem_bytes = 101376,
+     .registers = 65536,
+     .sm_count = 142,
+     .l2_bytes = 96 * mib},
+    {.name = "sm_90a",  // H100, H200
+     .compute_capability = 90,
+     .min_nvrtc = 12030,
+     .has_cp_async = true,
+     .has_mma_sync = true,
+     .has_tma = true,
+     .has_clusters = true,
      .has_wgmma = true,
-     .is_cpu = false},
-    {.name = "cpu",
-     .smem_bytes = 0,
-     .sm_count = 1,
-     .l2_bytes = 1 << 20,
-     .has_wgmma = false,
-     .is_cpu = true},
+     .smem_bytes = 232448,
+     .registers = 65536,
+     .sm_count = 132,
+     .l2_bytes = 60 * mib},  // as an H200 reports it; an H100 has 50 MiB
+    {.name = "sm_100a",      // B200
+     .compute_capability = 100,
+     .min_nvrtc = 12080,
+     .has_cp_async = true,
+     .has_mma_sync = true,
+     .has_tma = true,
+     .has_clusters = true,
+     .has_tcgen05 = true,
+     .smem_bytes = 232448,
+     .registers = 65536,
+     .sm_count = 148,
+     .l2_bytes = 126 * mib},
+    {.name = "cpu", .sm_count = 1, .l2_bytes = mib},
 };
 
 }  // namespace

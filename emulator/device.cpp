@@ -26,9 +26,9 @@ Device::Device(GlobalMemory& memory, const DeviceOptions& options)
       scheduler_(options.seed, interrupts_),
       background_(scheduler_) {}
 
-void Device::run(std::span<const Step> steps) {
+void Device::run(std::span<const Command> commands) {
   for (;;) {
-    while (advance(steps)) {
+    while (advance(commands)) {
     }
     if (launches_.empty()) return;
     if (background_.is_due())
@@ -54,14 +54,14 @@ void Device::run_slice() {
 // ---- Launches
 
 // Begins and ends what can be; returns whether there was anything.
-bool Device::advance(std::span<const Step>& steps) {
+bool Device::advance(std::span<const Command>& commands) {
   bool changed = false;
   for (Launch& launch : launches_) changed |= end_blocks(launch);
   while (!launches_.empty() && launches_.front().is_complete()) end_launch(), changed = true;
   for (Launch& launch : launches_) changed |= start_blocks(launch);
-  if (!steps.empty() && may_begin(steps.front())) {
-    begin(steps.front());
-    steps = steps.subspan(1);
+  if (!commands.empty() && may_begin(commands.front())) {
+    begin(commands.front());
+    commands = commands.subspan(1);
     changed = true;
   }
   return changed;
@@ -73,16 +73,16 @@ bool Device::Launch::lets_dependents_start() const {
          });
 }
 
-bool Device::may_begin(const Step& step) const {
+bool Device::may_begin(const Command& command) const {
   if (launches_.empty()) return true;
-  const auto* launch = std::get_if<KernelLaunch>(&step);
+  const auto* launch = std::get_if<GridLaunch>(&command);
   return launch != nullptr && launch->dependent && launches_.back().lets_dependents_start();
 }
 
-void Device::begin(const Step& step) {
-  if (const auto* clear = std::get_if<Clear>(&step))
+void Device::begin(const Command& command) {
+  if (const auto* clear = std::get_if<Zeroing>(&command))
     return memory_.clear(clear->address, clear->bytes);
-  const auto& launch = std::get<KernelLaunch>(step);
+  const auto& launch = std::get<GridLaunch>(command);
   const unsigned blocks = launch.grid.x * launch.grid.y * launch.grid.z;
   if (blocks_ + blocks > most_blocks)
     throw Error(ErrorCode::launch_failed,
@@ -97,13 +97,14 @@ void Device::begin(const Step& step) {
 bool Device::start_blocks(Launch& launch) {
   bool changed = false;
   while (launch.started < launch.blocks &&
-         static_cast<int>(launch.running.size()) < options_.multiprocessors)
+         static_cast<int>(launch.running.size()) <
+             options_.multiprocessors * launch.what->blocks_per_multiprocessor)
     start_block(launch), changed = true;
   return changed;
 }
 
 void Device::start_block(Launch& launch) {
-  const KernelLaunch& what = *launch.what;
+  const GridLaunch& what = *launch.what;
   const unsigned index = launch.started++;
   launch.running.push_back(std::make_unique<Block>(
       BlockLaunch{what.code.thread, what.grid, what.threads, what.smem_bytes, what.registers},

@@ -22,28 +22,30 @@ struct Code {
   std::span<const char> text = {};       ///< instructions that may be interrupted
 };
 
-/// One kernel launch.
-struct KernelLaunch {
+/// Blocks of one kernel.
+struct GridLaunch {
   std::string kernel;  ///< for reports
   Code code;
   Index3 grid = {1, 1, 1};
   int threads = 0;  ///< of a block
   int smem_bytes = 0;
-  int registers = 0;       ///< of a thread at launch
+  int registers = 0;  ///< of a thread at launch
+  int blocks_per_multiprocessor = 1;
   bool dependent = false;  ///< programmatically on the launch before
 };
 
 /// Workspace that is zeroed between launches.
-struct Clear {
+struct Zeroing {
   void* address;
   std::size_t bytes;
 };
 
-using Step = std::variant<KernelLaunch, Clear>;
+/// What comes one after another on a stream.
+using Command = std::variant<GridLaunch, Zeroing>;
 
 struct DeviceOptions {
   std::uint64_t seed = 1;    ///< of the order in which threads run; equal seeds give equal runs
-  int multiprocessors = 2;   ///< blocks of a launch that run at a time
+  int multiprocessors = 2;   ///< that blocks run on
   double slice_seconds = 2;  ///< most time that a thread may take between two instructions
   Trace* trace = nullptr;    ///< gets the timeline
 };
@@ -52,14 +54,14 @@ class Device {
  public:
   Device(GlobalMemory& memory, const DeviceOptions& options);
 
-  /// Runs the steps in order. Throws Error (launch_failed) with kernel, block, warp, line and cause
-  /// for a broken contract, and with what every warp waits for when nothing can go on.
-  void run(std::span<const Step> steps);
+  /// Runs the commands in order. Throws Error (launch_failed) with kernel, block, warp, line and
+  /// cause for a broken contract, and with what every warp waits for when nothing can go on.
+  void run(std::span<const Command> commands);
 
  private:
   /// A launch that has begun.
   struct Launch {
-    const KernelLaunch* what;
+    const GridLaunch* what;
     std::uint32_t first_block;     // of the program
     std::uint32_t complete_below;  // what its blocks know from the start
     unsigned blocks;
@@ -70,9 +72,9 @@ class Device {
     bool lets_dependents_start() const;
   };
 
-  bool advance(std::span<const Step>& steps);
-  bool may_begin(const Step& step) const;
-  void begin(const Step& step);
+  bool advance(std::span<const Command>& commands);
+  bool may_begin(const Command& command) const;
+  void begin(const Command& command);
   bool start_blocks(Launch& launch);
   void start_block(Launch& launch);
   bool end_blocks(Launch& launch);

@@ -1,70 +1,84 @@
-// Launching on the emulator.
+// Following plans on the emulator.
 #include "emulator/emulated_kernel.h"
 
-#include <algorithm>
-
-#include "compiler/families/flash_wgmma/flash_wgmma.h"
-#include "compiler/operations/forward_check.h"
 #include "emulator/device.h"
 #include "emulator/global_memory.h"
 #include "emulator/tensor_map.h"
-#include "runtime/gpu/flash_launch.h"
 #include "streamattn/error.h"
 
 namespace streamattn {
 namespace {
 
-Resources emulated_resources(const Problem& problem, const Schedule& schedule) {
-  Resources resources;
-  resources.dynamic_smem_bytes = flash_tiling(problem, schedule).bytes();
-  return resources;
+// The call with its tensors as kernels address them.
+ResolvedCall placed(ResolvedCall call, emulator::GlobalMemory& memory) {
+  auto place = [&](const char* name, Tensor& tensor, bool is_output) {
+    tensor =
+        memory.add_tensor(name, tensor, is_output ? emulator::Role::output : emulator::Role::input);
+  };
+  std::visit([&](auto& operation) { operation.visit_tensors(place); }, call);
+  return call;
 }
 
-std::span<const std::byte> bytes_of(const ForwardParams& params) {
-  return std::as_bytes(std::span(&params, 1));
+// The steps of a plan as commands of the device. The plan must live as long.
+std::vector<emulator::Command> commands(const Plan& plan, const EmulatedProgram& program) {
+  std::vector<emulator::Command> all;
+  for (const Step& step : plan) {
+    if (const auto* clear = std::get_if<Clear>(&step)) {
+      all.emplace_back(emulator::Zeroing{clear->data, clear->bytes});
+    } else {
+      const auto& launch = std::get<KernelLaunch>(step);
+      all.emplace_back(program[launch.kernel].launch(launch.blocks, launch.parameters.data(),
+                                                     launch.overlaps_previous));
+    }
+  }
+  return all;
 }
 
 }  // namespace
 
-EmulatedKernel::EmulatedKernel(const Problem& problem, const Choice& choice, const Source& source,
-                               std::span<const EmbeddedFile> instead)
-    : Kernel(problem, choice, find_target(source.target),
-             emulated_resources(problem, choice.schedule), /*from_cache=*/false),
-      entry_(source.entry),
-      kernel_(source, instead) {}
+EmulatedProgram::EmulatedProgram(const Program& program, std::span<const EmbeddedFile> instead) {
+  for (const Source& source : program) kernels_.emplace_back(source, instead);
+}
 
-void EmulatedKernel::launch(const ForwardArgs& args, Stream /*stream*/) const { emulate(args, {}); }
+EmulatedExecutor::EmulatedExecutor(Problem problem, Schedule schedule, const Target& target,
+                                   std::shared_ptr<const EmulatedProgram> program, Emulation how)
+    : problem_(std::move(problem)),
+      schedule_(std::move(schedule)),
+      target_(target),
+      program_(std::move(program)),
+      how_(how) {}
 
-void EmulatedKernel::emulate(const ForwardArgs& args, const Emulation& how) const {
-  check_args(problem(), args, /*device=*/true);
-  ForwardCall call = resolve(problem(), args);
+std::size_t EmulatedExecutor::workspace_bytes(const ResolvedCall& call) const {
+  return streamattn::workspace_bytes(problem_, schedule_, call, how_.multiprocessors,
+                                     target_.l2_bytes);
+}
+
+// The workspace that was given is only asked for: kernels get slices that are guarded one by one.
+void EmulatedExecutor::run(const ResolvedCall& call, const Workspace& workspace,
+                           Stream /*stream*/) const {
+  require_workspace(workspace, workspace_bytes(call));
   emulator::GlobalMemory memory;
-  auto place = [&](const char* name, Tensor& tensor, DType type, emulator::Role role) {
-    tensor = memory.add_tensor(name, tensor, bytes(type), role);
+  const ResolvedCall placed_call = placed(call, memory);
+  unsigned* word = nullptr;
+  const auto zero_word = [&] {
+    if (word == nullptr)
+      word = static_cast<unsigned*>(
+          memory.add_bytes("the word that is zero", sizeof(unsigned), emulator::Role::counter));
+    return word;
   };
-  place("q", call.q, problem().dtype, emulator::Role::input);
-  place("k", call.k, problem().dtype, emulator::Role::input);
-  place("v", call.v, problem().dtype, emulator::Role::input);
-  place("o", call.o, problem().output_dtype(), emulator::Role::output);
-  place("lse", call.lse, DType::f32, emulator::Role::output);
-  const int sms =
-      call.max_sms > 0 ? std::min(call.max_sms, how.multiprocessors) : how.multiprocessors;
-  ForwardParams params =
-      flash_params(problem(), schedule(), call, {sms, target().l2_bytes, emulator::encode});
-  if (params.tiles == 0) return;
-  if (schedule().tile_order == TileOrder::dynamic)
-    params.tile_counter = static_cast<unsigned*>(
-        memory.add_bytes("the tile counter", sizeof(unsigned), emulator::Role::counter));
+  auto slices = memory.begin_workspace(workspace.bytes);
+  const Plan steps =
+      plan(problem_, schedule_, placed_call,
+           {how_.multiprocessors, target_.l2_bytes, emulator::encode, zero_word}, slices);
+  memory.end_workspace(slices);
+  if (steps.empty()) return;
 
-  const emulator::Step launch =
-      kernel_.launch({.grid = {static_cast<unsigned>(std::min(params.tiles, sms)), 1, 1},
-                      .threads = flash_threads(schedule()),
-                      .smem_bytes = resources().dynamic_smem_bytes},
-                     bytes_of(params));
-  emulator::Device(memory, {how.seed, how.multiprocessors, how.slice_seconds, how.trace})
-      .run({&launch, 1});
+  const std::vector<emulator::Command> all = commands(steps, *program_);
+  emulator::Device(memory, {how_.seed, how_.multiprocessors, how_.slice_seconds, how_.trace})
+      .run(all);
   if (const std::string what = memory.unfinished(); !what.empty())
-    throw Error(ErrorCode::launch_failed, entry_ + " " + what);
+    throw Error(ErrorCode::launch_failed,
+                std::get<emulator::GridLaunch>(all.back()).kernel + " " + what);
   memory.copy_back();
 }
 

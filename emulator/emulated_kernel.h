@@ -5,37 +5,50 @@
 #include <span>
 #include <string>
 
+#include "compiler/plan.h"
 #include "emulator/host_kernel.h"
 #include "emulator/trace.h"
-#include "streamattn/kernel.h"
+#include "runtime/executor.h"
 
 namespace streamattn {
 
 /// How one launch is emulated.
 struct Emulation {
   std::uint64_t seed = 1;    ///< of the order in which warps run; equal seeds give equal runs
-  int multiprocessors = 2;   ///< blocks that run at a time
+  int multiprocessors = 2;   ///< that blocks run on
   double slice_seconds = 2;  ///< most time that a thread may take between two instructions
   emulator::Trace* trace = nullptr;  ///< gets the timeline
 };
 
-class EmulatedKernel final : public Kernel {
+/// The kernels of a program, compiled for the host.
+class EmulatedProgram {
  public:
-  /// Compiles `source`, emitted from `problem` with `choice`, for the host; templates in `instead`
-  /// take the place of their namesakes. Throws Error (compile_failed).
-  EmulatedKernel(const Problem& problem, const Choice& choice, const Source& source,
-                 std::span<const EmbeddedFile> instead = {});
+  /// Templates in `instead` take the place of their namesakes. Throws Error (compile_failed).
+  explicit EmulatedProgram(const Program& program, std::span<const EmbeddedFile> instead = {});
 
-  /// Takes host tensors and returns when it is done. Throws Error (invalid_argument) as on a GPU,
-  /// and (launch_failed) with a report of the first broken contract; o and lse are as they were.
-  void emulate(const ForwardArgs& args, const Emulation& how) const;
-
-  /// emulate() with the defaults.
-  void launch(const ForwardArgs& args, Stream stream = nullptr) const override;
+  const emulator::HostKernel& operator[](std::size_t i) const { return kernels_[i]; }
 
  private:
-  std::string entry_;
-  emulator::HostKernel kernel_;
+  std::vector<emulator::HostKernel> kernels_;
+};
+
+/// Follows the plans of a program's family on the CPU. Takes host tensors; run() returns when it is
+/// done. Throws Error (invalid_argument) as a GPU does, and (launch_failed) with a report of the
+/// first broken contract; the outputs are then as they were.
+class EmulatedExecutor final : public Executor {
+ public:
+  EmulatedExecutor(Problem problem, Schedule schedule, const Target& target,
+                   std::shared_ptr<const EmulatedProgram> program, Emulation how);
+
+  std::size_t workspace_bytes(const ResolvedCall& call) const override;
+  void run(const ResolvedCall& call, const Workspace& workspace, Stream stream) const override;
+
+ private:
+  Problem problem_;
+  Schedule schedule_;
+  const Target& target_;
+  std::shared_ptr<const EmulatedProgram> program_;
+  Emulation how_;
 };
 
 }  // namespace streamattn

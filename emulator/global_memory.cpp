@@ -2,6 +2,7 @@
 #include "emulator/global_memory.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 
 #include "emulator/violation.h"
@@ -10,6 +11,7 @@ namespace streamattn::emulator {
 namespace {
 
 constexpr std::size_t margin = 64 * 1024, page = 4096, word_bytes = 4, page_words = 1024;
+constexpr std::size_t most_slices = 64;  // of workspace; a plan takes a few
 constexpr int poison = 0xFF;
 constexpr std::uint32_t by_nobody = 0, by_host = 1;
 
@@ -31,50 +33,45 @@ std::string cure(const Access& earlier, const char* what) {
       what);
 }
 
-std::size_t extent(const Tensor& t, int element_bytes) {
+std::size_t extent(const Tensor& t) {
   if (t.batch == 0 || t.seq == 0 || t.heads == 0) return 0;
   return static_cast<std::size_t>((t.batch - 1) * t.batch_stride + (t.seq - 1) * t.seq_stride +
                                   (t.heads - 1) * t.head_stride + t.dim) *
-         element_bytes;
+         bytes(t.dtype);
 }
 
 // Calls visit(byte offset) for every row of elements.
 template <class Visit>
-void for_each_row(const Tensor& t, int element_bytes, const Visit& visit) {
+void for_each_row(const Tensor& t, const Visit& visit) {
   for (std::int64_t b = 0; b < t.batch; b++)
     for (std::int64_t s = 0; s < t.seq; s++)
       for (std::int64_t h = 0; h < t.heads; h++)
         visit(static_cast<std::size_t>(b * t.batch_stride + s * t.seq_stride + h * t.head_stride) *
-              element_bytes);
+              bytes(t.dtype));
 }
 
 }  // namespace
 
 // ---- Allocations
 
-GlobalMemory::Region& GlobalMemory::add(const char* name, Role role, std::size_t bytes,
-                                        std::size_t alignment_offset) {
-  Mapping addresses(bytes + 2 * margin + page, Mapping::Access::none);
-  std::byte* begin = addresses.data() + margin + alignment_offset;
-  return regions_.emplace_back(
-      Region{name, role, std::move(addresses), begin, bytes, nullptr, {}, {}, 0, {}, 0, {}});
+// Addresses for that many bytes, with a margin on both sides.
+std::byte* GlobalMemory::reserve(std::size_t bytes) {
+  return addresses_.emplace_back(bytes + 2 * margin, Mapping::Access::none).data() + margin;
 }
 
-Tensor GlobalMemory::add_tensor(const char* name, const Tensor& tensor, int element_bytes,
-                                Role role) {
-  const std::size_t bytes = extent(tensor, element_bytes);
-  if (tensor.data == nullptr || bytes == 0) return tensor;
+Tensor GlobalMemory::add_tensor(const char* name, const Tensor& tensor, Role role) {
+  const std::size_t size = extent(tensor);
+  if (tensor.data == nullptr || size == 0) return tensor;
   // Alignment is that of the tensor.
-  Region& region = add(name, role, bytes, reinterpret_cast<std::uintptr_t>(tensor.data) % page);
-  region.memory = static_cast<std::byte*>(tensor.data);
-  region.tensor = tensor;
-  region.element_bytes = element_bytes;
-  region.row_bytes = static_cast<std::size_t>(tensor.dim) * element_bytes;
-  for_each_row(tensor, element_bytes, [&](std::size_t row) { region.rows.push_back(row); });
+  const std::size_t in_page = reinterpret_cast<std::uintptr_t>(tensor.data) % page;
+  Region& region = regions_.emplace_back(Region{name, role, reserve(size + page) + in_page, size});
+  region.row_bytes = static_cast<std::size_t>(tensor.dim) * bytes(tensor.dtype);
+  for_each_row(tensor, [&](std::size_t row) { region.rows.push_back(row); });
   std::sort(region.rows.begin(), region.rows.end());
+  region.memory = static_cast<std::byte*>(tensor.data);
   if (role == Role::output) {
-    region.own.emplace(bytes, Mapping::Access::read_write);
-    region.memory = region.own->data();
+    region.host = tensor.data;
+    region.memory = region.own.emplace(size, Mapping::Access::read_write).data();
   }
   Tensor addressed = tensor;
   addressed.data = region.begin;
@@ -82,19 +79,35 @@ Tensor GlobalMemory::add_tensor(const char* name, const Tensor& tensor, int elem
 }
 
 void* GlobalMemory::add_bytes(const char* name, std::size_t bytes, Role role) {
-  Region& region = add(name, role, bytes, 0);
-  region.own.emplace(std::max<std::size_t>(bytes, 1), Mapping::Access::read_write);
-  region.memory = region.own->data();
+  std::byte* begin = reserve(bytes);
+  add_own(name, role, begin, bytes);
+  return begin;
+}
+
+void GlobalMemory::add_own(const char* name, Role role, std::byte* begin, std::size_t bytes) {
+  if (bytes == 0) return;
+  Region& region = regions_.emplace_back(Region{name, role, begin, bytes});
+  region.memory = region.own.emplace(bytes, Mapping::Access::read_write).data();
   region.rows = {0};
   region.row_bytes = bytes;
   if (role == Role::workspace) std::memset(region.memory, poison, bytes);
-  return region.begin;
+}
+
+WorkspaceSlices GlobalMemory::begin_workspace(std::size_t bytes) {
+  workspace_ = reserve(bytes + most_slices * margin);
+  return WorkspaceSlices(workspace_, margin);
+}
+
+void GlobalMemory::end_workspace(const WorkspaceSlices& slices) {
+  assert(slices.slices().size() < most_slices);
+  for (const auto& slice : slices.slices())
+    add_own(slice.name, Role::workspace, workspace_ + slice.offset, slice.bytes);
 }
 
 const GlobalMemory::Region* GlobalMemory::region_at(const void* address) const {
   const auto* at = static_cast<const std::byte*>(address);
   for (const Region& region : regions_)
-    if (at >= region.addresses.data() && at < region.addresses.data() + region.addresses.bytes())
+    if (at >= region.begin - margin / 2 && at < region.begin + region.bytes + margin / 2)
       return &region;
   return nullptr;
 }
@@ -241,7 +254,7 @@ void GlobalMemory::copy_back() const {
   for (const Region& region : regions_) {
     if (region.role != Role::output) continue;
     for (std::size_t row : region.rows)
-      std::memcpy(static_cast<std::byte*>(region.tensor.data) + row, region.memory + row,
+      std::memcpy(static_cast<std::byte*>(region.host) + row, region.memory + row,
                   region.row_bytes);
   }
 }

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "compiler/workspace.h"
 #include "emulator/access.h"
 #include "emulator/mapping.h"
 #include "streamattn/tensor.h"
@@ -28,10 +29,14 @@ class GlobalMemory {
  public:
   /// Adds the elements of a tensor in host memory, which must live as long; those of an output are
   /// written back by copy_back() alone. Returns the tensor as kernels address it.
-  Tensor add_tensor(const char* name, const Tensor& tensor, int element_bytes, Role role);
+  Tensor add_tensor(const char* name, const Tensor& tensor, Role role);
 
   /// Adds `bytes` of workspace or counters, aligned to 256 bytes.
   void* add_bytes(const char* name, std::size_t bytes, Role role);
+
+  /// Room for slices that without gaps take `bytes`; then the slices that were taken there.
+  WorkspaceSlices begin_workspace(std::size_t bytes);
+  void end_workspace(const WorkspaceSlices& slices);
 
   // For whoever knows `clock`. Return where the bytes are. Throw Violation.
   const std::byte* read(const void* address, int bytes, const Clock& clock, const Access& access);
@@ -63,19 +68,18 @@ class GlobalMemory {
   struct Region {
     std::string name;
     Role role;
-    Mapping addresses;  // with room around the bytes
-    std::byte* begin;   // in it
+    std::byte* begin;  // as kernels address it
     std::size_t bytes;
-    std::byte* memory;              // what is behind `begin`
-    std::optional<Mapping> own;     // memory that is ours
-    std::vector<std::size_t> rows;  // where rows of elements begin, ascending
-    std::size_t row_bytes;
-    Tensor tensor;  // host memory of an output
-    int element_bytes = 0;
-    std::unordered_map<std::size_t, std::vector<Word>> words;  // pages of them
+    std::byte* memory = nullptr;         // what is behind `begin`
+    std::optional<Mapping> own = {};     // memory that is ours
+    std::vector<std::size_t> rows = {};  // where rows of elements begin, ascending
+    std::size_t row_bytes = 0;
+    void* host = nullptr;  // where an output goes in the end
+    std::unordered_map<std::size_t, std::vector<Word>> words = {};  // pages of them
   };
 
-  Region& add(const char* name, Role role, std::size_t bytes, std::size_t alignment_offset);
+  std::byte* reserve(std::size_t bytes);
+  void add_own(const char* name, Role role, std::byte* begin, std::size_t bytes);
   Region* region_at(const void* address);
   const Region* region_at(const void* address) const;
   Region& checked_region(const void* address, int bytes, const char* verb);
@@ -84,6 +88,8 @@ class GlobalMemory {
   void check_after_write(const Region& region, std::size_t offset, const Word& found,
                          const Clock& clock, const Access& access, const char* verb) const;
 
+  std::deque<Mapping> addresses_;   // of regions, with room around each
+  std::byte* workspace_ = nullptr;  // where slices begin
   std::deque<Region> regions_;
   std::vector<Access> accesses_ = std::vector<Access>(2);  // none, and what the host wrote before
   std::unordered_map<const void*, Clock> released_;

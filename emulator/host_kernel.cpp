@@ -208,7 +208,7 @@ std::span<const char> text_around(const void* entry) {
 int LaunchBounds::registers() const { return std::min(65536 / (threads * blocks) / 8 * 8, 256); }
 
 HostKernel::HostKernel(const Source& source, std::span<const EmbeddedFile> instead)
-    : entry_(source.entry), bounds_(launch_bounds(source.text)) {
+    : source_(source), bounds_(launch_bounds(source.text)) {
   std::vector<EmbeddedFile> overlay(instead.begin(), instead.end());
   overlay.insert(overlay.end(), embedded_ptx().begin(), embedded_ptx().end());
   const std::string text = flatten(source.text, {}, overlay);
@@ -218,7 +218,7 @@ HostKernel::HostKernel(const Source& source, std::span<const EmbeddedFile> inste
     std::error_code ignored;
     fs::remove_all(folder, ignored);
   });
-  write(folder / "kernel.cpp", text + wrapper(entry_));
+  write(folder / "kernel.cpp", text + wrapper(source.entry));
   compile(folder / "kernel.cpp", folder / "kernel.so");
 
   library_ = {dlopen((folder / "kernel.so").c_str(), RTLD_NOW | RTLD_LOCAL), [](void* library) {
@@ -232,28 +232,34 @@ HostKernel::HostKernel(const Source& source, std::span<const EmbeddedFile> inste
   };
   set_machine_ = reinterpret_cast<void (*)(Machine*)>(symbol("streamattn_set_machine"));
   run_ = reinterpret_cast<void (*)(const void*)>(symbol("streamattn_run"));
-  parameter_bytes_ = reinterpret_cast<unsigned (*)()>(symbol("streamattn_parameter_bytes"))();
+  check(reinterpret_cast<unsigned (*)()>(symbol("streamattn_parameter_bytes"))());
   text_ = text_around(symbol("streamattn_run"));
 }
 
-KernelLaunch HostKernel::launch(const LaunchSize& size,
-                                std::span<const std::byte> parameters) const {
+void HostKernel::check(std::size_t parameter_bytes) const {
   auto refuse = [&](const std::string& what) {
-    throw Error(ErrorCode::launch_failed, entry_ + " " + what);
+    throw Error(ErrorCode::load_failed, source_.entry + " " + what);
   };
-  if (parameters.size() != parameter_bytes_)
-    refuse(llvm::formatv("takes {0} bytes of parameters, the launch passes {1}", parameter_bytes_,
-                         parameters.size()));
-  if (size.threads > bounds_.threads)
+  if (parameter_bytes != source_.parameter_bytes)
+    refuse(llvm::formatv("takes {0} bytes of parameters, this library passes {1}", parameter_bytes,
+                         source_.parameter_bytes));
+  if (source_.threads > bounds_.threads)
     refuse(llvm::formatv("is launched with {0} threads, its __launch_bounds__ allow {1}",
-                         size.threads, bounds_.threads));
-  return {.kernel = entry_,
-          .code = {set_machine_, [run = run_, bytes = parameters.data()] { run(bytes); }, text_},
-          .grid = size.grid,
-          .threads = size.threads,
-          .smem_bytes = size.smem_bytes,
+                         source_.threads, bounds_.threads));
+  if (source_.cluster > 1)
+    refuse(llvm::formatv("is launched in clusters of {0} blocks, which the emulator does not model",
+                         source_.cluster));
+}
+
+GridLaunch HostKernel::launch(unsigned blocks, const void* parameters, bool dependent) const {
+  return {.kernel = source_.entry,
+          .code = {set_machine_, [run = run_, parameters] { run(parameters); }, text_},
+          .grid = {blocks, 1, 1},
+          .threads = source_.threads,
+          .smem_bytes = source_.dynamic_smem_bytes,
           .registers = bounds_.registers(),
-          .dependent = size.dependent};
+          .blocks_per_multiprocessor = source_.blocks_per_multiprocessor,
+          .dependent = dependent};
 }
 
 }  // namespace streamattn::emulator

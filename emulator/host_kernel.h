@@ -10,14 +10,6 @@
 
 namespace streamattn::emulator {
 
-/// How large a launch is.
-struct LaunchSize {
-  Index3 grid = {1, 1, 1};
-  int threads = 0;  ///< of a block
-  int smem_bytes = 0;
-  bool dependent = false;  ///< programmatically on the launch before
-};
-
 /// What __launch_bounds__ says.
 struct LaunchBounds {
   int threads = 1024;
@@ -33,22 +25,23 @@ class HostKernel {
  public:
   /// Compiles `source` with the compiler that STREAMATTN_HOST_CXX names, or the first of c++, g++
   /// and clang++ on the path. Templates in `instead` take the place of their namesakes. Throws
-  /// Error (compile_failed) where there is no compiler or it refuses the source, with its output,
-  /// and for a static __shared__ array.
+  /// Error: compile_failed where there is no compiler or it refuses the source, with its output,
+  /// and for a static __shared__ array; load_failed where the kernel takes other parameters, or is
+  /// launched in another way, than the source says.
   HostKernel(const Source& source, std::span<const EmbeddedFile> instead);
 
-  /// A launch with these bytes of parameters, which must live as long. Throws Error (launch_failed)
-  /// if they are not as many as the kernel takes, or the threads more than its bounds allow.
-  KernelLaunch launch(const LaunchSize& size, std::span<const std::byte> parameters) const;
+  /// A launch of `blocks` blocks with these parameters, which must live as long.
+  GridLaunch launch(unsigned blocks, const void* parameters, bool dependent) const;
 
  private:
-  std::string entry_;
+  void check(std::size_t parameter_bytes) const;
+
+  Source source_;
   LaunchBounds bounds_;
   std::shared_ptr<void> library_;
   std::span<const char> text_;
   void (*set_machine_)(Machine*);
   void (*run_)(const void*);
-  unsigned parameter_bytes_;
 };
 
 }  // namespace streamattn::emulator

@@ -1,7 +1,8 @@
 // Tensor maps of the emulator: what the driver would encode, in the clear.
 #pragma once
 
-#include "runtime/gpu/flash_launch.h"
+#include "compiler/tensor_map.h"
+#include "templates/params.h"
 
 namespace streamattn::emulator {
 

@@ -29,7 +29,7 @@ int main() try {
                         .head_dim = head_dim,
                         .group_size = heads / kv_heads,
                         .mask = Expr::parse("k <= q")};
-  const Kernel& kernel =
+  const ForwardKernel& kernel =
       jit.forward(problem, {.batch = batch, .kv_heads = kv_heads, .q_len = seq, .kv_len = seq});
   std::cout << kernel.describe() << "\n";
 
@@ -37,10 +37,10 @@ int main() try {
   const auto k = normal(batch * seq * kv_heads * head_dim, 2);
   const auto v = normal(batch * seq * kv_heads * head_dim, 3);
   std::vector<float> o(q.size());
-  kernel.launch({.q = Tensor::bshd(q.data(), batch, seq, heads, head_dim),
-                 .k = Tensor::bshd(k.data(), batch, seq, kv_heads, head_dim),
-                 .v = Tensor::bshd(v.data(), batch, seq, kv_heads, head_dim),
-                 .o = Tensor::bshd(o.data(), batch, seq, heads, head_dim)});
+  kernel.launch({.q = Tensor::bshd(q.data(), DType::f32, batch, seq, heads, head_dim),
+                 .k = Tensor::bshd(k.data(), DType::f32, batch, seq, kv_heads, head_dim),
+                 .v = Tensor::bshd(v.data(), DType::f32, batch, seq, kv_heads, head_dim),
+                 .o = Tensor::bshd(o.data(), DType::f32, batch, seq, heads, head_dim)});
 
   // The first query sees the first key alone, so its output is that key's value.
   for (std::int64_t d = 0; d < head_dim; ++d) {

@@ -4,8 +4,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "streamattn/problem.h"
-#include "streamattn/tensor.h"
+#include "streamattn/forward.h"
 
 namespace streamattn {
 

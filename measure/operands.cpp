@@ -20,16 +20,17 @@ Sizes sizes(const Call& call) {
 }
 
 ForwardArgs arguments(const Call& call, void* q, void* k, void* v, void* o, void* lse) {
-  const auto dense = [&](void* data, std::int64_t seq, std::int64_t heads, int dim) {
-    return call.layout == Layout::bshd ? Tensor::bshd(data, call.shape.batch, seq, heads, dim)
-                                       : Tensor::bhsd(data, call.shape.batch, heads, seq, dim);
-  };
+  const Problem& problem = call.problem;
   const Shape& shape = call.shape;
-  return {.q = dense(q, shape.q_len, call.heads(), call.problem.head_dim),
-          .k = dense(k, shape.kv_len, shape.kv_heads, call.problem.head_dim),
-          .v = dense(v, shape.kv_len, shape.kv_heads, call.problem.v_head_dim()),
-          .o = dense(o, shape.q_len, call.heads(), call.problem.v_head_dim()),
-          .lse = dense(lse, shape.q_len, call.heads(), 1),
+  const auto dense = [&](void* data, DType type, std::int64_t seq, std::int64_t heads, int dim) {
+    return call.layout == Layout::bshd ? Tensor::bshd(data, type, shape.batch, seq, heads, dim)
+                                       : Tensor::bhsd(data, type, shape.batch, heads, seq, dim);
+  };
+  return {.q = dense(q, problem.dtype, shape.q_len, call.heads(), problem.head_dim),
+          .k = dense(k, problem.dtype, shape.kv_len, shape.kv_heads, problem.head_dim),
+          .v = dense(v, problem.dtype, shape.kv_len, shape.kv_heads, problem.v_head_dim()),
+          .o = dense(o, problem.output_dtype(), shape.q_len, call.heads(), problem.v_head_dim()),
+          .lse = dense(lse, DType::f32, shape.q_len, call.heads(), 1),
           .scale = call.scale,
           .q_offset = call.q_offset,
           .k_offset = call.k_offset,
@@ -79,6 +80,14 @@ Operands::Operands(const Call& call, const HostTensors& inputs, Workbench& bench
       o_(poisoned(bench, o_bytes_)),
       lse_(poisoned(bench, lse_bytes_)),
       args_(arguments(call, q_.get(), k_.get(), v_.get(), o_.get(), lse_.get())) {}
+
+Enqueue Operands::launch_of(const ForwardKernel& kernel) const {
+  ForwardArgs args = args_;
+  const std::size_t bytes = kernel.workspace_bytes(args);
+  const Memory workspace = poisoned(bench_, bytes);
+  args.workspace = {workspace.get(), bytes};
+  return [&kernel, args, workspace](Stream stream) { kernel.launch(args, stream); };
+}
 
 void Operands::download_outputs(HostTensors& tensors) const {
   tensors.o.resize(o_bytes_);

@@ -29,6 +29,10 @@ class Operands {
 
   const ForwardArgs& args() const { return args_; }
 
+  /// The launch of `kernel` on these tensors, with a poisoned workspace of its own. Must not
+  /// outlive the operands and the kernel.
+  Enqueue launch_of(const ForwardKernel& kernel) const;
+
   /// Fills in O and LSE.
   void download_outputs(HostTensors& tensors) const;
 

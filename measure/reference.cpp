@@ -8,7 +8,7 @@
 #include <random>
 #include <set>
 
-#include "compiler/operations/forward_call.h"
+#include "compiler/operations/forward/call.h"
 #include "runtime/cpu/threads.h"
 #include "support/half.h"
 
@@ -19,12 +19,12 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 
 /// One row of one head in type Real.
 template <typename Real>
-std::vector<Real> read_row(const Tensor& tensor, DType type, const OutputRow& at) {
+std::vector<Real> read_row(const Tensor& tensor, const OutputRow& at) {
   const std::int64_t first =
       at.batch * tensor.batch_stride + at.row * tensor.seq_stride + at.head * tensor.head_stride;
   std::vector<Real> values(tensor.dim);
   for (std::int64_t d = 0; d < tensor.dim; ++d) {
-    values[d] = load_element(tensor.data, type, first + d);
+    values[d] = load_element(tensor.data, tensor.dtype, first + d);
   }
   return values;
 }
@@ -56,10 +56,10 @@ RowResult<Real> attend(const Problem& problem, const ForwardCall& call, const Ou
   const std::vector<std::int64_t> keys = visible_keys(problem, call, at.row);
   if (keys.empty()) return result;
 
-  const std::vector<Real> q = read_row<Real>(call.q, problem.dtype, at);
+  const std::vector<Real> q = read_row<Real>(call.q, at);
   std::vector<Real> p;
   for (const std::int64_t key : keys) {
-    const auto k = read_row<Real>(call.k, problem.dtype, {at.batch, kv_head, key});
+    const auto k = read_row<Real>(call.k, {at.batch, kv_head, key});
     p.push_back(std::inner_product(q.begin(), q.end(), k.begin(), Real{0}) *
                 static_cast<Real>(call.scale));
   }
@@ -67,7 +67,7 @@ RowResult<Real> attend(const Problem& problem, const ForwardCall& call, const Ou
   Real sum = 0;
   for (Real& value : p) sum += value = std::exp(value - maximum);
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    const auto v = read_row<Real>(call.v, problem.dtype, {at.batch, kv_head, keys[i]});
+    const auto v = read_row<Real>(call.v, {at.batch, kv_head, keys[i]});
     Real probability = p[i] / sum;
     if (p_type != DType::f32) probability = rounded(p_type, static_cast<float>(probability));
     for (std::size_t d = 0; d < v.size(); ++d) result.o[d] += probability * v[d];
@@ -149,14 +149,13 @@ RowValues plain_forward(const Problem& problem, const ForwardArgs& args,
   return attend_rows<float>(problem, args, rows, problem.dtype, problem.output_dtype());
 }
 
-RowValues read_rows(const Problem& problem, const ForwardArgs& args,
-                    std::span<const OutputRow> rows) {
+RowValues read_rows(const ForwardArgs& args, std::span<const OutputRow> rows) {
   RowValues values;
   for (const OutputRow& row : rows) {
-    const auto o = read_row<double>(args.o, problem.output_dtype(), row);
+    const auto o = read_row<double>(args.o, row);
     values.o.insert(values.o.end(), o.begin(), o.end());
     if (args.lse.data != nullptr) {
-      values.lse.push_back(read_row<double>(args.lse, DType::f32, row)[0]);
+      values.lse.push_back(read_row<double>(args.lse, row)[0]);
     }
   }
   return values;

@@ -5,8 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "streamattn/problem.h"
-#include "streamattn/tensor.h"
+#include "streamattn/forward.h"
 
 namespace streamattn {
 
@@ -40,8 +39,7 @@ RowValues plain_forward(const Problem& problem, const ForwardArgs& args,
                         std::span<const OutputRow> rows);
 
 /// Reads `rows` from o and lse of `args`, host tensors. `lse` stays empty where args has none.
-RowValues read_rows(const Problem& problem, const ForwardArgs& args,
-                    std::span<const OutputRow> rows);
+RowValues read_rows(const ForwardArgs& args, std::span<const OutputRow> rows);
 
 /// |found - expected|_2 / |expected|_2; the numerator alone where everything expected is zero.
 /// Infinite when one side has a NaN or an infinity that the other does not have there.

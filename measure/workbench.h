@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "streamattn/kernel.h"
+#include "streamattn/forward.h"
 
 namespace streamattn {
 

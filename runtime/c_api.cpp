@@ -78,6 +78,7 @@ JitOptions convert(const streamattn_jit_options& from) {
   if (from.device) options.device = *from.device;
   if (from.pins) options.pins = ScheduleTable::parse(from.pins, "pins");
   if (from.cache_dir) options.cache_dir = from.cache_dir;
+  options.cpu_fallback = from.cpu_fallback != 0;
   return options;
 }
 
@@ -98,24 +99,32 @@ Shape convert(const streamattn_shape& from) {
   return {from.batch, from.kv_heads, from.q_len, from.kv_len};
 }
 
-Tensor convert(const streamattn_tensor& from) {
-  return {from.data, from.batch,        from.seq,        from.heads,
-          from.dim,  from.batch_stride, from.seq_stride, from.head_stride};
+Tensor convert(const streamattn_tensor& from, const char* name) {
+  return {.data = from.data,
+          .dtype = dtype(from.dtype, name),
+          .batch = from.batch,
+          .seq = from.seq,
+          .heads = from.heads,
+          .dim = from.dim,
+          .batch_stride = from.batch_stride,
+          .seq_stride = from.seq_stride,
+          .head_stride = from.head_stride};
 }
 
 ForwardArgs convert(const streamattn_forward_args& from) {
   ForwardArgs args;
-  args.q = convert(from.q);
-  args.k = convert(from.k);
-  args.v = convert(from.v);
-  args.o = convert(from.o);
-  args.lse = convert(from.lse);
+  args.q = convert(from.q, "q: dtype");
+  args.k = convert(from.k, "k: dtype");
+  args.v = convert(from.v, "v: dtype");
+  args.o = convert(from.o, "o: dtype");
+  if (from.lse.data) args.lse = convert(from.lse, "lse: dtype");
   if (from.scale) args.scale = *from.scale;
   if (from.q_offset) args.q_offset = *from.q_offset;
   args.k_offset = from.k_offset;
   if (from.q_rows) args.q_rows = Rows{from.q_rows->begin, from.q_rows->end};
   if (from.kv_rows) args.kv_rows = Rows{from.kv_rows->begin, from.kv_rows->end};
   args.max_sms = from.max_sms;
+  args.workspace = {from.workspace, from.workspace_bytes};
   return args;
 }
 
@@ -124,7 +133,11 @@ const streamattn_kernel* handle(const Kernel& kernel) {
   return reinterpret_cast<const streamattn_kernel*>(&kernel);
 }
 const Kernel& kernel_of(const streamattn_kernel* handle) {
+  require(handle, "kernel");
   return *reinterpret_cast<const Kernel*>(handle);
+}
+const ForwardKernel& forward_kernel_of(const streamattn_kernel* handle) {
+  return static_cast<const ForwardKernel&>(kernel_of(handle));
 }
 
 }  // namespace
@@ -153,9 +166,9 @@ streamattn_status streamattn_jit_create(const streamattn_jit_options* options,
 
 void streamattn_jit_destroy(streamattn_jit* jit) { delete jit; }
 
-streamattn_status streamattn_forward(streamattn_jit* jit, const streamattn_problem* problem,
-                                     const streamattn_shape* shape,
-                                     const streamattn_kernel** kernel) {
+streamattn_status streamattn_forward_kernel(streamattn_jit* jit, const streamattn_problem* problem,
+                                            const streamattn_shape* shape,
+                                            const streamattn_kernel** kernel) {
   return guarded([&] {
     require(jit, "jit");
     require(kernel, "kernel");
@@ -164,20 +177,23 @@ streamattn_status streamattn_forward(streamattn_jit* jit, const streamattn_probl
   });
 }
 
-streamattn_status streamattn_launch(const streamattn_kernel* kernel,
-                                    const streamattn_forward_args* args, void* stream) {
+streamattn_status streamattn_forward_workspace(const streamattn_kernel* kernel,
+                                               const streamattn_forward_args* args, size_t* bytes) {
   return guarded([&] {
-    require(kernel, "kernel");
-    kernel_of(kernel).launch(convert(read(args, "forward_args")), stream);
+    require(bytes, "bytes");
+    *bytes = forward_kernel_of(kernel).workspace_bytes(convert(read(args, "forward_args")));
   });
+}
+
+streamattn_status streamattn_launch_forward(const streamattn_kernel* kernel,
+                                            const streamattn_forward_args* args, void* stream) {
+  return guarded(
+      [&] { forward_kernel_of(kernel).launch(convert(read(args, "forward_args")), stream); });
 }
 
 size_t streamattn_describe(const streamattn_kernel* kernel, char* buffer, size_t size) {
   std::string text;
-  guarded([&] {
-    require(kernel, "kernel");
-    text = kernel_of(kernel).describe();
-  });
+  guarded([&] { text = kernel_of(kernel).describe(); });
   if (size > 0) {
     const std::size_t length = std::min(text.size(), size - 1);
     std::memcpy(buffer, text.data(), length);

@@ -4,17 +4,16 @@
 #include <llvm/ADT/Hashing.h>
 #include <llvm/Support/FormatVariadic.h>
 
-#include <functional>
 #include <future>
-#include <map>
-#include <mutex>
 #include <shared_mutex>
 #include <unordered_map>
 
+#include "compiler/problem_fields.h"
 #include "compiler/toolchain/nvrtc.h"
 #include "runtime/cache/kernel_cache.h"
-#include "runtime/cpu/kernel.h"
-#include "runtime/gpu/gpu_kernel.h"
+#include "runtime/cpu/executor.h"
+#include "runtime/gpu/executor.h"
+#include "runtime/memo.h"
 #include "support/log.h"
 
 namespace streamattn {
@@ -28,24 +27,63 @@ struct Request {
 
 struct RequestHash {
   std::size_t operator()(const Request& r) const {
-    const Problem& p = r.problem;
-    return llvm::hash_combine(p.dtype, p.output_dtype(), p.head_dim, p.v_head_dim(), p.group_size,
-                              p.mask.text(), r.shape.batch, r.shape.kv_heads, r.shape.q_len,
-                              r.shape.kv_len);
+    const Shape& s = r.shape;
+    return llvm::hash_combine(hash(r.problem), s.batch, s.kv_heads, s.q_len, s.kv_len);
   }
 };
 
+/// Answers already given. They only save work, so they are forgotten when lengths without end fill
+/// the memory.
+template <class Value>
+class Answers {
+ public:
+  const Value* find(const Request& request) const {
+    const std::shared_lock lock(mutex_);
+    const auto found = answers_.find(request);
+    return found == answers_.end() ? nullptr : found->second;
+  }
+
+  void remember(const Request& request, const Value& value) {
+    const std::unique_lock lock(mutex_);
+    if (answers_.size() >= most) answers_.clear();
+    answers_.emplace(request, &value);
+  }
+
+ private:
+  static constexpr std::size_t most = 1 << 16;
+  mutable std::shared_mutex mutex_;
+  std::unordered_map<Request, const Value*, RequestHash> answers_;
+};
+
+bool is_served(const GpuDevice& device) {
+  for (const Target* target : served_targets())
+    if (target->name == device.architecture()) return true;
+  return false;
+}
+
+[[noreturn]] void refuse_unserved(const GpuDevice& device) {
+  std::string served;
+  for (const Target* target : served_targets())
+    if (!target->is_cpu()) served += (served.empty() ? "" : " or ") + std::string(target->name);
+  throw Error(ErrorCode::no_device,
+              llvm::formatv("device {0} ({1}) is {2}, and no family has kernels for it: {3} is "
+                            "needed; the target \"cpu\" computes on the host",
+                            device.ordinal(), device.device_name(), device.architecture(), served));
+}
+
 // The device to run on; null for the CPU, also where there is no GPU and none was asked for.
 GpuDevice* find_device(const JitOptions& options) {
-  if (options.target && find_target(*options.target).is_cpu) return nullptr;
-  bool wanted = options.target || options.device;
+  if (options.target && find_target(*options.target).is_cpu()) return nullptr;
+  const bool wanted = options.target || options.device;
   if (!wanted && !try_driver()) return nullptr;
   GpuDevice& device = GpuDevice::get(options.device);
   if (options.target && *options.target != device.architecture())
     throw Error(ErrorCode::no_device,
                 llvm::formatv("target {0} was asked for, device {1} ({2}) is {3}", *options.target,
                               device.ordinal(), device.device_name(), device.architecture()));
-  return &device;
+  if (is_served(device)) return &device;
+  if (options.cpu_fallback) return nullptr;
+  refuse_unserved(device);
 }
 
 }  // namespace
@@ -60,9 +98,13 @@ struct Jit::State {
     table.append(ScheduleTable::shipped());
   }
 
-  const Kernel& find(const Request& request);
-  const Kernel& get(const Problem& problem, const Choice& choice);
-  std::unique_ptr<Kernel> build(const Problem& problem, const Choice& choice);
+  std::shared_ptr<LoadedKernel> load(const Source& source);
+  std::vector<std::shared_ptr<const LoadedKernel>> load(const Program& program);
+  std::unique_ptr<const Executor> executor(KernelOrigin& origin);
+
+  template <class KernelType>
+  const KernelType& get(Memo<KernelType>& kernels, Operation operation, const Problem& problem,
+                        const Choice& choice);
 
   const JitOptions options;
   GpuDevice* const device;
@@ -70,66 +112,61 @@ struct Jit::State {
   ScheduleTable table;
   KernelCache cache;
 
-  // Answers already given. It only saves work, so it is emptied when lengths without end fill it.
-  static constexpr std::size_t most_answers = 1 << 16;
-  std::shared_mutex answers_mutex;
-  std::unordered_map<Request, const Kernel*, RequestHash> answers;
-
-  // Every kernel by problem and schedule. A thread that finds a future waits for the builder.
-  std::mutex kernels_mutex;
-  std::map<std::string, std::shared_future<std::unique_ptr<Kernel>>> kernels;
+  Memo<LoadedKernel> loaded;            // by the key of the binary
+  Memo<ForwardKernel> forward_kernels;  // by problem and schedule
+  Answers<ForwardKernel> forward_answers;
 };
 
-const Kernel& Jit::State::find(const Request& request) {
-  {
-    std::shared_lock lock(answers_mutex);
-    if (auto found = answers.find(request); found != answers.end()) return *found->second;
-  }
-  const Kernel& kernel =
-      get(request.problem, choose(request.problem, request.shape, target, table));
-  std::unique_lock lock(answers_mutex);
-  if (answers.size() >= most_answers) answers.clear();
-  answers.emplace(request, &kernel);
-  return kernel;
-}
-
-const Kernel& Jit::State::get(const Problem& problem, const Choice& choice) {
-  std::string key = problem.describe() + "; " + choice.schedule.describe();
-  std::promise<std::unique_ptr<Kernel>> promise;
-  std::shared_future<std::unique_ptr<Kernel>> future;
-  bool builds = false;
-  {
-    std::lock_guard lock(kernels_mutex);
-    auto [entry, inserted] = kernels.try_emplace(key);
-    if (inserted) entry->second = promise.get_future().share();
-    builds = inserted;
-    future = entry->second;
-  }
-  if (builds) {
-    try {
-      promise.set_value(build(problem, choice));
-    } catch (...) {
-      promise.set_exception(std::current_exception());
-      std::lock_guard lock(kernels_mutex);
-      kernels.erase(key);  // the next caller tries again
-    }
-  }
-  return *future.get();
-}
-
-std::unique_ptr<Kernel> Jit::State::build(const Problem& problem, const Choice& choice) {
-  if (!device) return std::make_unique<CpuKernel>(problem, choice, target);
-  Source source = emit(problem, choice.schedule, target, {options.template_dir});
-  Provenance provenance{compile_options(target), compiler_identity()};
-  KernelKey key = kernel_key(source, provenance.options, provenance.compiler);
-  bool compiled = false;
-  Binary binary = cache.find_or_compile(key, source, provenance, [&] {
-    compiled = true;
-    return compile(source);
+// Schedules that differ in nothing that is compiled in, and programs that share a kernel, load it
+// once.
+std::shared_ptr<LoadedKernel> Jit::State::load(const Source& source) {
+  const Provenance provenance{compile_options(target), compiler_identity()};
+  const KernelKey key = kernel_key(source, provenance.options, provenance.compiler);
+  return loaded.get(key.text(), [&] {
+    bool compiled = false;
+    const Binary binary = cache.find_or_compile(key, source, provenance, [&] {
+      compiled = true;
+      return compile(source);
+    });
+    for (const std::string& advisory : binary.advisories)
+      log(LogLevel::warning, LogTopic::compile, source.entry + ": " + advisory);
+    return std::make_shared<LoadedKernel>(source, binary, !compiled, *device);
   });
-  for (const std::string& advisory : binary.advisories)
-    log(LogLevel::warning, LogTopic::compile, problem.describe() + ": " + advisory);
-  return std::make_unique<GpuKernel>(problem, choice, target, binary, !compiled, *device);
+}
+
+// Kernels compile side by side where a thread is to be had.
+std::vector<std::shared_ptr<const LoadedKernel>> Jit::State::load(const Program& program) {
+  std::vector<std::future<std::shared_ptr<LoadedKernel>>> others;
+  for (std::size_t i = 1; i < program.size(); i++)
+    others.push_back(std::async([this, &source = program[i]] { return load(source); }));
+  std::vector<std::shared_ptr<const LoadedKernel>> kernels = {load(program.front())};
+  for (auto& other : others) kernels.push_back(other.get());
+  return kernels;
+}
+
+// Runs the kernel of `origin`, whose resources it fills in.
+std::unique_ptr<const Executor> Jit::State::executor(KernelOrigin& origin) {
+  const Schedule& schedule = origin.choice.schedule;
+  if (!device) return std::make_unique<CpuExecutor>(origin.problem, schedule);
+  auto kernels =
+      load(emit(origin.operation, origin.problem, schedule, target, {options.template_dir}));
+  origin.from_cache = true;
+  for (const auto& kernel : kernels) {
+    origin.resources.push_back(kernel->resources());
+    origin.from_cache = origin.from_cache && kernel->from_cache();
+  }
+  return std::make_unique<GpuExecutor>(origin.problem, schedule, std::move(kernels), *device);
+}
+
+template <class KernelType>
+const KernelType& Jit::State::get(Memo<KernelType>& kernels, Operation operation,
+                                  const Problem& problem, const Choice& choice) {
+  const std::string key = problem.describe() + "; " + choice.schedule.describe();
+  return *kernels.get(key, [&] {
+    KernelOrigin origin{operation, problem, choice, target};
+    auto runs = executor(origin);
+    return std::make_shared<KernelType>(std::move(origin), std::move(runs));
+  });
 }
 
 Jit Jit::create(JitOptions options) {
@@ -142,13 +179,20 @@ Jit::Jit(Jit&&) noexcept = default;
 Jit& Jit::operator=(Jit&&) noexcept = default;
 Jit::~Jit() = default;
 
-const Kernel& Jit::forward(const Problem& problem, const Shape& shape) const {
-  return state_->find({problem, shape});
+const ForwardKernel& Jit::forward(const Problem& problem, const Shape& shape) const {
+  const Request request{problem, shape};
+  if (const ForwardKernel* known = state_->forward_answers.find(request)) return *known;
+  const ForwardKernel& kernel =
+      state_->get(state_->forward_kernels, Operation::forward, problem,
+                  choose(Operation::forward, problem, shape, state_->target, state_->table));
+  state_->forward_answers.remember(request, kernel);
+  return kernel;
 }
 
-const Kernel& Jit::forward(const Problem& problem, const Schedule& schedule) const {
-  check(problem, schedule, state_->target);
-  return state_->get(problem, {schedule, "given by the caller"});
+const ForwardKernel& Jit::forward(const Problem& problem, const Schedule& schedule) const {
+  check(Operation::forward, problem, schedule, state_->target);
+  return state_->get(state_->forward_kernels, Operation::forward, problem,
+                     {schedule, "given by the caller"});
 }
 
 const Target& Jit::target() const { return state_->target; }

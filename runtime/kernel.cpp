@@ -3,28 +3,42 @@
 
 #include <llvm/Support/FormatVariadic.h>
 
+#include "compiler/workspace.h"
+#include "runtime/executor.h"
+#include "streamattn/error.h"
+
 namespace streamattn {
 
-Kernel::Kernel(Problem problem, Choice choice, const Target& target, Resources resources,
-               bool from_cache)
-    : problem_(std::move(problem)),
-      choice_(std::move(choice)),
-      target_(target),
-      resources_(resources),
-      from_cache_(from_cache) {}
+Kernel::Kernel(KernelOrigin origin, std::unique_ptr<const Executor> executor)
+    : origin_(std::move(origin)), executor_(std::move(executor)) {}
+
+Kernel::~Kernel() = default;
 
 std::string Kernel::describe() const {
-  std::string text =
-      llvm::formatv("problem:   {0}\nschedule:  {1}\nchosen by: {2}\ntarget:    {3}",
-                    problem_.describe(), choice_.schedule.describe(), choice_.reason, target_.name);
-  if (target_.is_cpu) return text;
-  text += llvm::formatv(
-      "\nresources: {0} registers, {1} bytes of shared memory, {2} bytes of spills\n"
-      "binary:    {3}",
-      resources_.registers, resources_.dynamic_smem_bytes + resources_.static_smem_bytes,
-      resources_.spill_store_bytes + resources_.spill_load_bytes,
-      from_cache_ ? "from the disk cache" : "compiled");
+  std::string text = llvm::formatv("problem:   {0}\nschedule:  {1}\nchosen by: {2}\ntarget:    {3}",
+                                   problem().describe(), schedule().describe(),
+                                   origin_.choice.reason, target().name);
+  for (const auto& [entry, resources] : origin_.resources)
+    text += llvm::formatv(
+        "\nkernel:    {0}: {1} registers, {2} bytes of shared memory, {3} bytes of spills", entry,
+        resources.registers, resources.dynamic_smem_bytes + resources.static_smem_bytes,
+        resources.spill_store_bytes + resources.spill_load_bytes);
+  if (!origin_.resources.empty())
+    text += origin_.from_cache ? "\nbinary:    from the disk cache" : "\nbinary:    compiled";
   return text;
+}
+
+void require_workspace(const Workspace& given, std::size_t needed) {
+  if (needed == 0) return;
+  if (given.data == nullptr || given.bytes < needed)
+    throw Error(ErrorCode::invalid_argument,
+                llvm::formatv("workspace: is {0} bytes, this launch needs {1} (workspace_bytes())",
+                              given.data == nullptr ? 0 : given.bytes, needed));
+  const auto address = reinterpret_cast<std::uintptr_t>(given.data);
+  if (address % WorkspaceSlices::alignment != 0)
+    throw Error(ErrorCode::invalid_argument,
+                llvm::formatv("workspace: is at {0:x}, needs a multiple of {1}", address,
+                              WorkspaceSlices::alignment));
 }
 
 }  // namespace streamattn

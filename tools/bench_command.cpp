@@ -22,7 +22,7 @@ struct Options {
 
 struct Contender {
   BenchCandidate candidate;
-  const Kernel* kernel = nullptr;  // null: refused
+  const ForwardKernel* kernel = nullptr;  // null: refused
 };
 
 /// The kernel with one --schedule. A schedule that suits some of the rows may be illegal in
@@ -54,8 +54,8 @@ BenchRow bench_call(const Jit& jit, Workbench& bench, const Call& call, const Op
   std::vector<Stopwatch> stopwatches;
   for (const Contender& contender : contenders) {
     if (!contender.kernel) continue;
-    stopwatches.push_back([&bench, &operands, kernel = contender.kernel](int runs) {
-      return bench.time([&](Stream stream) { kernel->launch(operands.args(), stream); }, runs);
+    stopwatches.push_back([&bench, launch = operands.launch_of(*contender.kernel)](int runs) {
+      return bench.time(launch, runs);
     });
   }
   const auto timings =

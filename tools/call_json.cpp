@@ -3,21 +3,26 @@
 
 #include <cmath>
 
+#include "compiler/problem_fields.h"
+
 namespace streamattn {
+namespace {
+
+llvm::json::Value json_of(int number) { return number; }
+llvm::json::Value json_of(DType type) { return llvm::StringRef(name(type)); }
+llvm::json::Value json_of(const Expr& expression) { return expression.text(); }
+
+}  // namespace
 
 llvm::json::Object to_json(const Call& call) {
-  const Problem& problem = call.problem;
-  return llvm::json::Object{{"dtype", llvm::StringRef(name(problem.dtype))},
-                            {"out_dtype", llvm::StringRef(name(problem.output_dtype()))},
-                            {"head_dim", problem.head_dim},
-                            {"value_head_dim", problem.v_head_dim()},
-                            {"mask", problem.mask.text()},
-                            {"batch", call.shape.batch},
-                            {"heads", call.heads()},
-                            {"kv_heads", call.shape.kv_heads},
-                            {"q_len", call.shape.q_len},
-                            {"kv_len", call.shape.kv_len},
-                            {"layout", call.layout == Layout::bshd ? "bshd" : "bhsd"}};
+  llvm::json::Object json{
+      {"batch", call.shape.batch},       {"heads", call.heads()},
+      {"kv_heads", call.shape.kv_heads}, {"q_len", call.shape.q_len},
+      {"kv_len", call.shape.kv_len},     {"layout", call.layout == Layout::bshd ? "bshd" : "bhsd"}};
+  for_each_problem_field([&](const auto& field) {
+    json[llvm::StringRef(field.name)] = json_of(field.value(call.problem));
+  });
+  return json;
 }
 
 llvm::json::Object to_json(const Timing& timing, double flops) {

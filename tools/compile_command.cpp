@@ -2,7 +2,6 @@
 #include <llvm/Support/FileSystem.h>
 #include <llvm/Support/FormatVariadic.h>
 
-#include "compiler/families/flash_wgmma/flash_wgmma.h"
 #include "compiler/toolchain/nvrtc.h"
 #include "runtime/cache/kernel_key.h"
 #include "streamattn/error.h"
@@ -12,22 +11,27 @@
 namespace streamattn {
 namespace {
 
+struct CompiledKernel {
+  std::string entry, key;
+  Binary binary;
+};
+
 struct Compiled {
   Call call;
   Schedule schedule;
-  Binary binary;
-  std::string key;
+  std::vector<CompiledKernel> kernels;
 };
 
 Compiled compile_call(const Call& call, const ScheduleFlags& flags) {
   const Target& target = find_target(*flags.target);
-  const Schedule schedule =
-      overridden_schedule(call, target, flags.pin_rows(), flags.only_override());
-  const Source source = emit(call.problem, schedule, target);
-  Compiled compiled{.call = call, .schedule = schedule, .binary = compile(source)};
-  // The only family that has a source.
-  compiled.binary.resources.dynamic_smem_bytes = flash_tiling(call.problem, schedule).bytes();
-  compiled.key = kernel_key(source, compile_options(target), compiler_identity()).text();
+  Compiled compiled{
+      .call = call,
+      .schedule = overridden_schedule(call, target, flags.pin_rows(), flags.only_override())};
+  for (const Source& source : emit(Operation::forward, call.problem, compiled.schedule, target))
+    compiled.kernels.push_back(
+        {.entry = source.entry,
+         .key = kernel_key(source, compile_options(target), compiler_identity()).text(),
+         .binary = compile(source)});
   return compiled;
 }
 
@@ -45,11 +49,17 @@ void write_file(const std::string& path, llvm::StringRef content) {
   }
 }
 
-void print(const Compiled& compiled, llvm::raw_ostream& out) {
-  const Binary& binary = compiled.binary;
+/// The binary to `path`, or each of several to `path` and the kernel's name.
+void write_cubins(const Compiled& compiled, const std::string& path) {
+  for (const CompiledKernel& kernel : compiled.kernels)
+    write_file(compiled.kernels.size() == 1 ? path : path + "." + kernel.entry,
+               kernel.binary.cubin);
+}
+
+void print(const CompiledKernel& kernel, llvm::raw_ostream& out) {
+  const Binary& binary = kernel.binary;
   const Resources& resources = binary.resources;
-  out << "problem         " << compiled.call.problem.describe() << "\n";
-  out << "schedule        " << compiled.schedule.describe() << "\n";
+  out << "kernel          " << kernel.entry << "\n";
   out << "registers       " << resources.registers << " a thread at launch\n";
   out << "shared memory   " << resources.dynamic_smem_bytes + resources.static_smem_bytes
       << " bytes\n";
@@ -57,16 +67,21 @@ void print(const Compiled& compiled, llvm::raw_ostream& out) {
       << resources.spill_load_bytes << " loaded, " << resources.stack_bytes << " of stack\n";
   out << "cubin           " << binary.cubin.size() << " bytes\n";
   out << llvm::formatv("compiled in     {0:f0} ms\n", binary.compile_milliseconds);
-  out << "key             " << compiled.key << "\n";
+  out << "key             " << kernel.key << "\n";
   for (const std::string& advisory : binary.advisories)
     out << "advisory        " << advisory << "\n";
 }
 
-llvm::json::Object to_json(const Compiled& compiled) {
-  const Binary& binary = compiled.binary;
+void print(const Compiled& compiled, llvm::raw_ostream& out) {
+  out << "problem         " << compiled.call.problem.describe() << "\n";
+  out << "schedule        " << compiled.schedule.describe() << "\n";
+  for (const CompiledKernel& kernel : compiled.kernels) print(kernel, out);
+}
+
+llvm::json::Object to_json(const CompiledKernel& kernel) {
+  const Binary& binary = kernel.binary;
   const Resources& resources = binary.resources;
-  return llvm::json::Object{{"problem", to_json(compiled.call)},
-                            {"schedule", compiled.schedule.describe()},
+  return llvm::json::Object{{"entry", kernel.entry},
                             {"registers", resources.registers},
                             {"spill_store_bytes", resources.spill_store_bytes},
                             {"spill_load_bytes", resources.spill_load_bytes},
@@ -75,8 +90,16 @@ llvm::json::Object to_json(const Compiled& compiled) {
                             {"dynamic_smem_bytes", resources.dynamic_smem_bytes},
                             {"cubin_bytes", static_cast<std::int64_t>(binary.cubin.size())},
                             {"compile_milliseconds", binary.compile_milliseconds},
-                            {"key", compiled.key},
+                            {"key", kernel.key},
                             {"advisories", llvm::json::Array(binary.advisories)}};
+}
+
+llvm::json::Object to_json(const Compiled& compiled) {
+  llvm::json::Array kernels;
+  for (const CompiledKernel& kernel : compiled.kernels) kernels.push_back(to_json(kernel));
+  return llvm::json::Object{{"problem", to_json(compiled.call)},
+                            {"schedule", compiled.schedule.describe()},
+                            {"kernels", std::move(kernels)}};
 }
 
 }  // namespace
@@ -88,18 +111,18 @@ Exit compile_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
   bool json = false;
   Flags flags(
       "compile [flags]",
-      "Compiles the kernel that serves a problem and shows what it takes. Needs NVRTC but no\n"
+      "Compiles the kernels that serve a problem and shows what it takes. Needs NVRTC but no\n"
       "GPU; always compiles, whatever the cache holds. The target is sm_90a unless --target\n"
       "says otherwise.");
   problem.add_to(flags);
   schedule.add_to(flags);
   flags.section("output");
-  flags.add("cubin", "FILE", "write the binary", cubin);
+  flags.add("cubin", "FILE", "write the binary; of several kernels each, to FILE.KERNEL", cubin);
   flags.add("json", "print JSON", json);
   if (!flags.parse(args, out)) return Exit::ok;
 
   const Compiled compiled = compile_call(problem.call(), schedule);
-  if (cubin) write_file(*cubin, compiled.binary.cubin);
+  if (cubin) write_cubins(compiled, *cubin);
   if (json) {
     out << llvm::formatv("{0:2}\n", llvm::json::Value(to_json(compiled)));
   } else {

@@ -24,8 +24,12 @@ Exit emit_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
   const Target& target = find_target(*schedule.target);
   const Schedule chosen =
       overridden_schedule(call, target, schedule.pin_rows(), schedule.only_override());
-  const Source source = emit(call.problem, chosen, target, {.template_dir = template_dir});
-  out << (flatten ? source.flat : source.text);
+  const char* separator = "";
+  for (const Source& source :
+       emit(Operation::forward, call.problem, chosen, target, {.template_dir = template_dir})) {
+    out << separator << (flatten ? source.flat : source.text);
+    separator = "\n";
+  }
   return Exit::ok;
 }
 

@@ -36,12 +36,16 @@ std::string run_emulated(const Call& call, const ScheduleFlags& schedule, std::u
   const Target& target = find_target(schedule.target.value_or("sm_90a"));
   const Schedule chosen =
       overridden_schedule(call, target, schedule.pin_rows(), schedule.only_override());
-  const EmulatedKernel kernel(call.problem, {chosen, "as for a GPU"},
-                              emit(call.problem, chosen, target));
+  const auto program = std::make_shared<const EmulatedProgram>(
+      emit(Operation::forward, call.problem, chosen, target));
+  emulator::Trace trace;
+  const Emulation how{.seed = seed, .trace = trace_file ? &trace : nullptr};
+  const ForwardKernel kernel(
+      {Operation::forward, call.problem, {chosen, "as for a GPU"}, target},
+      std::make_unique<EmulatedExecutor>(call.problem, chosen, target, program, how));
   const auto bench = cpu_workbench();
   const Operands operands(call, tensors, *bench);
-  emulator::Trace trace;
-  kernel.emulate(operands.args(), {.seed = seed, .trace = trace_file ? &trace : nullptr});
+  operands.launch_of(kernel)(nullptr);
   operands.download_outputs(tensors);
   if (trace_file) write_trace(trace, *trace_file);
   return kernel.describe();

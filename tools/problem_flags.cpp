@@ -99,7 +99,8 @@ Schedule overridden_schedule(const Call& call, const Target& target, const Sched
                              const std::string& fields) {
   ScheduleTable rows = pins;
   rows.append(ScheduleTable::shipped());
-  return parse_schedule(fields, choose(call.problem, call.shape, target, rows).schedule);
+  return parse_schedule(
+      fields, choose(Operation::forward, call.problem, call.shape, target, rows).schedule);
 }
 
 }  // namespace streamattn

@@ -35,7 +35,7 @@ struct Report {
   double tflops() const { return streamattn::tflops(forward_flops(call), timing->milliseconds); }
 };
 
-const Kernel& find_kernel(const Jit& jit, const Call& call, const ScheduleFlags& flags) {
+const ForwardKernel& find_kernel(const Jit& jit, const Call& call, const ScheduleFlags& flags) {
   if (flags.overrides.empty()) return jit.forward(call.problem, call.shape);
   return jit.forward(call.problem, overridden_schedule(call, jit.target(), flags.pin_rows(),
                                                        flags.only_override()));
@@ -48,7 +48,7 @@ Report run(const Options& options) {
   const Call& call = report.call;
   const Jit jit =
       Jit::create({.target = options.schedule.target, .pins = options.schedule.pin_rows()});
-  const Kernel& kernel = find_kernel(jit, call, options.schedule);
+  const ForwardKernel& kernel = find_kernel(jit, call, options.schedule);
   report.kernel = kernel.describe();
 
   progress.update(1, "inputs");
@@ -56,7 +56,7 @@ Report run(const Options& options) {
   report.device = bench->name();
   HostTensors tensors = random_inputs(call, options.distribution, options.seed);
   const Operands operands(call, tensors, *bench);
-  const Enqueue launch = [&](Stream stream) { kernel.launch(operands.args(), stream); };
+  const Enqueue launch = operands.launch_of(kernel);
   bench->run(launch);
   operands.download_outputs(tensors);
   progress.update(2, "float64 reference");
@@ -66,7 +66,7 @@ Report run(const Options& options) {
   const Stopwatch stopwatch = [&](int runs) { return bench->time(launch, runs); };
   report.timing =
       time_interleaved({stopwatch}, {.rounds = 3}, bench->overhead_milliseconds(), [] {}).front();
-  if (!jit.target().is_cpu) report.gemm = bf16_gemm_rate(*bench);
+  if (!jit.target().is_cpu()) report.gemm = bf16_gemm_rate(*bench);
   return report;
 }
 

@@ -1,12 +1,40 @@
 // The list of families.
+#include <llvm/ADT/STLExtras.h>
+#include <llvm/Support/FormatVariadic.h>
+
 #include "compiler/families/cpu_tiled/cpu_tiled.h"
 #include "compiler/families/flash_wgmma/flash_wgmma.h"
+#include "streamattn/error.h"
 
 namespace streamattn {
 
 std::span<const Family> families() {
-  static const Family list[] = {flash_wgmma_family(), cpu_tiled_family()};
+  static const Family list[] = {
+      flash_wgmma_family(),
+      cpu_tiled_family(),
+  };
   return list;
+}
+
+std::span<const Target* const> served_targets() {
+  static const std::vector<const Target*> served = [] {
+    std::vector<const Target*> list;
+    for (const Target& target : targets())
+      if (llvm::any_of(families(), [&](const Family& f) { return f.misses(target).empty(); }))
+        list.push_back(&target);
+    return list;
+  }();
+  return served;
+}
+
+const Family& find_family(std::string_view wanted) {
+  std::string known;
+  for (const Family& family : families()) {
+    if (family.name == wanted) return family;
+    known += llvm::formatv("{0}{1}", known.empty() ? "" : ", ", family.name);
+  }
+  throw Error(ErrorCode::invalid_schedule,
+              llvm::formatv("unknown family \"{0}\"; there are {1}", wanted, known));
 }
 
 }  // namespace streamattn

@@ -1,4 +1,5 @@
-// A way of writing a kernel: which problems it takes, with which schedules, and as what text.
+// A way of writing kernels: which problems it takes, with which schedules, as what text, and how
+// they are launched.
 #pragma once
 
 #include <optional>
@@ -7,16 +8,22 @@
 #include <string_view>
 #include <vector>
 
-#include "streamattn/problem.h"
-#include "streamattn/schedule.h"
-#include "streamattn/target.h"
+#include "compiler/plan.h"
+#include "streamattn/compiler.h"
 
 namespace streamattn {
 
+/// All that is known of a family. To add one is to write these functions, in a folder of its own,
+/// and to name it in families.cpp.
 struct Family {
   std::string_view name;
+  Operation operation;
 
-  /// Why the family cannot serve `problem` on `target` with any schedule; empty if it can.
+  /// What `target` lacks that all of its kernels need; empty if nothing.
+  std::string (*misses)(const Target& target);
+
+  /// Why the family cannot serve `problem` on `target` with any schedule; empty if it can. The
+  /// target lacks nothing.
   std::string (*declines)(const Problem& problem, const Target& target);
 
   /// Why it cannot serve it with `schedule`; empty if it can. The problem is not declined.
@@ -31,11 +38,19 @@ struct Family {
   std::vector<Schedule> (*schedules)(const Problem& problem, const Shape& shape,
                                      const Target& target);
 
-  /// The emitted file. The schedule is not refused. Null where there is nothing to emit.
-  std::string (*emit)(const Problem& problem, const Schedule& schedule, const Target& target);
+  /// The program, all but `flat` and `target` of its sources filled in. The schedule is not
+  /// refused. Null where the kernel is part of the library.
+  Program (*emit)(const Problem& problem, const Schedule& schedule, const Target& target);
+
+  /// How a call is launched; see plan(). Null where emit is.
+  Plan (*plan)(const Problem& problem, const Schedule& schedule, const ResolvedCall& call,
+               const DeviceFacts& device, WorkspaceSlices& workspace);
 };
 
 /// Every family, the one to ask first in front.
 std::span<const Family> families();
+
+/// The family called `name`. Throws Error (invalid_schedule) that lists the known names.
+const Family& find_family(std::string_view name);
 
 }  // namespace streamattn

@@ -17,14 +17,14 @@ namespace {
 constexpr const char* program_name = "streamattn.cu";
 
 /// One NVRTC program, destroyed with its owner.
-class Program {
+class NvrtcCompile {
  public:
-  explicit Program(const std::string& text) {
+  explicit NvrtcCompile(const std::string& text) {
     require(nvrtc_.nvrtcCreateProgram(&program_, text.c_str(), program_name, 0, nullptr, nullptr),
             "creating a program");
   }
-  Program(const Program&) = delete;
-  ~Program() { nvrtc_.nvrtcDestroyProgram(&program_); }
+  NvrtcCompile(const NvrtcCompile&) = delete;
+  ~NvrtcCompile() { nvrtc_.nvrtcDestroyProgram(&program_); }
 
   NvrtcResult compile(const std::vector<std::string>& options) {
     std::vector<const char*> arguments;
@@ -75,7 +75,7 @@ std::string reason(const std::string& log, const Source& source, std::vector<std
   std::string errors = first_errors(log);
   if (!errors.empty()) return errors;
   std::erase(options, "--ptxas-options=-v");
-  Program terse(source.flat);
+  NvrtcCompile terse(source.flat);
   terse.compile(options);
   return terse.log();
 }
@@ -90,9 +90,13 @@ Binary compile(const Source& source) {
                 llvm::formatv("the source has a NUL byte at offset {0}", nul));
   }
   const auto begin = std::chrono::steady_clock::now();
-  Program program(source.flat);
-  const std::vector<std::string> options =
-      compile_options(find_target(source.target), program.version());
+  NvrtcCompile program(source.flat);
+  const Target& target = find_target(source.target);
+  if (program.version() < target.min_nvrtc)
+    throw Error(ErrorCode::nvrtc_missing,
+                llvm::formatv("{0} is too old for {1}, which needs {2}", program.release(),
+                              target.name, version_text(target.min_nvrtc)));
+  const std::vector<std::string> options = compile_options(target, program.version());
   const NvrtcResult result = program.compile(options);
   const std::string log = program.log();
   if (result != NvrtcResult::success) {
@@ -104,6 +108,7 @@ Binary compile(const Source& source) {
   Binary binary{.cubin = program.cubin(),
                 .resources = report.resources,
                 .advisories = std::move(report.advisories)};
+  binary.resources.dynamic_smem_bytes = source.dynamic_smem_bytes;
   if (const std::string complaint = cubin_complaint(binary.cubin, source.entry);
       !complaint.empty()) {
     throw Error(

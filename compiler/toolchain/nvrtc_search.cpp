@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 #include <optional>
 #include <set>
 
@@ -15,6 +16,7 @@
 #include <llvm/ADT/StringRef.h>
 #include <llvm/Support/FormatVariadic.h>
 
+#include "streamattn/target.h"
 #include "support/environment.h"
 
 namespace streamattn {
@@ -148,9 +150,9 @@ NvrtcFiles inspect(const fs::path& library) {
   }
   if (files.builtins.empty()) {
     files.complaint = std::string(builtins_prefix) + "* is missing beside it";
-  } else if (files.version < min_nvrtc_version) {
-    files.complaint = llvm::formatv("too old: {0}, sm_90a needs {1}", version_text(files.version),
-                                    version_text(min_nvrtc_version));
+  } else if (files.version < min_nvrtc_version()) {
+    files.complaint = llvm::formatv("too old: {0}, {1} is needed", version_text(files.version),
+                                    version_text(min_nvrtc_version()));
   }
   return files;
 }
@@ -165,6 +167,13 @@ std::optional<fs::path> library_of_loader() {
 }
 
 }  // namespace
+
+CudaVersion min_nvrtc_version() {
+  CudaVersion lowest = std::numeric_limits<CudaVersion>::max();
+  for (const Target* target : served_targets())
+    if (!target->is_cpu()) lowest = std::min(lowest, target->min_nvrtc);
+  return lowest;
+}
 
 std::string version_text(CudaVersion version) {
   return llvm::formatv("{0}.{1}", version / 1000, version % 1000 / 10);

@@ -10,8 +10,8 @@ namespace streamattn {
 /// A release as CUDA spells it: 13.0 is 13000, 12.9 is 12090.
 using CudaVersion = int;
 
-/// The oldest release that compiles for Hopper as we need it.
-constexpr CudaVersion min_nvrtc_version = 12030;
+/// The oldest release that compiles for any of the served targets.
+CudaVersion min_nvrtc_version();
 
 /// "13.0".
 std::string version_text(CudaVersion version);

@@ -58,6 +58,7 @@ typedef struct streamattn_jit_options {
   const int* device;     /* CUDA ordinal; default: the current context's, else 0 */
   const char* pins;      /* TOML text of schedule rows tried before the shipped ones */
   const char* cache_dir; /* where kernels are kept; default: as the environment says */
+  int cpu_fallback;      /* not 0: the host CPU where no family has kernels for the device */
 } streamattn_jit_options;
 
 /* What to compute. Everything in it is compiled in. */
@@ -84,6 +85,7 @@ typedef struct streamattn_shape {
  * data + b * batch_stride + s * seq_stride + h * head_stride + d, in elements. Owns nothing. */
 typedef struct streamattn_tensor {
   void* data;
+  int32_t dtype; /* streamattn_dtype; has no default where there is data */
   int64_t batch, seq, heads, dim;
   int64_t batch_stride, seq_stride, head_stride;
 } streamattn_tensor;
@@ -100,13 +102,15 @@ typedef struct streamattn_forward_args {
   streamattn_tensor k;            /* [batch, kv_len, heads / group_size, head_dim] */
   streamattn_tensor v;            /* [batch, kv_len, heads / group_size, value_head_dim] */
   streamattn_tensor o;            /* [batch, q_len, heads, value_head_dim] */
-  streamattn_tensor lse;          /* float32 [batch, q_len, heads, 1]; null data: not written */
+  streamattn_tensor lse;          /* f32 [batch, q_len, heads, 1]; null data: not written */
   const float* scale;             /* of the scores; default: 1 / sqrt(head_dim) */
   const int64_t* q_offset;        /* position of row 0 of q; default: last query on last key */
   int64_t k_offset;               /* position of row 0 of k */
   const streamattn_rows* q_rows;  /* only these rows of q are computed; default: all */
   const streamattn_rows* kv_rows; /* only these keys are seen; default: all */
   int max_sms;                    /* most multiprocessors (threads on the CPU); default: all */
+  void* workspace;                /* scratch memory, a multiple of 256; see below */
+  size_t workspace_bytes;         /* of it; at least what streamattn_forward_workspace() says */
 } streamattn_forward_args;
 
 /* The library's version, such as "0.1.0". */
@@ -125,18 +129,24 @@ STREAMATTN_C_API streamattn_status streamattn_jit_create(const streamattn_jit_op
 /* Destroys a jit and its kernels; null is allowed. No launch of them may still be running. */
 STREAMATTN_C_API void streamattn_jit_destroy(streamattn_jit* jit);
 
-/* The kernel for a problem, owned by the jit. The first call for a problem may compile; a repeated
- * one is a look-up. Thread-safe. */
-STREAMATTN_C_API streamattn_status streamattn_forward(streamattn_jit* jit,
-                                                      const streamattn_problem* problem,
-                                                      const streamattn_shape* shape,
-                                                      const streamattn_kernel** kernel);
+/* The forward kernel for a problem, owned by the jit. The first call for a problem may compile; a
+ * repeated one is a look-up. Thread-safe. */
+STREAMATTN_C_API streamattn_status streamattn_forward_kernel(streamattn_jit* jit,
+                                                             const streamattn_problem* problem,
+                                                             const streamattn_shape* shape,
+                                                             const streamattn_kernel** kernel);
 
-/* Enqueues one call on a CUDA stream; null is the default stream. Neither allocates nor
+/* Bytes of workspace that a forward launch with these arguments needs; 0 where it needs none. Data
+ * may be null. Thread-safe. */
+STREAMATTN_C_API streamattn_status streamattn_forward_workspace(const streamattn_kernel* kernel,
+                                                                const streamattn_forward_args* args,
+                                                                size_t* bytes);
+
+/* Enqueues one forward call on a CUDA stream; null is the default stream. Neither allocates nor
  * synchronises. The CPU target returns when it is done. Thread-safe. */
-STREAMATTN_C_API streamattn_status streamattn_launch(const streamattn_kernel* kernel,
-                                                     const streamattn_forward_args* args,
-                                                     void* stream);
+STREAMATTN_C_API streamattn_status streamattn_launch_forward(const streamattn_kernel* kernel,
+                                                             const streamattn_forward_args* args,
+                                                             void* stream);
 
 /* Writes what the kernel is and why it was chosen to buffer, cut to size - 1 characters and ended
  * by a zero; returns the length of the whole text, 0 on failure. The buffer may be null when size

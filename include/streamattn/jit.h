@@ -8,7 +8,7 @@
 
 #include "streamattn/error.h"
 #include "streamattn/export.h"
-#include "streamattn/kernel.h"
+#include "streamattn/forward.h"
 
 namespace streamattn {
 
@@ -17,6 +17,10 @@ struct JitOptions {
   std::optional<std::string> target = {};  ///< "cpu" for the host; default: the device's
   std::optional<int> device = {};          ///< CUDA ordinal; default: the current context's, else 0
   ScheduleTable pins = {};                 ///< rows tried before the shipped ones
+
+  /// Take the host CPU where the device is one that no family has kernels for. Without it that is
+  /// an error.
+  bool cpu_fallback = false;
 
   enum class CacheMode { read_write, read_only, off };
   std::optional<CacheMode> cache_mode = {};
@@ -30,7 +34,8 @@ struct JitOptions {
 class STREAMATTN_API Jit {
  public:
   /// A front door for a CUDA device, or for the host CPU where there is none. Throws Error
-  /// (no_driver, no_device, invalid_config).
+  /// (no_driver, no_device, invalid_config); no_device also for a device that no family has kernels
+  /// for.
   static Jit create(JitOptions options = {});
 
   Jit(Jit&&) noexcept;
@@ -41,10 +46,10 @@ class STREAMATTN_API Jit {
   /// problem may compile; a repeated one is a look-up. Two threads that ask for one kernel compile
   /// it once. Throws Error (invalid_problem, unsupported_problem, invalid_schedule, nvrtc_missing,
   /// compile_failed, load_failed).
-  const Kernel& forward(const Problem& problem, const Shape& shape) const;
+  const ForwardKernel& forward(const Problem& problem, const Shape& shape) const;
 
   /// The same with a schedule of the caller's.
-  const Kernel& forward(const Problem& problem, const Schedule& schedule) const;
+  const ForwardKernel& forward(const Problem& problem, const Schedule& schedule) const;
 
   const Target& target() const;
 

@@ -1,54 +1,63 @@
-// A kernel loaded on a device.
+// What every kernel can say of itself.
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "streamattn/compiler.h"
 #include "streamattn/export.h"
-#include "streamattn/tensor.h"
 
 namespace streamattn {
 
 /// A CUDA stream (CUstream, cudaStream_t); null is the default stream. Ignored by the CPU target.
 using Stream = void*;
 
-/// An immutable, thread-safe kernel that serves one problem at any size.
+/// Runs the calls of a kernel on its device. Internal.
+class Executor;
+
+/// Where a kernel comes from.
+struct KernelOrigin {
+  Operation operation;
+  Problem problem;
+  Choice choice;
+  const Target& target;
+  std::vector<KernelResources> resources = {};  ///< of every kernel of the program
+  bool from_cache = false;
+};
+
+/// What every kernel can say of itself. Immutable and thread-safe; serves one problem at any size.
+/// The types for the operations are derived from it and add the launch.
 class STREAMATTN_API Kernel {
  public:
-  virtual ~Kernel() = default;
   Kernel(const Kernel&) = delete;
   Kernel& operator=(const Kernel&) = delete;
 
-  /// Enqueues one call on `stream`: neither allocates device memory nor synchronises nor touches
-  /// the disk, and can be captured into a CUDA graph. The CPU target returns when it is done.
-  /// Throws Error (invalid_argument) naming the tensor for a wrong size, stride or alignment, and
-  /// (launch_failed).
-  virtual void launch(const ForwardArgs& args, Stream stream = nullptr) const = 0;
+  Operation operation() const { return origin_.operation; }
+  const Problem& problem() const { return origin_.problem; }
+  const Schedule& schedule() const { return origin_.choice.schedule; }
+  const Target& target() const { return origin_.target; }
 
-  const Problem& problem() const { return problem_; }
-  const Schedule& schedule() const { return choice_.schedule; }
-  const Target& target() const { return target_; }
+  /// What each kernel of the program takes, in the order of their launches; empty on the CPU.
+  std::span<const KernelResources> resources() const { return origin_.resources; }
 
-  /// All zero on the CPU target.
-  const Resources& resources() const { return resources_; }
+  /// Whether every binary came from the disk cache.
+  bool from_cache() const { return origin_.from_cache; }
 
-  /// Whether the binary came from the disk cache.
-  bool from_cache() const { return from_cache_; }
-
-  /// Several lines: problem, schedule and why it was chosen, resources, where the binary came from.
+  /// Several lines: problem, schedule and why it was chosen, resources, where the binaries came
+  /// from.
   std::string describe() const;
 
  protected:
-  Kernel(Problem problem, Choice choice, const Target& target, Resources resources,
-         bool from_cache);
+  Kernel(KernelOrigin origin, std::unique_ptr<const Executor> executor);
+  ~Kernel();
+
+  const Executor& executor() const { return *executor_; }
 
  private:
-  Problem problem_;
-  Choice choice_;
-  const Target& target_;
-  Resources resources_;
-  bool from_cache_;
+  KernelOrigin origin_;
+  std::unique_ptr<const Executor> executor_;
 };
 
 }  // namespace streamattn

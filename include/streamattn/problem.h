@@ -46,6 +46,9 @@ struct Shape {
   std::int64_t q_len = 0;   ///< tokens
   std::int64_t kv_len = 0;  ///< tokens
 
+  /// Throws Error (invalid_argument) for a size below 0 or above 2^40, which no call can have.
+  STREAMATTN_API void validate() const;
+
   friend bool operator==(const Shape&, const Shape&) = default;
 };
 

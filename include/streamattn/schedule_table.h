@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "streamattn/export.h"
+#include "streamattn/operation.h"
 #include "streamattn/problem.h"
 #include "streamattn/schedule.h"
 #include "streamattn/target.h"
@@ -24,7 +25,8 @@ namespace streamattn {
 ///
 /// `when` may hold op, dtype, out_dtype, head_dim, value_head_dim, group_size, mask (numbers may be
 /// ranges "64..128", "2048..", "..512") and q_len, kv_len, batch, kv_heads, tiles (batch x query
-/// heads x ceil(q_len / 128)). A key left out always fits. `use` holds fields of Schedule.
+/// heads x ceil(q_len / 128)). A key left out always fits; a row is only ever for
+/// the operation of its family. `use` holds fields of Schedule.
 class STREAMATTN_API ScheduleTable {
  public:
   ScheduleTable();
@@ -52,7 +54,8 @@ class STREAMATTN_API ScheduleTable {
   };
 
   /// The first row that fits.
-  std::optional<Match> find(const Problem& problem, const Shape& shape, const Target& target) const;
+  std::optional<Match> find(Operation operation, const Problem& problem, const Shape& shape,
+                            const Target& target) const;
 
   /// How many rows there are.
   std::size_t size() const;

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cassert>
 
-#include "compiler/operations/forward_call.h"
+#include "compiler/operations/forward/call.h"
 #include "runtime/cpu/threads.h"
 #include "runtime/cpu/tile.h"
 
@@ -51,9 +51,8 @@ class Cut {
 
 }  // namespace
 
-void cpu_forward(const Problem& problem, const Schedule& schedule, const ForwardArgs& args) {
+void cpu_forward(const Problem& problem, const Schedule& schedule, const ForwardCall& call) {
   assert(schedule.tile_q > 0 && schedule.tile_kv > 0);
-  const ForwardCall call = resolve(problem, args);
   if (call.batch() == 0 || call.q_len() == 0 || call.heads() == 0) return;
   Cut cut(problem, call, schedule.tile_q);
   // A call too small to keep every core busy is cut finer, down to one block of rows.

@@ -6,7 +6,7 @@
 #include <limits>
 #include <numbers>
 
-#include "compiler/operations/key_bounds.h"
+#include "compiler/operations/forward/key_bounds.h"
 #include "support/half.h"
 
 #undef HWY_TARGET_INCLUDE

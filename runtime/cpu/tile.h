@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "compiler/operations/forward_call.h"
+#include "compiler/operations/forward/call.h"
 #include "streamattn/problem.h"
 
 namespace streamattn {

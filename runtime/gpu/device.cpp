@@ -70,13 +70,13 @@ GpuDevice::GpuDevice(int ordinal, CUcontext context) : ordinal_(ordinal), contex
   ContextScope scope(context_);
   RelaxedCaptureScope relaxed;
   std::size_t bytes = sizeof(unsigned) * (ring_length + captured_length);
-  check(driver().cuMemAlloc(&counters_, bytes), "cuMemAlloc of tile counters");
-  check(driver().cuMemsetD8Async(counters_, 0, bytes, nullptr), "cuMemsetD8Async");
+  check(driver().cuMemAlloc(&words_, bytes), "cuMemAlloc of zero words");
+  check(driver().cuMemsetD8Async(words_, 0, bytes, nullptr), "cuMemsetD8Async");
   check(driver().cuStreamSynchronize(nullptr), "cuStreamSynchronize");
 }
 
-unsigned* GpuDevice::tile_counter(CUstream stream) {
-  auto* words = reinterpret_cast<unsigned*>(counters_);
+unsigned* GpuDevice::zero_word(CUstream stream) {
+  auto* words = reinterpret_cast<unsigned*>(words_);
   CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
   check(driver().cuStreamIsCapturing(stream, &status), "cuStreamIsCapturing");
   if (status == CU_STREAM_CAPTURE_STATUS_NONE)

@@ -11,7 +11,7 @@
 namespace streamattn {
 
 /// A device through one context. Lives until the process ends: captured graphs hold addresses of
-/// its counters and nobody can tell when they are gone.
+/// its words and nobody can tell when they are gone.
 class GpuDevice {
  public:
   /// The device of the calling thread's current context, with that context; without one, device
@@ -33,7 +33,7 @@ class GpuDevice {
   /// A zero word in device memory for one launch on `stream`, which leaves it zero. A launch into
   /// a capture gets a word of its own for good; null where these have run out. Others share a ring
   /// far longer than the launches that a device can have in flight.
-  unsigned* tile_counter(CUstream stream);
+  unsigned* zero_word(CUstream stream);
 
  private:
   GpuDevice(int ordinal, CUcontext context);
@@ -45,7 +45,7 @@ class GpuDevice {
   int sms_ = 0;
   std::int64_t l2_bytes_ = 0;
   std::string name_, architecture_;
-  CUdeviceptr counters_ = 0;  // (ring_length + captured_length) unsigned, zero between launches
+  CUdeviceptr words_ = 0;  // (ring_length + captured_length) unsigned, zero between launches
   std::atomic<unsigned> next_in_ring_ = 0, captured_ = 0;
 };
 

@@ -59,7 +59,9 @@ TEST_CASE("every head_dim compiles without spills for few and for many tiles") {
   const Target& target = find_target("sm_90a");
   llvm::parallelFor(0, cases.size(), [&](std::size_t i) {
     Case& c = cases[i];
-    c.binary = compile(emit(c.problem, choose(c.problem, c.shape, target).schedule, target));
+    c.binary = compile(emit(Operation::forward, c.problem,
+                            choose(Operation::forward, c.problem, c.shape, target).schedule, target)
+                           .front());
   });
   for (const Case& c : cases) {
     INFO(c.problem.describe());

@@ -1,6 +1,6 @@
 // What a user gets for problems that no golden covers.
-#include "emulator/emulated_kernel.h"
 #include "streamattn/schedule_table.h"
+#include "tests/emulated/emulated_case.h"
 #include "tests/support/catch.h"
 #include "tests/support/forward_case.h"
 
@@ -14,9 +14,10 @@ TEST_CASE("a value head dim of other chunks than the head dim gets a schedule wi
         .problem = {.head_dim = head_dim, .value_head_dim = value_head_dim, .mask = causal()},
         .shape = {1, 2, 300, 300}};
     INFO(given.describe());
-    const Choice choice = choose(given.problem, given.shape, target, ScheduleTable::shipped());
+    const Choice choice =
+        choose(Operation::forward, given.problem, given.shape, target, ScheduleTable::shipped());
     const EmulatedKernel kernel(given.problem, choice,
-                                emit(given.problem, choice.schedule, target));
+                                emit(Operation::forward, given.problem, choice.schedule, target));
     const ForwardTensors tensors(given);
     kernel.launch(tensors.args());
     check_result(given.problem, tensors.args(), tensors);
@@ -26,8 +27,9 @@ TEST_CASE("a value head dim of other chunks than the head dim gets a schedule wi
 TEST_CASE("O is not stored over Q where their chunks differ") {
   const Target& target = find_target("sm_90a");
   const Problem problem{.head_dim = 256, .value_head_dim = 72};
-  const Schedule buffered = choose(problem, {}, target, ScheduleTable::shipped()).schedule;
+  const Schedule buffered =
+      choose(Operation::forward, problem, {}, target, ScheduleTable::shipped()).schedule;
   CHECK_THROWS_WITH(
-      check(problem, parse_schedule("o_buffer=false", buffered), target),
+      check(Operation::forward, problem, parse_schedule("o_buffer=false", buffered), target),
       contains_text("chunks of 16 columns of O over chunks of 64 of Q need o_buffer"));
 }

@@ -27,6 +27,20 @@ std::string faulty_text(const Fault& fault) {
 
 }  // namespace
 
+void EmulatedKernel::emulate(ForwardArgs args, const Emulation& how) const {
+  const Target& target = find_target("sm_90a");
+  const ForwardKernel kernel(
+      {Operation::forward, problem_, choice_, target},
+      std::make_unique<EmulatedExecutor>(problem_, choice_.schedule, target, program_, how));
+  constexpr std::size_t alignment = 256;
+  const std::size_t bytes = kernel.workspace_bytes(args);
+  std::vector<std::byte> memory(bytes + alignment, std::byte{0xFF});
+  void* data = memory.data();
+  std::size_t room = memory.size();
+  args.workspace = {std::align(alignment, bytes, data, room), bytes};
+  kernel.launch(args);
+}
+
 GoldenCase golden_case(const std::string& name) {
   for (GoldenCase& golden : golden_cases())
     if (golden.name == name) return golden;
@@ -37,7 +51,7 @@ std::string report_of(const GoldenCase& golden, const Fault& fault, const Shape&
                       std::uint64_t seed) {
   const std::string text = faulty_text(fault);
   const EmbeddedFile instead[] = {{fault.file, text}};
-  const EmulatedKernel kernel(golden.problem, {golden.schedule, "golden"}, golden.source(),
+  const EmulatedKernel kernel(golden.problem, {golden.schedule, "golden"}, golden.program(),
                               instead);
   const ForwardTensors tensors({.problem = golden.problem, .shape = shape});
   const ForwardArgs args = tensors.args();

@@ -9,6 +9,28 @@
 
 namespace streamattn {
 
+/// A forward kernel on the emulator.
+class EmulatedKernel {
+ public:
+  /// Templates in `instead` take the place of their namesakes.
+  EmulatedKernel(const Problem& problem, const Choice& choice, const Program& program,
+                 std::span<const EmbeddedFile> instead = {})
+      : problem_(problem),
+        choice_(choice),
+        program_(std::make_shared<const EmulatedProgram>(program, instead)) {}
+
+  const Problem& problem() const { return problem_; }
+
+  /// Launches with a poisoned workspace of the size that the kernel asks for.
+  void emulate(ForwardArgs args, const Emulation& how) const;
+  void launch(const ForwardArgs& args) const { emulate(args, {}); }
+
+ private:
+  Problem problem_;
+  Choice choice_;
+  std::shared_ptr<const EmulatedProgram> program_;
+};
+
 /// The golden case of this name.
 GoldenCase golden_case(const std::string& name);
 

@@ -14,7 +14,7 @@ using namespace streamattn;
 namespace {
 
 EmulatedKernel kernel_of(const GoldenCase& golden) {
-  return {golden.problem, {golden.schedule, "golden"}, golden.source()};
+  return {golden.problem, {golden.schedule, "golden"}, golden.program()};
 }
 
 ForwardCase small_case() {
@@ -29,8 +29,7 @@ TEST_CASE("the result does not depend on the order in which warps run or on the 
   kernel.emulate(first.args(), {.seed = 1, .multiprocessors = 1});
   kernel.emulate(second.args(), {.seed = 99, .multiprocessors = 3});
   const auto rows = all_rows(first.args());
-  CHECK(read_rows(kernel.problem(), first.args(), rows).o ==
-        read_rows(kernel.problem(), second.args(), rows).o);
+  CHECK(read_rows(first.args(), rows).o == read_rows(second.args(), rows).o);
 }
 
 TEST_CASE("arguments are checked as for a GPU") {
@@ -42,7 +41,7 @@ TEST_CASE("arguments are checked as for a GPU") {
 }
 
 TEST_CASE("a trace has the waits, products and loads of every warp") {
-  const EmulatedKernel kernel = kernel_of(golden_case("flash_wgmma_bf16_d128_causal_guard"));
+  const EmulatedKernel kernel = kernel_of(golden_case("flash_wgmma_bf16_d128_causal_exact"));
   const ForwardCase given{.problem = kernel.problem(), .shape = {1, 1, 200, 200}};
   const ForwardTensors tensors(given);
   emulator::Trace trace;
@@ -82,11 +81,11 @@ TEST_CASE("a host compiler that is missing or refuses the source is named") {
   }
   Source wrong = golden.source();
   wrong.text += "\nint x = no_such_name;\n";
-  CHECK_THAT(error_of([&] { EmulatedKernel(golden.problem, {golden.schedule, ""}, wrong); }),
+  CHECK_THAT(error_of([&] { EmulatedKernel(golden.problem, {golden.schedule, ""}, {wrong}); }),
              contains_text("no_such_name"));
   Source other = golden.source();
   other.entry = "another_entry";
-  CHECK_THAT(error_of([&] { EmulatedKernel(golden.problem, {golden.schedule, ""}, other); }),
+  CHECK_THAT(error_of([&] { EmulatedKernel(golden.problem, {golden.schedule, ""}, {other}); }),
              contains_text("another_entry"));
 }
 
@@ -97,6 +96,6 @@ TEST_CASE("source that is no library is refused when it is loaded") {
       "#include \"ptx/types.cuh\"\n"
       "extern \"C\" void nobody_has_this();\n"
       "extern \"C\" __global__ void streamattn_forward(int) { nobody_has_this(); }\n";
-  CHECK_THAT(error_of([&] { EmulatedKernel(golden.problem, {golden.schedule, ""}, source); }),
+  CHECK_THAT(error_of([&] { EmulatedKernel(golden.problem, {golden.schedule, ""}, {source}); }),
              contains_text("load_failed"));
 }

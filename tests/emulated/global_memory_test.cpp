@@ -16,14 +16,14 @@ constexpr Site here = Site::here("kernel.cuh", 1), there = Site::here("kernel.cu
 /// Four rows of 6 floats, 10 apart.
 struct Rows4 {
   std::vector<float> memory = std::vector<float>(40, 1.F);
-  Tensor tensor{memory.data(), 1, 4, 1, 6, 40, 10, 10};
+  Tensor tensor{memory.data(), DType::f32, 1, 4, 1, 6, 40, 10, 10};
 };
 
 /// What thread 0 is told that stores a float at this offset of an output.
 std::string stored_at(std::int64_t offset, int times = 1) {
   Rows4 rows;
   SmallProgram p;
-  const Tensor o = p.memory.add_tensor("o", rows.tensor, 4, Role::output);
+  const Tensor o = p.memory.add_tensor("o", rows.tensor, Role::output);
   p.add([&](Machine& m, int thread) {
     const float value = 2;
     for (int i = 0; i < times && thread == 0; i++)
@@ -52,7 +52,7 @@ TEST_CASE("an element of an output is stored once") {
 TEST_CASE("elements of an output that are not stored are named, and nothing else is copied back") {
   Rows4 rows;
   SmallProgram p;
-  const Tensor o = p.memory.add_tensor("o", rows.tensor, 4, Role::output);
+  const Tensor o = p.memory.add_tensor("o", rows.tensor, Role::output);
   p.add([&](Machine& m, int thread) {
     const float value = 2;
     if (thread < 23)
@@ -68,7 +68,7 @@ TEST_CASE("inputs are read, not written, and reads have bounds") {
   Rows4 rows;
   auto report = [&](bool store, int offset) {
     SmallProgram p;
-    const Tensor k = p.memory.add_tensor("k", rows.tensor, 4, Role::input);
+    const Tensor k = p.memory.add_tensor("k", rows.tensor, Role::input);
     p.add([&](Machine& m, int thread) {
       float value = 2;
       auto* at = static_cast<float*>(k.data) + offset;
@@ -105,7 +105,8 @@ TEST_CASE("a counter that is not left at zero is named") {
 TEST_CASE("boxes of TMA stay in the tensor that their map was made of") {
   std::uint16_t row[64] = {};
   SmallProgram p;
-  const Tensor placed = p.memory.add_tensor("v", Tensor::bshd(row, 1, 1, 1, 64), 2, Role::input);
+  const Tensor placed =
+      p.memory.add_tensor("v", Tensor::bshd(row, DType::bf16, 1, 1, 1, 64), Role::input);
   // A map of one row too many.
   const TensorMap map =
       encode("v", {placed.data, {64, 2, 1, 1}, {128, 128, 128}, DType::bf16, 8, 64});
@@ -122,11 +123,11 @@ TEST_CASE("boxes of TMA stay in the tensor that their map was made of") {
 
 TEST_CASE("tensors may reach over more memory than there is") {
   std::vector<float> element(4, 1.F);
-  const Tensor far{element.data(), 1, 1, 1, 4, 0, 0, 0};
+  const Tensor far{element.data(), DType::f32, 1, 1, 1, 4, 0, 0, 0};
   Tensor sparse = far;
   sparse.seq = 2, sparse.seq_stride = 1LL << 34;  // elements: the second row is 64 GiB away
   SmallProgram p;
-  const Tensor o = p.memory.add_tensor("o", sparse, 4, Role::output);
+  const Tensor o = p.memory.add_tensor("o", sparse, Role::output);
   p.add([&](Machine& m, int thread) {
     const float value[4] = {1, 2, 3, 4};
     if (thread < 2)

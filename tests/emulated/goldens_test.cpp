@@ -1,5 +1,5 @@
 // Every golden kernel, executed by the emulator on small shapes.
-#include "emulator/emulated_kernel.h"
+#include "tests/emulated/emulated_case.h"
 #include "tests/support/catch.h"
 #include "tests/support/forward_case.h"
 #include "tests/support/golden_cases.h"
@@ -21,7 +21,7 @@ void check_goldens(int least_head_dim, int largest_head_dim) {
   for (const GoldenCase& golden : golden_cases()) {
     const Problem& problem = golden.problem;
     if (problem.head_dim < least_head_dim || problem.head_dim > largest_head_dim) continue;
-    const EmulatedKernel kernel(problem, {golden.schedule, "golden"}, golden.source());
+    const EmulatedKernel kernel(problem, {golden.schedule, "golden"}, golden.program());
     for (const Shape& shape : shapes)
       for (std::uint64_t seed : {1, 2, 3}) {
         const ForwardCase given{.problem = problem, .shape = shape, .seed = seed};

@@ -29,12 +29,12 @@ class Twin {
   DeviceBuffer device_;
 };
 
-RowValues on_gpu(const Kernel& kernel, ForwardTensors& tensors) {
+RowValues on_gpu(const ForwardKernel& kernel, ForwardTensors& tensors) {
   Twin q(tensors.q), k(tensors.k), v(tensors.v), o(tensors.o), lse(tensors.lse);
   kernel.launch({.q = q.view(), .k = k.view(), .v = v.view(), .o = o.view(), .lse = lse.view()});
   o.download();
   lse.download();
-  return read_rows(kernel.problem(), tensors.args(), all_rows(tensors.args()));
+  return read_rows(tensors.args(), all_rows(tensors.args()));
 }
 
 }  // namespace
@@ -49,9 +49,9 @@ TEST_CASE("the emulator's results are the GPU's but for the order of sums") {
     const RowValues gpu = on_gpu(gpu_jit().forward(problem, golden.schedule), there);
     const ForwardTensors here(given);
     const auto rows = all_rows(here.args());
-    const EmulatedKernel kernel(problem, {golden.schedule, "golden"}, golden.source());
+    const EmulatedKernel kernel(problem, {golden.schedule, "golden"}, golden.program());
     kernel.launch(here.args());
-    const RowValues emulated = read_rows(problem, here.args(), rows);
+    const RowValues emulated = read_rows(here.args(), rows);
     // Sums in another order move a score by an ulp of float32, which now and then moves P or O by
     // an ulp of the element type; all of plain attention's error is of that kind.
     const RowValues exact = reference_forward(problem, here.args(), rows);

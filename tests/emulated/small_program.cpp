@@ -14,23 +14,23 @@ SmallProgram& SmallProgram::add(const SmallKernel& kernel, const SmallLaunch& la
     Machine& mine = **machine;  // others are selected when this thread is not running
     kernel(mine, static_cast<int>(mine.thread_index().x));
   };
-  steps_.push_back(KernelLaunch{.kernel = "kernel",
-                                .code = {[machine](Machine* now) { *machine = now; }, thread},
-                                .grid = {launch.blocks, 1, 1},
-                                .threads = launch.threads,
-                                .smem_bytes = 8192,
-                                .registers = LaunchBounds{launch.threads, 1}.registers(),
-                                .dependent = launch.dependent});
+  steps_.push_back(GridLaunch{.kernel = "kernel",
+                              .code = {[machine](Machine* now) { *machine = now; }, thread},
+                              .grid = {launch.blocks, 1, 1},
+                              .threads = launch.threads,
+                              .smem_bytes = 8192,
+                              .registers = LaunchBounds{launch.threads, 1}.registers(),
+                              .dependent = launch.dependent});
   return *this;
 }
 
 SmallProgram& SmallProgram::clear(void* address, std::size_t bytes) {
-  steps_.push_back(Clear{address, bytes});
+  steps_.push_back(Zeroing{address, bytes});
   return *this;
 }
 
 TensorMap SmallProgram::map(const char* name, std::uint16_t* row, Role role) {
-  const Tensor placed = memory.add_tensor(name, Tensor::bshd(row, 1, 1, 1, 64), 2, role);
+  const Tensor placed = memory.add_tensor(name, Tensor::bshd(row, DType::bf16, 1, 1, 1, 64), role);
   return encode(name, {placed.data, {64, 1, 1, 1}, {128, 128, 128}, DType::bf16, 8, 64});
 }
 

@@ -37,7 +37,7 @@ class SmallProgram {
   std::string report(std::uint64_t seed = 1);
 
  private:
-  std::vector<emulator::Step> steps_;
+  std::vector<emulator::Command> steps_;
 };
 
 /// The same for one block of one kernel without global memory.

@@ -39,14 +39,14 @@ TEST_CASE("every approved file belongs to a golden case") {
 TEST_CASE("equal input gives equal text and shapes never reach it") {
   Problem problem{.head_dim = 128, .mask = causal()};
   const Target& target = find_target("sm_90a");
-  Schedule schedule = schedules(problem, {}, target).front();
-  Source once = emit(problem, schedule, target);
-  CHECK(once.text == emit(problem, schedule, target).text);
-  CHECK(once.flat == emit(problem, schedule, target).flat);
+  Schedule schedule = schedules(Operation::forward, problem, {}, target).front();
+  const Source once = emit(Operation::forward, problem, schedule, target).front();
+  CHECK(once.text == emit(Operation::forward, problem, schedule, target).front().text);
+  CHECK(once.flat == emit(Operation::forward, problem, schedule, target).front().flat);
   // What only steers the launch is not in the text either.
   schedule.section_heads = 7;
   schedule.tile_order = TileOrder::fixed;
-  CHECK(once.flat == emit(problem, schedule, target).flat);
+  CHECK(once.flat == emit(Operation::forward, problem, schedule, target).front().flat);
 }
 
 TEST_CASE("a flattened source includes nothing and has every template once") {
@@ -63,10 +63,12 @@ TEST_CASE("a flattened source includes nothing and has every template once") {
 TEST_CASE("templates are read from a folder that is given, and a missing one is named") {
   Problem problem{.head_dim = 64};
   const Target& target = find_target("sm_90a");
-  Schedule schedule = schedules(problem, {}, target).front();
-  Source embedded = emit(problem, schedule, target);
-  CHECK(emit(problem, schedule, target, {STREAMATTN_TEMPLATE_DIR}).flat == embedded.flat);
-  CHECK_THROWS_WITH(emit(problem, schedule, target, {"/nonexistent"}),
+  Schedule schedule = schedules(Operation::forward, problem, {}, target).front();
+  const Source embedded = emit(Operation::forward, problem, schedule, target).front();
+  CHECK(
+      emit(Operation::forward, problem, schedule, target, {STREAMATTN_TEMPLATE_DIR}).front().flat ==
+      embedded.flat);
+  CHECK_THROWS_WITH(emit(Operation::forward, problem, schedule, target, {"/nonexistent"}),
                     contains_text("template \"forward/flash_wgmma.cuh\", included by "
                                   "\"streamattn.cu\", is not in /nonexistent"));
 }

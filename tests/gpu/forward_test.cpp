@@ -12,7 +12,7 @@ using namespace streamattn;
 
 namespace {
 
-void check_case(const GpuCase& c, const Kernel& kernel) {
+void check_case(const GpuCase& c, const ForwardKernel& kernel) {
   GpuResult r = run(c, kernel);
   INFO(c.describe());
   INFO(kernel.schedule().describe());
@@ -233,9 +233,9 @@ TEST_CASE("every kind of schedule gives an accurate and repeatable result") {
               .kv_heads = 5,
               .q_len = 900,
               .kv_len = 900};
-    Schedule base = schedules(c.problem, c.shape(), gpu_jit().target()).front();
+    Schedule base = schedules(Operation::forward, c.problem, c.shape(), gpu_jit().target()).front();
     for (const char* change : changes) {
-      const Kernel& kernel = gpu_jit().forward(c.problem, parse_schedule(change, base));
+      const ForwardKernel& kernel = gpu_jit().forward(c.problem, parse_schedule(change, base));
       check_case(c, kernel);
       CHECK(run(c, kernel).o == run(c, kernel).o);
     }
@@ -273,7 +273,8 @@ TEST_CASE("one small launch of each skeleton") {
                    .q_len = 450,
                    .kv_len = 450,
                    .max_sms = 2};
-  Schedule schedule = schedules(in_turns.problem, in_turns.shape(), gpu_jit().target()).front();
+  Schedule schedule =
+      schedules(Operation::forward, in_turns.problem, in_turns.shape(), gpu_jit().target()).front();
   check_case(in_turns, gpu_jit().forward(in_turns.problem,
                                          parse_schedule("overlap=false,softmax=exact", schedule)));
 }

@@ -28,8 +28,8 @@ struct Twin {
   }
 };
 
-Tensor view(const GpuCase& c, std::int64_t seq, std::int64_t heads, std::int64_t dim) {
-  Tensor t{nullptr, c.batch, seq, heads, dim};
+Tensor view(const GpuCase& c, DType type, std::int64_t seq, std::int64_t heads, std::int64_t dim) {
+  Tensor t{nullptr, type, c.batch, seq, heads, dim};
   std::int64_t row = dim + c.gap;
   switch (c.order) {
     case Order::bshd:
@@ -49,10 +49,10 @@ std::int64_t elements(const GpuCase& c, const Tensor& t) {
   return t.batch * t.seq * t.heads * (t.dim + c.gap);
 }
 
-Twin random_twin(const GpuCase& c, Tensor t, DType type, std::uint64_t stream) {
+Twin random_twin(const GpuCase& c, Tensor t, std::uint64_t stream) {
   Twin twin{t};
-  twin.memory.resize(static_cast<std::size_t>(elements(c, t) * bytes(type)));
-  fill_random(twin.memory.data(), type, elements(c, t), c.seed * 4 + stream, c.distribution);
+  twin.memory.resize(static_cast<std::size_t>(elements(c, t) * bytes(t.dtype)));
+  fill_random(twin.memory.data(), t.dtype, elements(c, t), c.seed * 4 + stream, c.distribution);
   twin.host.data = twin.memory.data();
   twin.upload();
   return twin;
@@ -61,22 +61,22 @@ Twin random_twin(const GpuCase& c, Tensor t, DType type, std::uint64_t stream) {
 // All bits set: a NaN in every float format.
 constexpr char poison = static_cast<char>(0xFF);
 
-Twin poisoned_twin(const GpuCase& c, Tensor t, DType type) {
+Twin poisoned_twin(const GpuCase& c, Tensor t) {
   Twin twin{t};
-  twin.memory.assign(static_cast<std::size_t>(elements(c, t) * bytes(type)), poison);
+  twin.memory.assign(static_cast<std::size_t>(elements(c, t) * bytes(t.dtype)), poison);
   twin.host.data = twin.memory.data();
   twin.upload();
   return twin;
 }
 
 // Whether every byte outside the computed rows still has the poison.
-bool only_rows_written(const Tensor& t, DType type, const std::vector<char>& memory, Rows rows) {
+bool only_rows_written(const Tensor& t, const std::vector<char>& memory, Rows rows) {
   std::vector<char> rest = memory;
   for (std::int64_t b = 0; b < t.batch; b++)
     for (std::int64_t s = rows.begin; s < rows.end; s++)
       for (std::int64_t h = 0; h < t.heads; h++) {
-        auto at = (b * t.batch_stride + s * t.seq_stride + h * t.head_stride) * bytes(type);
-        std::memset(rest.data() + at, poison, static_cast<std::size_t>(t.dim * bytes(type)));
+        auto at = (b * t.batch_stride + s * t.seq_stride + h * t.head_stride) * bytes(t.dtype);
+        std::memset(rest.data() + at, poison, static_cast<std::size_t>(t.dim * bytes(t.dtype)));
       }
   for (char byte : rest)
     if (byte != poison) return false;
@@ -127,14 +127,14 @@ bool GpuResult::accurate() const {
   return untouched && error <= 2 * plain_error + 1e-7 && lse_error <= 2 * plain_lse_error + 2e-5;
 }
 
-GpuResult run(const GpuCase& c, const Kernel& kernel) {
+GpuResult run(const GpuCase& c, const ForwardKernel& kernel) {
   const Problem& p = c.problem;
   std::int64_t heads = c.kv_heads * p.group_size;
-  Twin q = random_twin(c, view(c, c.q_len, heads, p.head_dim), p.dtype, 0);
-  Twin k = random_twin(c, view(c, c.kv_len, c.kv_heads, p.head_dim), p.dtype, 1);
-  Twin v = random_twin(c, view(c, c.kv_len, c.kv_heads, p.v_head_dim()), p.dtype, 2);
-  Twin o = poisoned_twin(c, view(c, c.q_len, heads, p.v_head_dim()), p.output_dtype());
-  Twin lse = poisoned_twin(c, view(c, c.q_len, heads, 1), DType::f32);
+  Twin q = random_twin(c, view(c, p.dtype, c.q_len, heads, p.head_dim), 0);
+  Twin k = random_twin(c, view(c, p.dtype, c.kv_len, c.kv_heads, p.head_dim), 1);
+  Twin v = random_twin(c, view(c, p.dtype, c.kv_len, c.kv_heads, p.v_head_dim()), 2);
+  Twin o = poisoned_twin(c, view(c, p.output_dtype(), c.q_len, heads, p.v_head_dim()));
+  Twin lse = poisoned_twin(c, view(c, DType::f32, c.q_len, heads, 1));
 
   ForwardArgs args{.scale = c.scale,
                    .q_offset = c.q_offset,
@@ -144,6 +144,9 @@ GpuResult run(const GpuCase& c, const Kernel& kernel) {
                    .max_sms = c.max_sms};
   args.q = q.on_device(), args.k = k.on_device(), args.v = v.on_device(), args.o = o.on_device();
   if (c.with_lse) args.lse = lse.on_device();
+  const std::vector<char> scratch(kernel.workspace_bytes(args), poison);
+  const DeviceBuffer workspace(scratch);
+  args.workspace = {workspace.data(), scratch.size()};
   kernel.launch(args);
   o.download();
   lse.download();
@@ -151,16 +154,15 @@ GpuResult run(const GpuCase& c, const Kernel& kernel) {
   args.q = q.host, args.k = k.host, args.v = v.host, args.o = o.host, args.lse = lse.host;
   auto rows = sample_rows(args, c.sampled_rows, c.seed);
   RowValues expected = reference_forward(p, args, rows);
-  RowValues plain = plain_forward(p, args, rows), found = read_rows(p, args, rows);
+  RowValues plain = plain_forward(p, args, rows), found = read_rows(args, rows);
   Rows written = c.q_rows.value_or(Rows{0, c.q_len});
   GpuResult r;
   r.error = relative_error(found.o, expected.o);
   r.plain_error = relative_error(plain.o, expected.o);
   r.lse_error = c.with_lse ? max_error(found.lse, expected.lse) : 0;
   r.plain_lse_error = max_error(plain.lse, expected.lse);
-  r.untouched =
-      only_rows_written(o.host, p.output_dtype(), o.memory, written) &&
-      only_rows_written(lse.host, DType::f32, lse.memory, c.with_lse ? written : Rows{0, 0});
+  r.untouched = only_rows_written(o.host, o.memory, written) &&
+                only_rows_written(lse.host, lse.memory, c.with_lse ? written : Rows{0, 0});
   r.o = std::move(o.memory);
   r.lse = std::move(lse.memory);
   return r;

@@ -69,6 +69,6 @@ struct GpuResult {
 };
 
 /// Runs `kernel` on the case.
-GpuResult run(const GpuCase& c, const Kernel& kernel);
+GpuResult run(const GpuCase& c, const ForwardKernel& kernel);
 
 }  // namespace streamattn

@@ -34,14 +34,16 @@ struct Call {
   static std::vector<char> poison() { return std::vector<char>(heads * length * dim * 2, '\xFF'); }
 
   ForwardArgs args() const {
-    auto view = [](const DeviceBuffer& b) { return Tensor::bshd(b.data(), 1, length, heads, dim); };
+    auto view = [](const DeviceBuffer& b) {
+      return Tensor::bshd(b.data(), DType::bf16, 1, length, heads, dim);
+    };
     return {.q = view(q), .k = view(k), .v = view(v), .o = view(o)};
   }
 
   DeviceBuffer q, k, v, o;
 };
 
-std::vector<char> run_once(const Kernel& kernel, std::uint64_t seed) {
+std::vector<char> run_once(const ForwardKernel& kernel, std::uint64_t seed) {
   Call call(seed);
   kernel.launch(call.args());
   return call.o.read();
@@ -57,7 +59,7 @@ CUstream new_stream() {
 
 TEST_CASE("a captured launch replays, and beside others on other streams") {
   NEEDS_GPU();
-  const Kernel& kernel = gpu_jit().forward(problem, shape);
+  const ForwardKernel& kernel = gpu_jit().forward(problem, shape);
   ContextScope scope(GpuDevice::get().context());
   Call captured(1), eager(2);
   CUstream stream = new_stream(), other = new_stream();
@@ -81,7 +83,7 @@ TEST_CASE("a captured launch replays, and beside others on other streams") {
 
 TEST_CASE("launches of one kernel on many streams do not disturb each other") {
   NEEDS_GPU();
-  const Kernel& kernel = gpu_jit().forward(problem, shape);
+  const ForwardKernel& kernel = gpu_jit().forward(problem, shape);
   ContextScope scope(GpuDevice::get().context());
   std::vector<std::unique_ptr<Call>> calls;
   std::vector<CUstream> streams;
@@ -115,11 +117,11 @@ TEST_CASE("a kernel from the disk cache gives the same bits") {
              ("streamattn-gpu-test-" + std::to_string(std::random_device()()));
   JitOptions options{.cache_mode = JitOptions::CacheMode::read_write, .cache_dir = dir};
   Jit first = Jit::create(options), second = Jit::create(options);
-  const Kernel& compiled = first.forward(problem, shape);
-  const Kernel& cached = second.forward(problem, shape);
+  const ForwardKernel& compiled = first.forward(problem, shape);
+  const ForwardKernel& cached = second.forward(problem, shape);
   CHECK_FALSE(compiled.from_cache());
   CHECK(cached.from_cache());
-  CHECK(cached.resources().registers == compiled.resources().registers);
+  CHECK(cached.resources()[0].resources.registers == compiled.resources()[0].resources.registers);
   CHECK(run_once(cached, 3) == run_once(compiled, 3));
   std::filesystem::remove_all(dir);
 }
@@ -134,7 +136,7 @@ TEST_CASE("every device of the machine computes, and an unknown one is refused")
   for (int i = 0; i < count; i++) {
     Jit jit = Jit::create({.device = i, .cache_mode = JitOptions::CacheMode::off});
     CHECK(jit.device() == i);
-    const Kernel& kernel = jit.forward(problem, shape);
+    const ForwardKernel& kernel = jit.forward(problem, shape);
     ContextScope scope(GpuDevice::get(i).context());  // memory below is this device's
     CHECK(run_once(kernel, 4) == expected);
   }
@@ -142,7 +144,7 @@ TEST_CASE("every device of the machine computes, and an unknown one is refused")
 
 TEST_CASE("a misaligned or mismatched tensor is refused by name and nothing is launched") {
   NEEDS_GPU();
-  const Kernel& kernel = gpu_jit().forward(problem, shape);
+  const ForwardKernel& kernel = gpu_jit().forward(problem, shape);
   Call call;
   ForwardArgs args = call.args();
   args.k.data = static_cast<char*>(args.k.data) + 2;
@@ -155,7 +157,7 @@ TEST_CASE("a misaligned or mismatched tensor is refused by name and nothing is l
 
 TEST_CASE("inputs may be broadcast over heads by a stride of zero") {
   NEEDS_GPU();
-  const Kernel& kernel = gpu_jit().forward(problem, shape);
+  const ForwardKernel& kernel = gpu_jit().forward(problem, shape);
   Call call(5), copied(5);
   ForwardArgs broadcast = call.args();
   broadcast.k.head_stride = broadcast.v.head_stride = 0;  // head 0 for all

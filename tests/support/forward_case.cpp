@@ -65,7 +65,7 @@ ForwardArgs ForwardTensors::args() const {
 Errors errors_of(const Problem& problem, const ForwardArgs& args, std::span<const OutputRow> rows) {
   const RowValues exact = reference_forward(problem, args, rows);
   const RowValues plain = plain_forward(problem, args, rows);
-  const RowValues found = read_rows(problem, args, rows);
+  const RowValues found = read_rows(args, rows);
   double largest_lse = 1;
   for (const double lse : exact.lse) {
     if (std::isfinite(lse)) largest_lse = std::max(largest_lse, std::abs(lse));

@@ -18,12 +18,16 @@ GoldenCase chosen(const Problem& problem) {
   if (problem.mask == causal()) name += "_causal";
   // Long sequences; what short ones get is among the schedules below.
   Shape shape{.batch = 1, .kv_heads = 16, .q_len = 16384, .kv_len = 16384};
-  return {name, problem, choose(problem, shape, hopper()).schedule};
+  return {name, problem, choose(Operation::forward, problem, shape, hopper()).schedule};
 }
 
 }  // namespace
 
-Source GoldenCase::source() const { return emit(problem, schedule, hopper()); }
+Program GoldenCase::program() const {
+  return emit(Operation::forward, problem, schedule, hopper());
+}
+
+Source GoldenCase::source() const { return program().front(); }
 
 std::filesystem::path GoldenCase::path() const {
   return std::filesystem::path(STREAMATTN_GOLDEN_DIR) / (name + ".cu");

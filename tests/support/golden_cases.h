@@ -14,7 +14,8 @@ struct GoldenCase {
   Problem problem;
   Schedule schedule;
 
-  Source source() const;
+  Program program() const;
+  Source source() const;  ///< of the first kernel
   std::filesystem::path path() const;
 };
 

@@ -20,19 +20,19 @@ Tensor lay_out(DType type, const Sizes& sizes, Layout layout) {
   const auto& [batch, seq, heads, dim] = sizes;
   switch (layout) {
     case Layout::bshd:
-      return Tensor::bshd(nullptr, batch, seq, heads, dim);
+      return Tensor::bshd(nullptr, type, batch, seq, heads, dim);
     case Layout::bhsd:
-      return Tensor::bhsd(nullptr, batch, heads, seq, dim);
+      return Tensor::bhsd(nullptr, type, batch, heads, seq, dim);
     case Layout::padded: {
       const std::int64_t unit = 16 / bytes(type);
       const std::int64_t pitch = round_up(dim, unit) + unit;
-      return {nullptr, batch, seq, heads, dim, heads * seq * pitch, pitch, seq * pitch};
+      return {nullptr, type, batch, seq, heads, dim, heads * seq * pitch, pitch, seq * pitch};
     }
     case Layout::sparse:
       break;
   }
   const std::int64_t pitch = dim + 1;
-  return {nullptr, batch, seq, heads, dim, pitch, batch * pitch, seq * batch * pitch};
+  return {nullptr, type, batch, seq, heads, dim, pitch, batch * pitch, seq * batch * pitch};
 }
 
 /// Elements from the first one to the end of the last row, gap included.

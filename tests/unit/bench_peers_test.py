@@ -158,10 +158,10 @@ class LibraryTest(unittest.TestCase):
         o, lse = poison(n * d), poison(n)
 
         def view(data):
-            return tensor(ctypes.addressof(data), sizes, strides)
+            return tensor(ctypes.addressof(data), "f32", sizes, strides)
 
         kernel.launch(q=view(q), k=view(k), v=view(v), o=view(o),
-                      lse=tensor(ctypes.addressof(lse), (1, n, 1, 1), (n, 1, 1, 1)))
+                      lse=tensor(ctypes.addressof(lse), "f32", (1, n, 1, 1), (n, 1, 1, 1)))
         for i in range(n):
             scores = [sum(q[i * d + c] * k[j * d + c] for c in range(d)) / math.sqrt(d)
                       for j in range(i + 1)]
@@ -184,7 +184,7 @@ class LibraryTest(unittest.TestCase):
 
     def test_a_strided_head_dim_is_refused(self):
         with self.assertRaises(ValueError):
-            tensor(0, (1, 2, 3, 4), (24, 12, 4, 2))
+            tensor(0, "f32", (1, 2, 3, 4), (24, 12, 4, 2))
 
 
 if __name__ == "__main__":

@@ -40,7 +40,15 @@ streamattn_problem c_problem() {
 streamattn_shape c_shape() { return {sizeof(streamattn_shape), batch, kv_heads, q_len, kv_len}; }
 
 streamattn_tensor dense(std::vector<float>& data, int seq, int head_count, int dim) {
-  return {data.data(), batch, seq, head_count, dim, seq * head_count * dim, head_count * dim, dim};
+  return {data.data(),
+          STREAMATTN_F32,
+          batch,
+          seq,
+          head_count,
+          dim,
+          seq * head_count * dim,
+          head_count * dim,
+          dim};
 }
 
 struct Buffers {
@@ -68,11 +76,11 @@ struct Buffers {
   }
 
   ForwardArgs cpp_args() {
-    return {.q = Tensor::bshd(q.data(), batch, q_len, heads, head_dim),
-            .k = Tensor::bshd(k.data(), batch, kv_len, kv_heads, head_dim),
-            .v = Tensor::bshd(v.data(), batch, kv_len, kv_heads, head_dim),
-            .o = Tensor::bshd(o.data(), batch, q_len, heads, head_dim),
-            .lse = Tensor::bshd(lse.data(), batch, q_len, heads, 1)};
+    return {.q = Tensor::bshd(q.data(), DType::f32, batch, q_len, heads, head_dim),
+            .k = Tensor::bshd(k.data(), DType::f32, batch, kv_len, kv_heads, head_dim),
+            .v = Tensor::bshd(v.data(), DType::f32, batch, kv_len, kv_heads, head_dim),
+            .o = Tensor::bshd(o.data(), DType::f32, batch, q_len, heads, head_dim),
+            .lse = Tensor::bshd(lse.data(), DType::f32, batch, q_len, heads, 1)};
   }
 };
 
@@ -80,7 +88,7 @@ const streamattn_kernel* find_kernel(const CpuJit& jit) {
   const streamattn_problem problem = c_problem();
   const streamattn_shape shape = c_shape();
   const streamattn_kernel* kernel = nullptr;
-  REQUIRE(streamattn_forward(jit.get(), &problem, &shape, &kernel) == STREAMATTN_OK);
+  REQUIRE(streamattn_forward_kernel(jit.get(), &problem, &shape, &kernel) == STREAMATTN_OK);
   return kernel;
 }
 
@@ -91,7 +99,7 @@ void check_result(const ForwardArgs& args) {
   const auto rows = all_rows(args);
   const RowValues exact = reference_forward(problem, args, rows);
   const RowValues plain = plain_forward(problem, args, rows);
-  const RowValues found = read_rows(problem, args, rows);
+  const RowValues found = read_rows(args, rows);
   CHECK(relative_error(found.o, exact.o) <= 2 * relative_error(plain.o, exact.o));
   CHECK(max_error(found.lse, exact.lse) <= 2 * max_error(plain.lse, exact.lse) + 1e-6);
 }
@@ -100,7 +108,7 @@ TEST_CASE("a problem stated in C is computed on the CPU as float64 says") {
   const CpuJit jit;
   Buffers buffers;
   const streamattn_forward_args args = buffers.args();
-  REQUIRE(streamattn_launch(find_kernel(jit), &args, nullptr) == STREAMATTN_OK);
+  REQUIRE(streamattn_launch_forward(find_kernel(jit), &args, nullptr) == STREAMATTN_OK);
   check_result(buffers.cpp_args());
 }
 
@@ -117,7 +125,7 @@ TEST_CASE("scale, offsets and row ranges given in C reach the kernel") {
   args.q_rows = &q_rows;
   args.kv_rows = &kv_rows;
   args.max_sms = 1;
-  REQUIRE(streamattn_launch(find_kernel(jit), &args, nullptr) == STREAMATTN_OK);
+  REQUIRE(streamattn_launch_forward(find_kernel(jit), &args, nullptr) == STREAMATTN_OK);
 
   ForwardArgs expected = buffers.cpp_args();
   expected.scale = scale;
@@ -127,6 +135,18 @@ TEST_CASE("scale, offsets and row ranges given in C reach the kernel") {
   expected.kv_rows = Rows{1, 27};
   check_result(expected);
   CHECK(std::isnan(buffers.o.front()));  // row 0 is not in q_rows
+}
+
+TEST_CASE("the workspace that a launch needs can be asked for before there is memory") {
+  const CpuJit jit;
+  streamattn_forward_args args = Buffers().args();
+  args.q.data = args.k.data = args.v.data = args.o.data = nullptr;
+  std::size_t bytes = 1;
+  REQUIRE(streamattn_forward_workspace(find_kernel(jit), &args, &bytes) == STREAMATTN_OK);
+  CHECK(bytes == 0);
+  args.k.heads = 5;
+  CHECK(streamattn_forward_workspace(find_kernel(jit), &args, &bytes) ==
+        STREAMATTN_INVALID_ARGUMENT);
 }
 
 TEST_CASE("the same problem gives the same kernel") {
@@ -159,7 +179,7 @@ TEST_CASE("schedule rows given as text are tried first, and explain themselves")
   const streamattn_problem problem = c_problem();
   const streamattn_shape shape = c_shape();
   const streamattn_kernel* kernel = nullptr;
-  REQUIRE(streamattn_forward(jit, &problem, &shape, &kernel) == STREAMATTN_OK);
+  REQUIRE(streamattn_forward_kernel(jit, &problem, &shape, &kernel) == STREAMATTN_OK);
   std::string text(2000, '\0');
   streamattn_describe(kernel, text.data(), text.size());
   CHECK(text.find("row pins:1") != std::string::npos);
@@ -174,7 +194,7 @@ TEST_CASE("failures are statuses with a message of their own") {
   const auto fails = [&](auto change, streamattn_status expected, const std::string& message) {
     streamattn_problem problem = c_problem();
     change(problem);
-    CHECK(streamattn_forward(jit.get(), &problem, &shape, &kernel) == expected);
+    CHECK(streamattn_forward_kernel(jit.get(), &problem, &shape, &kernel) == expected);
     CHECK(std::string(streamattn_last_error()).find(message) != std::string::npos);
   };
   fails([](auto& problem) { problem.dtype = STREAMATTN_DTYPE_DEFAULT; },
@@ -201,12 +221,15 @@ TEST_CASE("null pointers are refused by name") {
     CHECK(streamattn_last_error() == message);
   };
   refused(streamattn_jit_create(nullptr, nullptr), "jit is null");
-  refused(streamattn_forward(nullptr, &problem, &shape, &kernel), "jit is null");
-  refused(streamattn_forward(jit.get(), &problem, &shape, nullptr), "kernel is null");
-  refused(streamattn_forward(jit.get(), nullptr, &shape, &kernel), "streamattn_problem is null");
-  refused(streamattn_forward(jit.get(), &problem, nullptr, &kernel), "streamattn_shape is null");
-  refused(streamattn_launch(nullptr, &args, nullptr), "kernel is null");
-  refused(streamattn_launch(kernel, nullptr, nullptr), "streamattn_forward_args is null");
+  refused(streamattn_forward_kernel(nullptr, &problem, &shape, &kernel), "jit is null");
+  refused(streamattn_forward_kernel(jit.get(), &problem, &shape, nullptr), "kernel is null");
+  refused(streamattn_forward_kernel(jit.get(), nullptr, &shape, &kernel),
+          "streamattn_problem is null");
+  refused(streamattn_forward_kernel(jit.get(), &problem, nullptr, &kernel),
+          "streamattn_shape is null");
+  refused(streamattn_launch_forward(nullptr, &args, nullptr), "kernel is null");
+  refused(streamattn_launch_forward(kernel, nullptr, nullptr), "streamattn_forward_args is null");
+  refused(streamattn_forward_workspace(kernel, &args, nullptr), "bytes is null");
   CHECK(streamattn_describe(nullptr, nullptr, 0) == 0);
   streamattn_jit_destroy(nullptr);
 }

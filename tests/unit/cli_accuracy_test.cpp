@@ -20,7 +20,7 @@ struct Computed {
     const Jit jit = Jit::create({.target = "cpu"});
     tensors = random_inputs(call, Distribution::normal, 5);
     const Operands operands(call, tensors, *bench);
-    jit.forward(call.problem, call.shape).launch(operands.args());
+    operands.launch_of(jit.forward(call.problem, call.shape))(nullptr);
     operands.download_outputs(tensors);
   }
 

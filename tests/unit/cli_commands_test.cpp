@@ -176,7 +176,9 @@ TEST_CASE("emit prints the short file, and with --flatten one that needs no othe
   const Problem problem{.head_dim = 64, .mask = causal()};
   const Target& target = find_target("sm_90a");
   const Shape shape{.batch = 1, .kv_heads = 8, .q_len = 1024, .kv_len = 1024};
-  const Source source = emit(problem, choose(problem, shape, target).schedule, target);
+  const Source source = emit(Operation::forward, problem,
+                             choose(Operation::forward, problem, shape, target).schedule, target)
+                            .front();
   CHECK(tool({"emit", "--head-dim", "64", "--causal"}).out == source.text);
   const Outcome flat = tool({"emit", "--head-dim", "64", "--mask", "k <= q", "--flatten"});
   CHECK(flat.out == source.flat);
@@ -208,9 +210,13 @@ TEST_CASE("compile shows the resources and writes the binary") {
   std::vector<std::string> as_json = args;
   as_json.push_back("--json");
   const llvm::json::Object json = parsed(tool(as_json).out);
-  CHECK(*json.getInteger("registers") > 0);
-  CHECK(*json.getInteger("dynamic_smem_bytes") > 0);
-  CHECK(json.getString("key")->size() == 52);
+  const llvm::json::Array& kernels = *json.getArray("kernels");
+  REQUIRE(kernels.size() == 1);
+  const llvm::json::Object& kernel = *kernels.front().getAsObject();
+  CHECK(*kernel.getString("entry") == "streamattn_forward");
+  CHECK(*kernel.getInteger("registers") > 0);
+  CHECK(*kernel.getInteger("dynamic_smem_bytes") > 0);
+  CHECK(kernel.getString("key")->size() == 52);
 
   const Outcome unwritable = tool({"compile", "--cubin", folder.file("no/such/folder.cubin")});
   CHECK(unwritable.exit == Exit::usage);

@@ -9,8 +9,8 @@
 #include <thread>
 #include <vector>
 
-#include "compiler/operations/forward_check.h"
-#include "compiler/operations/key_bounds.h"
+#include "compiler/operations/forward/check.h"
+#include "compiler/operations/forward/key_bounds.h"
 #include "runtime/cpu/tile.h"
 #include "tests/support/catch.h"
 #include "tests/support/forward_case.h"
@@ -24,8 +24,8 @@ const Schedule small_tiles{.family = "cpu_tiled", .tile_q = 40, .tile_kv = 24};
 constexpr DType types[] = {DType::f16, DType::bf16, DType::f32};
 
 void run(const Problem& problem, const ForwardArgs& args, const Schedule& schedule = small_tiles) {
-  check_args(problem, args, false);
-  cpu_forward(problem, schedule, args);
+  check_forward(problem, args);
+  cpu_forward(problem, schedule, resolve(problem, args));
 }
 
 /// Runs a case with default arguments and checks all of its output.
@@ -192,7 +192,7 @@ TEST_CASE("NaN and infinity in keys that a row does not see never reach it") {
     // Rows 30 and later see poison and are NaN; the reference says so too.
     check_result(given.problem, args, tensors);
     args.q_rows = Rows{0, 30};
-    for (const double value : read_rows(given.problem, args, all_rows(args)).o) {
+    for (const double value : read_rows(args, all_rows(args)).o) {
       REQUIRE(std::isfinite(value));
     }
   }

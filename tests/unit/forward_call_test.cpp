@@ -1,5 +1,5 @@
 // Defaults and sub-ranges of a launch.
-#include "compiler/operations/forward_call.h"
+#include "compiler/operations/forward/call.h"
 
 #include <vector>
 
@@ -15,11 +15,11 @@ struct Fixture {
                   .head_dim = 16,
                   .value_head_dim = 8,
                   .group_size = 2};
-  ForwardArgs args{.q = Tensor::bshd(memory.data(), 2, 10, 4, 16),
-                   .k = Tensor::bhsd(memory.data(), 2, 2, 30, 16),
-                   .v = Tensor::bhsd(memory.data(), 2, 2, 30, 8),
-                   .o = Tensor::bshd(memory.data(), 2, 10, 4, 8),
-                   .lse = Tensor::bhsd(memory.data(), 2, 4, 10, 1)};
+  ForwardArgs args{.q = Tensor::bshd(memory.data(), DType::bf16, 2, 10, 4, 16),
+                   .k = Tensor::bhsd(memory.data(), DType::bf16, 2, 2, 30, 16),
+                   .v = Tensor::bhsd(memory.data(), DType::bf16, 2, 2, 30, 8),
+                   .o = Tensor::bshd(memory.data(), DType::f32, 2, 10, 4, 8),
+                   .lse = Tensor::bhsd(memory.data(), DType::f32, 2, 4, 10, 1)};
 };
 
 std::ptrdiff_t bytes_from(const Fixture& fixture, const Tensor& tensor) {

@@ -62,7 +62,7 @@ TEST_CASE("an NVRTC that cannot serve gets a verdict that says why") {
     CHECK_FALSE(candidate.usable);
     return candidate.verdict;
   };
-  CHECK(verdict(FAKE_NVRTC, "12.2") == "too old: 12.2, sm_90a needs 12.3");
+  CHECK(verdict(FAKE_NVRTC, "12.2") == "too old: 12.2, 12.3 is needed");
   CHECK(verdict(FAKE_NVRTC, "13.1") == "is 13.0, but its builtins are 13.1");
   CHECK(verdict(FAKE_NVRTC, "none") == "libnvrtc-builtins.so.* is missing beside it");
   CHECK(verdict(FAKE_NVRTC_WITHOUT_CUBIN, "13.0") == "has no nvrtcGetCUBIN");

@@ -1,9 +1,10 @@
 // Problems, element types, targets and error codes: the plain values of the API.
 #include "streamattn/problem.h"
 
+#include <limits>
 #include <set>
 
-#include "streamattn/target.h"
+#include "streamattn/compiler.h"
 #include "tests/support/catch.h"
 #include "tests/support/scratch.h"
 
@@ -22,16 +23,34 @@ TEST_CASE("an unknown element type is refused with the known ones") {
 }
 
 TEST_CASE("every target is found under its name") {
-  REQUIRE(targets().size() == 2);
+  REQUIRE(targets().size() >= 2);
   for (const Target& target : targets()) CHECK(find_target(target.name) == target);
   CHECK(find_target("sm_90a").smem_bytes == 227 * 1024);
   CHECK(find_target("sm_90a").has_wgmma);
-  CHECK(find_target("cpu").is_cpu);
+  CHECK(find_target("cpu").is_cpu());
+}
+
+TEST_CASE("the targets that a family serves are known without a device") {
+  REQUIRE(served_targets().size() == 2);
+  CHECK(*served_targets()[0] == find_target("sm_90a"));
+  CHECK(*served_targets()[1] == find_target("cpu"));
+  CHECK_THAT(error_of([] { choose(Operation::forward, {}, {}, find_target("sm_89")); }),
+             contains_text("flash_wgmma: sm_89 has no wgmma instructions"));
+}
+
+TEST_CASE("sizes that no call can have are refused before they are multiplied") {
+  const auto complaint = [](const Shape& shape) {
+    return error_of([&] { choose(Operation::forward, {}, shape, find_target("cpu")); });
+  };
+  CHECK(complaint({.batch = -1}) == "invalid_argument: shape: batch is -1, needs 0 to 2^40");
+  CHECK(complaint({.kv_len = std::numeric_limits<std::int64_t>::max()}) ==
+        "invalid_argument: shape: kv_len is 9223372036854775807, needs 0 to 2^40");
+  CHECK(complaint({.q_len = std::int64_t{1} << 40}) == "nothing");
 }
 
 TEST_CASE("an unknown target is refused with the known ones") {
   CHECK(error_of([] { find_target("sm_90"); }) ==
-        "invalid_argument: unknown target \"sm_90\", known: sm_90a, cpu");
+        "invalid_argument: unknown target \"sm_90\", known: sm_80, sm_89, sm_90a, sm_100a, cpu");
 }
 
 TEST_CASE("every error code has a name of its own") {

@@ -34,11 +34,11 @@ double mean_of_v(const Tensor& v, DType type, std::int64_t batch, std::int64_t h
 TEST_CASE("the reference softmax of two known scores is exact") {
   float q[] = {1}, k[] = {0, std::numbers::ln2_v<float>}, v[] = {3, 6}, o[1], lse[1];
   const Problem problem{.dtype = DType::f32, .head_dim = 1};
-  const ForwardArgs args{.q = Tensor::bshd(q, 1, 1, 1, 1),
-                         .k = Tensor::bshd(k, 1, 2, 1, 1),
-                         .v = Tensor::bshd(v, 1, 2, 1, 1),
-                         .o = Tensor::bshd(o, 1, 1, 1, 1),
-                         .lse = Tensor::bshd(lse, 1, 1, 1, 1),
+  const ForwardArgs args{.q = Tensor::bshd(q, DType::f32, 1, 1, 1, 1),
+                         .k = Tensor::bshd(k, DType::f32, 1, 2, 1, 1),
+                         .v = Tensor::bshd(v, DType::f32, 1, 2, 1, 1),
+                         .o = Tensor::bshd(o, DType::f32, 1, 1, 1, 1),
+                         .lse = Tensor::bshd(lse, DType::f32, 1, 1, 1, 1),
                          .scale = 1.0F};
   const RowValues values = reference_forward(problem, args, all_rows(args));
   CHECK(values.o[0] == Approx(5).epsilon(1e-7));  // weights 1/3 and 2/3
@@ -177,14 +177,14 @@ TEST_CASE("rows are read back through their strides") {
   tensors.lse.fill(6);
   ForwardArgs args = tensors.args();
   const OutputRow row{1, 0, 3};
-  const RowValues values = read_rows(given.problem, args, std::span(&row, 1));
+  const RowValues values = read_rows(args, std::span(&row, 1));
   for (int d = 0; d < 3; ++d) {
     const int index = ((1 * 4 + 3) * 2 + 0) * 3 + d;
     CHECK(values.o[d] == rounded(DType::f16, random_element(5, index, Distribution::normal)));
   }
   CHECK(values.lse[0] == random_element(6, (1 * 4 + 3) * 2, Distribution::normal));
   args.lse = {};
-  CHECK(read_rows(given.problem, args, std::span(&row, 1)).lse.empty());
+  CHECK(read_rows(args, std::span(&row, 1)).lse.empty());
 }
 
 TEST_CASE("errors are relative in the second norm and infinite for a NaN that should not be") {

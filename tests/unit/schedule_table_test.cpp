@@ -18,7 +18,7 @@ ScheduleTable row(const std::string& when) {
 }
 
 bool fits(const std::string& when, const Problem& problem, const Shape& shape) {
-  return row(when).find(problem, shape, hopper).has_value();
+  return row(when).find(Operation::forward, problem, shape, hopper).has_value();
 }
 
 std::string complaint(const std::string& text) {
@@ -40,7 +40,7 @@ use = { family = "flash_wgmma", tile_q = 128, tile_kv = 176, softmax = "stale", 
 )",
                                           "pins.toml");
   REQUIRE(table.size() == 1);
-  const auto match = table.find({}, {}, hopper);
+  const auto match = table.find(Operation::forward, {}, {}, hopper);
   REQUIRE(match);
   CHECK(match->schedule == Schedule{.family = "flash_wgmma",
                                     .tile_q = 128,
@@ -95,20 +95,20 @@ TEST_CASE("the first row that fits wins, and appended rows come last") {
   ScheduleTable table = named("first");
   table.append(named("second"));
   CHECK(table.size() == 2);
-  CHECK(table.find({}, {}, hopper)->schedule.family == "first");
+  CHECK(table.find(Operation::forward, {}, {}, hopper)->schedule.family == "first");
 
   table.append(table);
   CHECK(table.size() == 4);
 
   ScheduleTable specific = row("head_dim = 64");
   specific.append(table);
-  CHECK(specific.find({}, {}, hopper)->origin == "first:1");
-  CHECK(specific.find({.head_dim = 64}, {}, hopper)->origin == "row.toml:1");
+  CHECK(specific.find(Operation::forward, {}, {}, hopper)->origin == "first:1");
+  CHECK(specific.find(Operation::forward, {.head_dim = 64}, {}, hopper)->origin == "row.toml:1");
 }
 
 TEST_CASE("a row is for its target alone") {
-  CHECK_FALSE(row("").find({}, {}, find_target("cpu")));
-  CHECK(row("").find({}, {}, hopper));
+  CHECK_FALSE(row("").find(Operation::forward, {}, {}, find_target("cpu")));
+  CHECK(row("").find(Operation::forward, {}, {}, hopper));
 }
 
 TEST_CASE("a copied table is independent of the first") {
@@ -122,7 +122,7 @@ TEST_CASE("a copied table is independent of the first") {
 }
 
 TEST_CASE("an empty table fits nothing") {
-  CHECK_FALSE(ScheduleTable().find({}, {}, hopper));
+  CHECK_FALSE(ScheduleTable().find(Operation::forward, {}, {}, hopper));
   CHECK(ScheduleTable::parse("# nothing\n", "empty.toml").size() == 0);
 }
 
@@ -130,7 +130,8 @@ TEST_CASE("a table is read from a file that names its rows") {
   const ScratchFolder folder;
   const auto path = folder.path() / "pins.toml";
   write_file(path, "[[schedule]]\ntarget = \"sm_90a\"\nuse = { family = \"f\" }\n");
-  CHECK(ScheduleTable::load(path).find({}, {}, hopper)->origin == path.string() + ":1");
+  CHECK(ScheduleTable::load(path).find(Operation::forward, {}, {}, hopper)->origin ==
+        path.string() + ":1");
 
   const auto missing = folder.path() / "missing.toml";
   CHECK(error_of([&] { ScheduleTable::load(missing); }) ==
@@ -141,7 +142,8 @@ TEST_CASE("a table is read from a file that names its rows") {
 TEST_CASE("the shipped tables can be read and say where their rows are") {
   const ScheduleTable& shipped = ScheduleTable::shipped();
   CHECK(&ScheduleTable::shipped() == &shipped);
-  if (const auto match = shipped.find({}, {.batch = 1, .kv_heads = 16, .q_len = 4096}, hopper)) {
+  if (const auto match = shipped.find(Operation::forward, {},
+                                      {.batch = 1, .kv_heads = 16, .q_len = 4096}, hopper)) {
     CHECK_THAT(match->origin, Catch::Matchers::StartsWith("configs/"));
   }
 }
@@ -159,7 +161,8 @@ TEST_CASE("a mistake in a table is an error with file, line and column") {
         "invalid_config: pins.toml:1:1: the row names no family, such as use = { family = "
         "\"flash_wgmma\" }");
   CHECK(complaint("[[schedule]]\ntarget = \"sm_90\"\n") ==
-        "invalid_config: pins.toml:2:10: unknown target \"sm_90\", known: sm_90a, cpu");
+        "invalid_config: pins.toml:2:10: unknown target \"sm_90\", known: sm_80, sm_89, sm_90a, "
+        "sm_100a, cpu");
   CHECK(complaint("[[schedule]]\ntarget = 90\n") ==
         "invalid_config: pins.toml:2:10: target is not a string");
   CHECK(row_complaint("wehn = {}") ==
@@ -174,7 +177,7 @@ TEST_CASE("a mistake in a condition is an error with its place") {
       row_complaint("when = { hed_dim = 64 }") ==
       "invalid_config: pins.toml:3:10: unknown condition \"hed_dim\", did you mean \"head_dim\"?");
   CHECK(row_complaint("when = { op = \"sideways\" }") ==
-        "invalid_config: pins.toml:3:15: op is not \"forward\"");
+        "invalid_config: pins.toml:3:15: unknown operation \"sideways\", known: forward");
   CHECK(row_complaint("when = { dtype = \"fp16\" }") ==
         "invalid_config: pins.toml:3:18: unknown element type \"fp16\", known: f16, bf16, f32");
   CHECK_THAT(row_complaint("when = { mask = \"k < q\" }"),

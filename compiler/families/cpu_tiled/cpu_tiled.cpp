@@ -8,10 +8,12 @@ namespace {
 
 constexpr std::string_view family_name = "cpu_tiled";
 
-std::string declines(const Problem&, const Target& target) {
-  if (!target.is_cpu) return llvm::formatv("{0} is a GPU", target.name);
+std::string misses(const Target& target) {
+  if (!target.is_cpu()) return llvm::formatv("{0} is a GPU", target.name);
   return {};
 }
+
+std::string declines(const Problem&, const Target&) { return {}; }
 
 std::string refuses(const Problem&, const Schedule& schedule, const Target&) {
   if (schedule.tile_q < 1 || schedule.tile_kv < 1)
@@ -32,7 +34,15 @@ std::vector<Schedule> schedules(const Problem& problem, const Shape& shape, cons
 }  // namespace
 
 Family cpu_tiled_family() {
-  return {family_name, declines, refuses, first_guess, schedules, nullptr};
+  return {.name = family_name,
+          .operation = Operation::forward,
+          .misses = misses,
+          .declines = declines,
+          .refuses = refuses,
+          .first_guess = first_guess,
+          .schedules = schedules,
+          .emit = nullptr,
+          .plan = nullptr};
 }
 
 }  // namespace streamattn

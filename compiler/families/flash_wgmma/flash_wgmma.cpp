@@ -40,8 +40,12 @@ std::string check_head_dim(const char* what, int dim) {
   return {};
 }
 
-std::string declines(const Problem& problem, const Target& target) {
+std::string misses(const Target& target) {
   if (!target.has_wgmma) return llvm::formatv("{0} has no wgmma instructions", target.name);
+  return {};
+}
+
+std::string declines(const Problem& problem, const Target&) {
   if (problem.dtype == DType::f32) return "dtype f32: wgmma takes f16 and bf16";
   if (problem.mask != Expr() && problem.mask != causal())
     return llvm::formatv("mask \"{0}\": only \"true\" and \"k <= q\" are known",
@@ -213,7 +217,7 @@ std::string describe_compiled(const Schedule& s) {
   return text;
 }
 
-std::string emit(const Problem& problem, const Schedule& schedule, const Target& target) {
+std::string main_text(const Problem& problem, const Schedule& schedule, const Target& target) {
   FlashTiling tiling = flash_tiling(problem, schedule);
   RegisterBudget registers = register_budget(schedule);
   std::string element(name(problem.dtype));
@@ -260,10 +264,26 @@ std::string emit(const Problem& problem, const Schedule& schedule, const Target&
   return text;
 }
 
+Program emit(const Problem& problem, const Schedule& schedule, const Target& target) {
+  return {{.text = main_text(problem, schedule, target),
+           .entry = "streamattn_forward",
+           .threads = flash_threads(schedule),
+           .dynamic_smem_bytes = flash_tiling(problem, schedule).bytes(),
+           .parameter_bytes = sizeof(ForwardParams)}};
+}
+
 }  // namespace
 
 Family flash_wgmma_family() {
-  return {family_name, declines, refuses, first_guess, schedules, emit};
+  return {.name = family_name,
+          .operation = Operation::forward,
+          .misses = misses,
+          .declines = declines,
+          .refuses = refuses,
+          .first_guess = first_guess,
+          .schedules = schedules,
+          .emit = emit,
+          .plan = flash_plan};
 }
 
 FlashTiling flash_tiling(const Problem& problem, const Schedule& schedule) {

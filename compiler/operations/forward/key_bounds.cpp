@@ -1,5 +1,5 @@
 // Closed forms of the masks that have one.
-#include "compiler/operations/key_bounds.h"
+#include "compiler/operations/forward/key_bounds.h"
 
 #include <algorithm>
 

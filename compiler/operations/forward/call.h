@@ -3,8 +3,7 @@
 
 #include <cstdint>
 
-#include "streamattn/problem.h"
-#include "streamattn/tensor.h"
+#include "streamattn/forward.h"
 
 namespace streamattn {
 
@@ -27,9 +26,21 @@ struct ForwardCall {
   std::int64_t kv_heads() const { return k.heads; }
   std::int64_t q_len() const { return q.seq; }
   std::int64_t kv_len() const { return k.seq; }
+
+  Shape shape() const { return {batch(), kv_heads(), q_len(), kv_len()}; }
+
+  /// Calls visit(name, tensor, is_output) for every tensor.
+  template <class Visit>
+  void visit_tensors(const Visit& visit) {
+    visit("q", q, false);
+    visit("k", k, false);
+    visit("v", v, false);
+    visit("o", o, true);
+    visit("lse", lse, true);
+  }
 };
 
-/// Applies defaults and sub-ranges. `args` have passed check_args().
+/// Applies defaults and sub-ranges. `args` have passed check_forward_sizes().
 ForwardCall resolve(const Problem& problem, const ForwardArgs& args);
 
 }  // namespace streamattn

@@ -1,0 +1,182 @@
+// What every forward launch checks before it touches memory.
+#include "compiler/operations/forward/check.h"
+
+#include <llvm/Support/FormatVariadic.h>
+#include <llvm/Support/MathExtras.h>
+
+#include <cmath>
+#include <string_view>
+#include <utility>
+
+#include "compiler/operations/tensor_overlap.h"
+#include "streamattn/error.h"
+
+namespace streamattn {
+namespace {
+
+// Half the range of the type, so that sums of a position and a length do not overflow.
+constexpr std::int64_t limit = std::int64_t{1} << 62;
+
+/// What one dimension of a tensor must be, and why.
+struct Needed {
+  std::string_view dimension;
+  std::int64_t found;
+  std::int64_t needed;
+  std::string_view origin;
+};
+
+template <typename... Values>
+[[noreturn]] void refuse(const char* format, Values&&... values) {
+  throw Error(ErrorCode::invalid_argument,
+              llvm::formatv(format, std::forward<Values>(values)...).str());
+}
+
+void check_type(std::string_view tensor, DType found, DType needed, std::string_view origin) {
+  if (found != needed)
+    refuse("{0}: dtype is {1}, needs {2} ({3})", tensor, name(found), name(needed), origin);
+}
+
+void check_dimensions(std::string_view tensor, std::initializer_list<Needed> sizes) {
+  for (const auto& [dimension, found, needed, origin] : sizes) {
+    if (found < 0) refuse("{0}: {1} is {2}, must not be negative", tensor, dimension, found);
+    if (found != needed)
+      refuse("{0}: {1} is {2}, needs {3} ({4})", tensor, dimension, found, needed, origin);
+  }
+}
+
+/// Lengths of q and k and the number of heads, on which everything else depends.
+void check_free_sizes(const Problem& problem, const ForwardArgs& args) {
+  const Tensor& q = args.q;
+  for (const auto& [name, size] :
+       {std::pair("q: batch", q.batch), std::pair("q: seq", q.seq), std::pair("q: heads", q.heads),
+        std::pair("k: seq", args.k.seq)}) {
+    if (size < 0) refuse("{0} is {1}, must not be negative", name, size);
+    if (size >= limit) refuse("{0} is {1}, must be less than {2}", name, size, limit);
+  }
+  std::int64_t rows = 0;
+  if (llvm::MulOverflow(q.batch, q.heads, rows) || llvm::MulOverflow(rows, q.seq, rows) ||
+      rows >= limit)
+    refuse("q: batch {0} x heads {1} x seq {2} rows are too many, must be less than {3}", q.batch,
+           q.heads, q.seq, limit);
+  if (q.heads % problem.group_size != 0)
+    refuse("q: heads is {0}, needs a multiple of {1} (group_size)", q.heads, problem.group_size);
+}
+
+void check_rows(std::string_view name, const std::optional<Rows>& rows, std::string_view tensor,
+                std::int64_t length) {
+  if (!rows || (0 <= rows->begin && rows->begin <= rows->end && rows->end <= length)) return;
+  refuse("{0}: [{1}, {2}) is not a range within the {3} rows of {4}", name, rows->begin, rows->end,
+         length, tensor);
+}
+
+void check_position(std::string_view name, std::int64_t position, std::int64_t length) {
+  if (-limit < position && position < limit - length) return;
+  refuse("{0}: is {1} with {2} rows, positions must lie within +-{3}", name, position, length,
+         limit - 1);
+}
+
+void check_scalars(const ForwardArgs& args) {
+  check_rows("q_rows", args.q_rows, "q", args.q.seq);
+  check_rows("kv_rows", args.kv_rows, "k", args.k.seq);
+  check_position("k_offset", args.k_offset, args.k.seq);
+  check_position("q_offset", args.q_offset.value_or(args.k_offset + args.k.seq - args.q.seq),
+                 args.q.seq);
+  if (args.scale && !(std::isfinite(*args.scale) && *args.scale > 0))
+    refuse("scale: is {0}, must be finite and positive", *args.scale);
+  if (args.max_sms < 0) refuse("max_sms: is {0}, must not be negative", args.max_sms);
+}
+
+bool wants_lse(const Tensor& lse) {
+  return lse.data != nullptr || lse.batch != 0 || lse.seq != 0 || lse.heads != 0 || lse.dim != 0;
+}
+
+bool has_elements(const Tensor& t) {
+  return t.batch != 0 && t.seq != 0 && t.heads != 0 && t.dim != 0;
+}
+
+void check_memory(std::string_view name, const Tensor& tensor) {
+  if (!has_elements(tensor)) return;
+  if (tensor.data == nullptr)
+    refuse("{0}: data is null, needs [{1}, {2}, {3}, {4}] elements", name, tensor.batch, tensor.seq,
+           tensor.heads, tensor.dim);
+  const auto address = reinterpret_cast<std::uintptr_t>(tensor.data);
+  if (address % bytes(tensor.dtype) != 0)
+    refuse("{0}: data is at {1:x}, needs a multiple of {2}", name, address, bytes(tensor.dtype));
+}
+
+/// The bytes between the first and the last element must be a number that fits.
+void check_extent(std::string_view name, const Tensor& tensor) {
+  std::int64_t extent = tensor.dim;
+  for (const auto& [size, stride] :
+       {std::pair(tensor.batch, tensor.batch_stride), std::pair(tensor.seq, tensor.seq_stride),
+        std::pair(tensor.heads, tensor.head_stride)}) {
+    std::int64_t part = 0;
+    if (size <= 1) continue;
+    if (stride == std::numeric_limits<std::int64_t>::min() ||
+        llvm::MulOverflow(size - 1, std::abs(stride), part) ||
+        llvm::AddOverflow(extent, part, extent) || extent >= limit / bytes(tensor.dtype))
+      refuse("{0}: its strides span more than 2^62 bytes", name);
+  }
+}
+
+/// Outputs must not share memory with themselves, each other or an input.
+void check_overlaps(const ForwardArgs& args) {
+  const std::pair<std::string_view, const Tensor*> tensors[] = {
+      {"o", &args.o}, {"lse", &args.lse}, {"q", &args.q}, {"k", &args.k}, {"v", &args.v}};
+  for (int output = 0; output < 2; output++) {
+    const auto& [name, tensor] = tensors[output];
+    if (overlaps_itself(*tensor))
+      refuse(
+          "{0}: strides [{1}, {2}, {3}] put several elements at one place, an output needs a "
+          "place for each",
+          name, tensor->batch_stride, tensor->seq_stride, tensor->head_stride);
+    for (int other = output + 1; other < 5; other++)
+      if (overlaps(*tensor, *tensors[other].second))
+        refuse("{0}: overlaps {1}, an output needs memory of its own", name, tensors[other].first);
+  }
+}
+
+}  // namespace
+
+void check_forward_sizes(const Problem& problem, const ForwardArgs& args) {
+  check_free_sizes(problem, args);
+  const auto& [q, k, v, o, lse] = std::tie(args.q, args.k, args.v, args.o, args.lse);
+  const std::int64_t kv_heads = q.heads / problem.group_size;
+  check_type("q", q.dtype, problem.dtype, "dtype of the problem");
+  check_type("k", k.dtype, problem.dtype, "dtype of the problem");
+  check_type("v", v.dtype, problem.dtype, "dtype of the problem");
+  check_type("o", o.dtype, problem.output_dtype(), "out_dtype of the problem");
+  check_dimensions("q", {{"dim", q.dim, problem.head_dim, "head_dim"}});
+  check_dimensions("k", {{"batch", k.batch, q.batch, "batch of q"},
+                         {"heads", k.heads, kv_heads, "heads of q / group_size"},
+                         {"dim", k.dim, problem.head_dim, "head_dim"}});
+  check_dimensions("v", {{"batch", v.batch, q.batch, "batch of q"},
+                         {"seq", v.seq, k.seq, "seq of k"},
+                         {"heads", v.heads, kv_heads, "heads of q / group_size"},
+                         {"dim", v.dim, problem.v_head_dim(), "value_head_dim"}});
+  check_dimensions("o", {{"batch", o.batch, q.batch, "batch of q"},
+                         {"seq", o.seq, q.seq, "seq of q"},
+                         {"heads", o.heads, q.heads, "heads of q"},
+                         {"dim", o.dim, problem.v_head_dim(), "value_head_dim"}});
+  if (wants_lse(lse)) {
+    check_type("lse", lse.dtype, DType::f32, "natural logarithms");
+    check_dimensions("lse", {{"batch", lse.batch, q.batch, "batch of q"},
+                             {"seq", lse.seq, q.seq, "seq of q"},
+                             {"heads", lse.heads, q.heads, "heads of q"},
+                             {"dim", lse.dim, 1, "one value a row"}});
+  }
+  check_scalars(args);
+}
+
+void check_forward(const Problem& problem, const ForwardArgs& args) {
+  check_forward_sizes(problem, args);
+  for (const auto& [name, tensor] :
+       {std::pair("q", &args.q), std::pair("k", &args.k), std::pair("v", &args.v),
+        std::pair("o", &args.o), std::pair("lse", &args.lse)}) {
+    check_memory(name, *tensor);
+    if (has_elements(*tensor)) check_extent(name, *tensor);
+  }
+  check_overlaps(args);
+}
+
+}  // namespace streamattn

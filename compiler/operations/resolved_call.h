@@ -1,0 +1,13 @@
+// A call of any operation, checked and with every default applied.
+#pragma once
+
+#include <variant>
+
+#include "compiler/operations/forward/call.h"
+
+namespace streamattn {
+
+/// One alternative for every operation, in their order.
+using ResolvedCall = std::variant<ForwardCall>;
+
+}  // namespace streamattn

@@ -1,0 +1,85 @@
+// What a launch does, step by step: a family's answer to a call. Families make plans, executors
+// follow them, and neither knows the other.
+#pragma once
+
+#include <llvm/ADT/STLFunctionalExtras.h>
+#include <llvm/ADT/SmallVector.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+#include <variant>
+
+#include "compiler/operations/resolved_call.h"
+#include "compiler/tensor_map.h"
+#include "compiler/workspace.h"
+#include "streamattn/schedule.h"
+#include "templates/params.h"
+
+namespace streamattn {
+
+/// What a plan may know of the device that it is for.
+struct DeviceFacts {
+  int multiprocessors;
+  std::int64_t l2_bytes;
+
+  /// Makes a tensor map; `name` is for the message of an Error.
+  llvm::function_ref<TensorMap(const char* name, const BoxedTensor& tensor)> encode;
+
+  /// A word in device memory that is zero, and that the launch leaves zero; null where there is
+  /// none to be had.
+  llvm::function_ref<unsigned*()> zero_word;
+};
+
+/// The struct that a kernel takes, as bytes.
+class ParameterBytes {
+ public:
+  template <class Parameters>
+  explicit ParameterBytes(const Parameters& parameters) : size_(sizeof(Parameters)) {
+    static_assert(std::is_trivially_copyable_v<Parameters> && sizeof(Parameters) <= capacity);
+    std::memcpy(bytes_, &parameters, sizeof(Parameters));
+  }
+
+  const void* data() const { return bytes_; }
+  std::size_t size() const { return size_; }
+
+ private:
+  static constexpr std::size_t capacity = 1024;  // CUDA allows 4 KiB; no kernel needs a quarter
+  alignas(64) std::byte bytes_[capacity];
+  std::size_t size_;
+};
+
+/// Launches a kernel of the program.
+struct KernelLaunch {
+  std::size_t kernel;  ///< index in the program
+  unsigned blocks;     ///< along x
+  ParameterBytes parameters;
+  /// Programmatic dependent launch: it may begin while the kernel before it still runs, and waits
+  /// for that one's results itself.
+  bool overlaps_previous = false;
+};
+
+/// Sets memory to zero.
+struct Clear {
+  void* data;
+  std::size_t bytes;
+};
+
+using Step = std::variant<KernelLaunch, Clear>;
+
+/// Steps that run in order; none where there is nothing to write.
+using Plan = llvm::SmallVector<Step, 2>;
+
+/// The plan of the schedule's family for `call`, its scratch memory taken from `workspace`. Pure:
+/// it depends on nothing but its arguments. Throws Error (invalid_argument) for what the family's
+/// kernels cannot address.
+Plan plan(const Problem& problem, const Schedule& schedule, const ResolvedCall& call,
+          const DeviceFacts& device, WorkspaceSlices& workspace);
+
+/// Bytes of workspace that the plan takes on a device with these multiprocessors and L2.
+std::size_t workspace_bytes(const Problem& problem, const Schedule& schedule,
+                            const ResolvedCall& call, int multiprocessors, std::int64_t l2_bytes);
+
+}  // namespace streamattn

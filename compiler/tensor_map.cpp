@@ -1,0 +1,63 @@
+// Boxes of tensors, and what TMA asks of them.
+#include "compiler/tensor_map.h"
+
+#include <llvm/Support/FormatVariadic.h>
+
+#include <algorithm>
+
+#include "streamattn/error.h"
+#include "templates/params.h"
+
+namespace streamattn {
+namespace {
+
+constexpr std::int64_t stride_limit = std::int64_t{1} << 40;  // bytes
+constexpr int alignment = 16;                                 // bytes
+
+void require_stride(const char* name, const char* dimension, std::int64_t size, std::int64_t stride,
+                    DType type) {
+  if (size <= 1) return;
+  const std::int64_t limit = stride_limit / bytes(type);
+  if (stride < 0 || stride >= limit)
+    throw Error(ErrorCode::invalid_argument,
+                llvm::formatv("{0}: {1}_stride is {2} elements, the GPU needs 0 to {3}", name,
+                              dimension, stride, limit - 1));
+  if (stride * bytes(type) % alignment != 0)
+    throw Error(ErrorCode::invalid_argument,
+                llvm::formatv("{0}: {1}_stride is {2} bytes, the GPU needs a multiple of {3}", name,
+                              dimension, stride * bytes(type), alignment));
+}
+
+}  // namespace
+
+BoxedTensor boxed(const Tensor& t, int rows, void* anywhere) {
+  const bool empty = t.batch == 0 || t.seq == 0 || t.heads == 0;
+  const auto size = [](std::int64_t n) {
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(n, 1));
+  };
+  // Strides of dimensions of size 1 may be anything; the driver wants multiples of 16.
+  const auto stride = [&](std::int64_t n, std::int64_t elements) {
+    return static_cast<std::uint64_t>(n > 1 ? elements * bytes(t.dtype) : alignment);
+  };
+  return {empty ? anywhere : t.data,
+          {size(t.dim), size(t.seq), size(t.heads), size(t.batch)},
+          {stride(t.seq, t.seq_stride), stride(t.heads, t.head_stride),
+           stride(t.batch, t.batch_stride)},
+          t.dtype,
+          rows,
+          chunk_columns(static_cast<int>(size(t.dim)))};
+}
+
+void require_tma(const char* name, const Tensor& tensor) {
+  if (tensor.batch == 0 || tensor.seq == 0 || tensor.heads == 0 || tensor.dim == 0) return;
+  const auto address = reinterpret_cast<std::uintptr_t>(tensor.data);
+  if (address % alignment != 0)
+    throw Error(ErrorCode::invalid_argument,
+                llvm::formatv("{0}: data is at {1:x}, the GPU needs a multiple of {2}", name,
+                              address, alignment));
+  require_stride(name, "batch", tensor.batch, tensor.batch_stride, tensor.dtype);
+  require_stride(name, "seq", tensor.seq, tensor.seq_stride, tensor.dtype);
+  require_stride(name, "head", tensor.heads, tensor.head_stride, tensor.dtype);
+}
+
+}  // namespace streamattn

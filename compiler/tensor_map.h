@@ -1,0 +1,32 @@
+// What a tensor map (CUtensorMap) is made of.
+#pragma once
+
+#include <cstdint>
+
+#include "streamattn/tensor.h"
+
+namespace streamattn {
+
+/// A tensor of 16-bit elements with unit stride in `dim`, and the box in which TMA moves it:
+/// everything that a tensor map depends on.
+struct BoxedTensor {
+  void* data;
+  std::uint64_t dims[4];          // dim, seq, heads, batch
+  std::uint64_t byte_strides[3];  // of all but dim
+  DType type;
+  int rows, columns;  // of the box; a row is one swizzle span
+
+  friend bool operator==(const BoxedTensor&, const BoxedTensor&) = default;
+};
+
+/// The map of `tensor` in boxes of `rows` rows and one chunk of columns. TMA clips at the tensor's
+/// edges, so padded columns and rows past the end read as zero and are not written. A tensor
+/// without elements, which no kernel touches, is mapped as one element at `anywhere`.
+BoxedTensor boxed(const Tensor& tensor, int rows, void* anywhere);
+
+/// Throws Error (invalid_argument) that names the tensor `name` unless TMA can move it: data and
+/// strides in bytes are multiples of 16, strides lie in [0, 2^40). Strides of dimensions of size 1
+/// and everything in tensors without elements may be anything.
+void require_tma(const char* name, const Tensor& tensor);
+
+}  // namespace streamattn

@@ -1,0 +1,58 @@
+// The forward pass: its arguments and its kernel.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "streamattn/export.h"
+#include "streamattn/kernel.h"
+#include "streamattn/tensor.h"
+
+namespace streamattn {
+
+/// Arguments of a forward launch. Memory is on the kernel's device (host memory for the CPU). No
+/// element of o or lse may share memory with another element of o, lse, q, k or v.
+struct ForwardArgs {
+  Tensor q;         ///< dtype [batch, q_len, heads, head_dim]
+  Tensor k;         ///< dtype [batch, kv_len, heads / group_size, head_dim]
+  Tensor v;         ///< dtype [batch, kv_len, heads / group_size, value_head_dim]
+  Tensor o;         ///< out_dtype [batch, q_len, heads, value_head_dim]
+  Tensor lse = {};  ///< f32 [batch, q_len, heads, 1], natural log; left out: not written
+
+  std::optional<float> scale = {};  ///< of the scores; 1 / sqrt(head_dim) where not given
+
+  /// Global position of row 0 of q and of k: what the mask compares. q_offset where not given is
+  /// k_offset + kv_len - q_len, which aligns the last query with the last key (bottom right);
+  /// 0 aligns the first ones (top left).
+  std::optional<std::int64_t> q_offset = {};
+  std::int64_t k_offset = 0;
+
+  std::optional<Rows> q_rows = {};   ///< only these rows of q are computed, only they are written
+  std::optional<Rows> kv_rows = {};  ///< only these keys are seen; offsets still count from row 0
+
+  int max_sms = 0;  ///< most multiprocessors (threads on the CPU) to use; 0: all
+
+  Workspace workspace =
+      {};  ///< at least ForwardKernel::workspace_bytes(); many schedules need none
+};
+
+/// A kernel for the forward pass.
+class STREAMATTN_API ForwardKernel final : public Kernel {
+ public:
+  /// Internal: kernels come from Jit::forward().
+  ForwardKernel(KernelOrigin origin, std::unique_ptr<const Executor> executor);
+
+  /// Bytes of workspace that a launch with `args` needs; 0 where it needs none. Reads sizes and
+  /// strides only: data may be null. Costs about as much as a launch. Throws Error
+  /// (invalid_argument) for tensors that do not fit the problem and each other.
+  std::size_t workspace_bytes(const ForwardArgs& args) const;
+
+  /// Enqueues one call on `stream`: neither allocates device memory nor synchronises nor touches
+  /// the disk, and can be captured into a CUDA graph. The CPU target returns when it is done.
+  /// Throws Error (invalid_argument) naming the tensor for a wrong type, size, stride or alignment
+  /// or too small a workspace, and (launch_failed).
+  void launch(const ForwardArgs& args, Stream stream = nullptr) const;
+};
+
+}  // namespace streamattn

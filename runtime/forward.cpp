@@ -1,0 +1,22 @@
+// Forward kernels: check, resolve, run.
+#include "streamattn/forward.h"
+
+#include "compiler/operations/forward/check.h"
+#include "runtime/executor.h"
+
+namespace streamattn {
+
+ForwardKernel::ForwardKernel(KernelOrigin origin, std::unique_ptr<const Executor> executor)
+    : Kernel(std::move(origin), std::move(executor)) {}
+
+std::size_t ForwardKernel::workspace_bytes(const ForwardArgs& args) const {
+  check_forward_sizes(problem(), args);
+  return executor().workspace_bytes(resolve(problem(), args));
+}
+
+void ForwardKernel::launch(const ForwardArgs& args, Stream stream) const {
+  check_forward(problem(), args);
+  executor().run(resolve(problem(), args), args.workspace, stream);
+}
+
+}  // namespace streamattn

@@ -1,0 +1,134 @@
+// What a launch of flash_wgmma kernels does, and what it refuses to address.
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "compiler/families/flash_wgmma/flash_wgmma.h"
+#include "streamattn/error.h"
+#include "tests/support/catch.h"
+
+namespace streamattn {
+namespace {
+
+constexpr std::int64_t huge = std::int64_t{1} << 40;
+
+const Target& hopper() { return find_target("sm_90a"); }
+
+/// A call at addresses that nobody reads, for a test to break.
+struct Fixture {
+  Problem problem{.dtype = DType::bf16, .head_dim = 64, .group_size = 2, .mask = causal()};
+  Schedule schedule = choose(Operation::forward, problem, {}, hopper()).schedule;
+  ForwardCall call{.q = at(1, DType::bf16, 10, 4, 64),
+                   .k = at(2, DType::bf16, 30, 2, 64),
+                   .v = at(3, DType::bf16, 30, 2, 64),
+                   .o = at(4, DType::bf16, 10, 4, 64),
+                   .lse = at(5, DType::f32, 10, 4, 1),
+                   .q_position = 20,
+                   .k_position = 0,
+                   .scale = 0.125F,
+                   .max_sms = 0};
+  int maps = 0, words = 0;
+  unsigned word = 0;
+
+  static Tensor at(int part, DType type, std::int64_t seq, std::int64_t heads, std::int64_t dim) {
+    return Tensor::bshd(reinterpret_cast<void*>(std::intptr_t{part} << 20), type, 2, seq, heads,
+                        dim);
+  }
+
+  Plan planned(WorkspaceSlices& slices) {
+    const auto encode = [&](const char*, const BoxedTensor&) { return maps++, TensorMap{}; };
+    const auto zero_word = [&] { return words++, &word; };
+    return plan(problem, schedule, call, {132, hopper().l2_bytes, encode, zero_word}, slices);
+  }
+  Plan planned() {
+    WorkspaceSlices slices;
+    return planned(slices);
+  }
+
+  std::string complaint() {
+    try {
+      planned();
+      return "";
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::invalid_argument);
+      return error.what();
+    }
+  }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture, "a plan launches one block for each item, up to the multiprocessors") {
+  const auto blocks = [&] { return std::get<KernelLaunch>(planned().front()).blocks; };
+  CHECK(blocks() == 8);
+  call.q.seq = call.o.seq = call.lse.seq = 100000;
+  CHECK(blocks() == 132);
+  call.max_sms = 7;
+  CHECK(blocks() == 7);
+  CHECK(words == 3);
+}
+
+TEST_CASE_METHOD(Fixture, "nothing to write is an empty plan, and takes nothing of the device") {
+  for (std::int64_t* size : {&call.q.seq, &call.q.heads, &call.q.batch}) {
+    const std::int64_t before = std::exchange(*size, 0);
+    CHECK(planned().empty());
+    *size = before;
+  }
+  CHECK(maps == 0);
+  CHECK(words == 0);
+}
+
+TEST_CASE_METHOD(Fixture, "what the kernels cannot count is refused") {
+  SECTION("lengths") {
+    call.k.seq = call.v.seq = huge;
+    CHECK(complaint() == "k: seq is 1099511627776, the GPU needs less than 536870912");
+  }
+  SECTION("heads") {
+    for (Tensor* tensor : {&call.q, &call.k, &call.v, &call.o, &call.lse}) tensor->batch = 1 << 28;
+    CHECK(complaint() ==
+          "q: batch is 268435456 with 4 heads, the GPU needs a product below 536870912");
+  }
+  SECTION("positions") {
+    call.q_position = huge;
+    CHECK(complaint() ==
+          "q: the first of 10 rows is at position 1099511627776, the GPU needs positions within "
+          "+-536870911");
+    call.q_position = 0;
+    call.k_position = -huge;
+    CHECK(complaint() ==
+          "k: the first of 30 rows is at position -1099511627776, the GPU needs positions within "
+          "+-536870911");
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "what TMA cannot move is refused") {
+  SECTION("data") {
+    call.k.data = reinterpret_cast<void*>(0x10002);
+    CHECK(complaint() == "k: data is at 0x10002, the GPU needs a multiple of 16");
+  }
+  SECTION("strides that are no multiples") {
+    call.q.seq_stride = 260;
+    CHECK(complaint() == "q: seq_stride is 520 bytes, the GPU needs a multiple of 16");
+  }
+  SECTION("negative strides") {
+    call.o.head_stride = -8;
+    CHECK(complaint() == "o: head_stride is -8 elements, the GPU needs 0 to 549755813887");
+  }
+  SECTION("long strides") {
+    call.v.batch_stride = huge;
+    CHECK(complaint() ==
+          "v: batch_stride is 1099511627776 elements, the GPU needs 0 to 549755813887");
+  }
+  SECTION("but lse may have any, and so may single rows and tensors without elements") {
+    call.lse.data = reinterpret_cast<void*>(0x50004);
+    call.lse.seq_stride = -5;
+    for (Tensor* tensor : {&call.q, &call.k, &call.v, &call.o, &call.lse})
+      tensor->batch = 1, tensor->batch_stride = -3;
+    CHECK(complaint().empty());
+    call.k.seq = call.v.seq = 0;
+    call.k.data = call.v.data = nullptr;
+    CHECK(complaint().empty());
+  }
+}
+
+}  // namespace streamattn
