@@ -20,9 +20,7 @@ void visit_fields(ScheduleRef& schedule, Visitor&& visit) {
   visit("tile_kv", schedule.tile_kv);
   visit("stages", schedule.stages);
   visit("math_warpgroups", schedule.math_warpgroups);
-  visit("overlap", schedule.overlap);
   visit("ping_pong", schedule.ping_pong);
-  visit("guard", schedule.guard);
   visit("q_in_registers", schedule.q_in_registers);
   visit("o_buffer", schedule.o_buffer);
   visit("o_passes", schedule.o_passes);

@@ -63,7 +63,7 @@ void EmulatedExecutor::run(const ResolvedCall& call, const Workspace& workspace,
   const auto zero_word = [&] {
     if (word == nullptr)
       word = static_cast<unsigned*>(
-          memory.add_bytes("the word that is zero", sizeof(unsigned), emulator::Role::counter));
+          memory.add_bytes("the zero word", sizeof(unsigned), emulator::Role::counter));
     return word;
   };
   auto slices = memory.begin_workspace(workspace.bytes);

@@ -57,7 +57,7 @@ void Matrix::in_flight_used(Site at) {
 }
 
 void Matrix::check_exit() {
-  if (!queue().idle()) violate("exits while {0}", queue().unfinished());
+  if (!queue().idle()) violate("exits while {0}", queue().oldest());
 }
 
 }  // namespace streamattn::emulator

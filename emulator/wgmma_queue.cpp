@@ -206,12 +206,16 @@ void WgmmaQueue::write_back(const Accumulator& accumulator, int lane) {
 }
 
 std::string WgmmaQueue::unfinished() const {
-  if (!operations_.empty())
-    return "the wgmma at " + text(operations_.front().site) + " is in flight";
-  if (!accumulators_.empty())
-    return "the wgmma at " + text(accumulators_.front().site) +
-           " was waited for, but its accumulators not pinned since";
-  return "no wgmma is in flight";
+  for (const Accumulator& accumulator : accumulators_)
+    if (accumulator.in_flight == 0)
+      return "the wgmma at " + text(accumulator.site) +
+             " was waited for, but its accumulators not pinned since";
+  return oldest();
+}
+
+std::string WgmmaQueue::oldest() const {
+  return operations_.empty() ? "no wgmma is in flight"
+                             : "the wgmma at " + text(operations_.front().site) + " is in flight";
 }
 
 }  // namespace streamattn::emulator

@@ -46,8 +46,10 @@ class WgmmaQueue {
   /// after. Throws Violation if an instruction in flight uses them.
   void touch(int lane, const void* registers, int bytes);
 
-  /// "the wgmma at a.cuh:1 is in flight" of the oldest that is, or of one whose registers were not
-  /// pinned since the wait; for messages.
+  /// "the wgmma at a.cuh:1 is in flight" of the oldest that is, for messages.
+  std::string oldest() const;
+
+  /// The same, or what there is to say of accumulators that were not pinned since the wait.
   std::string unfinished() const;
 
   bool idle() const { return operations_.empty(); }

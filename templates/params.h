@@ -19,28 +19,48 @@ struct Strides {
   long long batch, seq, head;
 };
 
-/// Arguments of every forward kernel. Row sub-ranges are already applied: pointers, maps, lengths
-/// and positions are those of the sub-range.
-struct ForwardParams {
-  TensorMap q, k, v;  // boxes of one chunk of columns times the rows of a tile
-  TensorMap o;        // boxes of one chunk times 64 rows; unset where O is stored directly
-  void* o_data;
+// Parameters come in blocks, one for each part of a kernel that reads them; a skeleton's struct is
+// made of the blocks that it needs. Row sub-ranges are already applied: pointers, maps, lengths and
+// positions are those of the sub-range.
+
+/// Rows of Q and of K and V.
+struct SequenceParams {
+  int q_len, kv_len;           // rows
+  int q_position, k_position;  // global positions of row 0, what scores are computed from
+};
+
+/// What scores are computed from besides positions.
+struct ScoreParams {
+  float scale_log2;  // scale of the scores times log2(e): softmax is computed in base 2
+};
+
+/// Where O and LSE go.
+struct OutputParams {
+  TensorMap map;  // of O, boxes of one chunk times 64 rows; unset where O is stored directly
+  void* o;
   float* lse;  // null: not written
   Strides o_strides, lse_strides;
+};
 
-  int q_len, kv_len;           // rows
-  int q_position, k_position;  // global positions of row 0, what masks compare
-  float scale_log2;            // scale of the scores times log2(e): softmax is computed in base 2
-
-  // Work items are (section of heads, query tile, head of the section), the last one fastest and
-  // query tiles from the last to the first: under a causal mask the longest come first. A head
-  // index here counts batch * heads.
-  int tiles;               // work items in all
+/// Work items are (section of heads, query tile, head of the section), the last one fastest and
+/// query tiles from the last to the first: under a causal mask the longest come first. A head
+/// index here counts batch * heads.
+struct OrderParams {
+  int items;               // work items in all
   int q_tiles;             // query tiles of a head
   int heads;               // query heads of one batch entry
   int all_heads;           // batch * heads
   int section_heads;       // heads of a section; the last section may have fewer
-  unsigned* tile_counter;  // zero between launches; null: items go to blocks round-robin
+  unsigned* item_counter;  // zero between launches; null: items go to blocks round-robin
+};
+
+/// Parameters of flash_wgmma.
+struct FlashParams {
+  TensorMap q, k, v;  // boxes of one chunk of columns times the rows of a tile
+  OutputParams output;
+  SequenceParams sequence;
+  ScoreParams score;
+  OrderParams order;
 };
 
 /// Columns that shared memory and matrix instructions see: a multiple of the k16 step.

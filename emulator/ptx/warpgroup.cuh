@@ -29,6 +29,4 @@ SA_DEVICE void pin(T (&registers)[N], SA_SITE) {
   streamattn_machine->touch_registers(registers, sizeof(registers), site);
 }
 
-SA_DEVICE void compute_before_wait(float value, u32, u32, SA_SITE) { arrived(value, site); }
-
 }  // namespace streamattn

@@ -28,9 +28,7 @@ struct STREAMATTN_API Schedule {
   int tile_kv = 0;              ///< keys of a tile
   int stages = 2;               ///< K and V tiles in flight
   int math_warpgroups = 2;      ///< 1 to 3
-  bool overlap = true;          ///< QK of the next tile runs under the softmax of this one
   bool ping_pong = true;        ///< warpgroups take turns at issuing matrix instructions
-  bool guard = false;           ///< keeps the exponentials in front of the wait for PV
   bool q_in_registers = false;  ///< Q is loaded into registers once a tile
   bool o_buffer = false;  ///< O has shared memory of its own; its store overlaps the next tile
   int o_passes = 1;       ///< parts in which O goes through that memory, each as large as one

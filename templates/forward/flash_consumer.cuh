@@ -25,7 +25,7 @@ struct FlashConsumer {
   static constexpr int qk_steps = KTile::padded / 16, pv_steps = tiling.tile_kv / 16;
   static constexpr int q_registers = Spec::q_in_registers ? QTile::padded / 4 : 4;
 
-  const ForwardParams& params;
+  const FlashParams& params;
   FlashShared<Spec> shared;
   Lane at;
 
@@ -43,10 +43,7 @@ struct FlashConsumer {
 
   SA_DEVICE void run() {
     if (Spec::ping_pong && at.warpgroup == 0) named_barrier_arrive(1, 256);
-    if constexpr (Spec::overlap)
-      run_overlapped();
-    else
-      run_in_turns();
+    visit_items();
     if (tiling.output != OutputPath::direct && at.leads_warpgroup()) tma_store_wait_read();
   }
 
@@ -61,7 +58,7 @@ struct FlashConsumer {
     int4 slot = {};
     if (at.lane == 0) slot = load_shared(shared.slot());
     item = {__shfl_sync(~0u, slot.x, 0), __shfl_sync(~0u, slot.y, 0), __shfl_sync(~0u, slot.z, 0)};
-    tiles = key_tiles<Spec>(params, item, at.warpgroup * 64, 64);
+    tiles = key_tiles<Spec>(params.sequence, item, at.warpgroup * 64, 64);
     next_range = 0;
     do range = tiles.range(next_range++);
     while (range.empty());
@@ -99,16 +96,18 @@ struct FlashConsumer {
     float normalise[2];
     stats.finish(normalise);
     int tile_row = done.q_tile * tiling.tile_q;
-    store_lse(params, done, at, tile_row + at.row(), {stats.log_sum(0), stats.log_sum(1)});
+    store_lse(params.output, params.sequence, done, at, tile_row + at.row(),
+              {stats.log_sum(0), stats.log_sum(1)});
     if constexpr (tiling.output == OutputPath::direct) {
-      store_direct<tiling.value_head_dim>(params, done, at, tile_row + at.row(), o, normalise);
+      store_direct<tiling.value_head_dim>(params.output, params.sequence, done, at,
+                                          tile_row + at.row(), o, normalise);
     } else {
       constexpr int chunks = OTile::chunks / tiling.o_passes;
 #pragma unroll
       for (int pass = 0; pass < tiling.o_passes; pass++) {
         if (tiling.output == OutputPath::buffered) wait_for_o_buffer();
-        store_tma<Element, OTile, chunks>(params, done, at, tile_row, shared.o(), pass * chunks, o,
-                                          normalise);
+        store_tma<Element, OTile, chunks>(params.output, done, at, tile_row, shared.o(),
+                                          pass * chunks, o, normalise);
       }
       if constexpr (tiling.output == OutputPath::over_q) {
         if (at.leads_warpgroup()) tma_store_wait_read();
@@ -131,7 +130,7 @@ struct FlashConsumer {
 
   // With Q in registers items overlap too: the first QK of the next one is issued behind the last
   // PV of this one and runs under its epilogue. Nothing may branch between the two (C7514).
-  SA_DEVICE void run_overlapped() {
+  SA_DEVICE void visit_items() {
     bool more = next_item();
     for (;;) {
       for (; more && !tiles.has_rows(); more = next_item()) sit_out();
@@ -210,8 +209,8 @@ struct FlashConsumer {
 
   /// Returns whether what was accumulated so far is to be rescaled.
   SA_DEVICE bool softmax() {
-    if constexpr (Spec::stale_reference) return stats.stale(s, params.scale_log2);
-    stats.exact(s, params.scale_log2);
+    if constexpr (Spec::stale_reference) return stats.stale(s, params.score.scale_log2);
+    stats.exact(s, params.score.scale_log2);
     return true;
   }
 
@@ -240,8 +239,6 @@ struct FlashConsumer {
     release(shared.k_ring(), kv);
     if (!Mask::trivial && masked) mask_tile<false>(n);
     bool moved = softmax();
-    if constexpr (Spec::guard)
-      compute_before_wait(stats.sum[0] + stats.sum[1], kv.count, shared.slot());
 
     wgmma_wait<0>();
     pin(o);
@@ -251,58 +248,6 @@ struct FlashConsumer {
     if (moved) scale_rows(o, stats.rescale);
   }
 
-  // ---- Key tiles one product after the other; only the turns of the warpgroups overlap
-
-  SA_DEVICE void run_in_turns() {
-    while (next_item()) {
-      take_q();
-      clear();
-      take_turn();
-      visit_in_turns();
-      pass_turn();
-      leave_q();
-      store(item);
-    }
-  }
-
-  SA_DEVICE void visit_in_turns() {
-    for (;; range = tiles.range(next_range++)) {
-      int n = range.block_end - 1;
-#pragma unroll 1
-      for (; n >= range.end; n--) pass_over();
-#pragma unroll 1
-      for (; n >= range.full_end; n--) step_in_turns<true>(n);
-#pragma unroll 1
-      for (; n >= range.full_begin; n--) step_in_turns<false>(n);
-      if constexpr (Mask::range_count > 1) {
-#pragma unroll 1
-        for (; n >= range.begin; n--) step_in_turns<true>(n);
-      }
-      if (next_range == Mask::range_count) return;
-    }
-  }
-
-  template <bool masked>
-  SA_DEVICE void step_in_turns(int n) {
-    shared.k_ring().wait(kv);
-    multiply_qk();
-    pass_turn();
-    wgmma_wait<0>();
-    pin(s);
-    release(shared.k_ring(), kv);
-    if constexpr (masked) mask_tile<true>(n);
-    stats.exact(s, params.scale_log2);
-    pack_p();
-    scale_rows(o, stats.rescale);
-    shared.v_ring().wait(kv);
-    take_turn();
-    accumulate_pv(kv);
-    wgmma_wait<0>();
-    pin(o);
-    release(shared.v_ring(), kv);
-    kv.advance();
-  }
-
   // ---- Pieces of a step
 
   // A tile that this warpgroup's rows do not see. It must have arrived before it is released: only
@@ -310,10 +255,8 @@ struct FlashConsumer {
   SA_DEVICE void pass_over() {
     shared.k_ring().wait(kv);
     release(shared.k_ring(), kv);
-    if (Spec::overlap)
-      take_turn(), pass_turn();
-    else
-      pass_turn(), take_turn();
+    take_turn();
+    pass_turn();
     shared.v_ring().wait(kv);
     release(shared.v_ring(), kv);
     kv.advance();
@@ -373,10 +316,10 @@ struct FlashConsumer {
   /// Scores of keys that the mask hides or, with `bounded`, that do not exist become -inf.
   template <bool bounded>
   SA_DEVICE void mask_tile(int n) {
-    int q_row = params.q_position + item.q_tile * tiling.tile_q + at.row();
+    int q_row = params.sequence.q_position + item.q_tile * tiling.tile_q + at.row();
     int first_key = n * tiling.tile_kv + at.column();
-    int keys = params.kv_len - first_key;
-    int k_first = params.k_position + first_key;
+    int keys = params.sequence.kv_len - first_key;
+    int k_first = params.sequence.k_position + first_key;
 #pragma unroll
     for (int i = 0; i < tiling.tile_kv / 2; i++) {
       int k = 8 * (i / 4) + i % 2, row = q_row + i / 2 % 2 * 8;

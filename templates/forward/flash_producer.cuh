@@ -17,14 +17,14 @@ struct FlashProducer {
   using KTile = SwizzledTile<tiling.tile_kv, tiling.head_dim>;
   using VTile = SwizzledTile<tiling.tile_kv, tiling.value_head_dim>;
 
-  const ForwardParams& params;
+  const FlashParams& params;
   FlashShared<Spec> shared;
 
   RingCursor<tiling.stages> kv = {};
   u32 q_parity = 0;
 
   SA_DEVICE void run() {
-    TileOrder order{params};
+    TileOrder order{params.order};
     int index = order.first();
     while (!order.done(index)) index = load_item(order, index);
     announce({0, 0, 0}, 0);
@@ -39,7 +39,7 @@ struct FlashProducer {
   // latency of the draw, so that nobody sits on an item that another block could begin.
   SA_DEVICE int load_item(TileOrder order, int index) {
     WorkItem item = order.item(index);
-    auto tiles = key_tiles<Spec>(params, item, 0, tiling.tile_q);
+    auto tiles = key_tiles<Spec>(params.sequence, item, 0, tiling.tile_q);
     int until_q = keys_before_q, next = -1;
     for (int i = 0; i < Spec::Mask::range_count; i++) {
       TileRange range = tiles.range(i);

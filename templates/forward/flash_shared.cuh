@@ -33,9 +33,8 @@ struct FlashShared {
 /// Key tiles of the block's queries in `item`, and those of its own that begin at `first_row` of
 /// the tile and are `rows`.
 template <class Spec>
-SA_DEVICE KeyTiles<typename Spec::Mask, Spec::tiling.tile_kv> key_tiles(const ForwardParams& params,
-                                                                        WorkItem item,
-                                                                        int first_row, int rows) {
+SA_DEVICE KeyTiles<typename Spec::Mask, Spec::tiling.tile_kv> key_tiles(
+    const SequenceParams& params, WorkItem item, int first_row, int rows) {
   auto positions = [&](int begin, int end) -> Span {
     return {params.q_position + begin, params.q_position + min(end, params.q_len)};
   };

@@ -2,11 +2,10 @@
 //
 // One warpgroup loads; it hands its registers to two or three math warpgroups, each of which owns
 // 64 query rows of a tile, keeps S, P and O in registers and walks the key tiles from the last to
-// the first. What runs under the softmax, so that the tensor cores do not wait for it:
-//   overlap    PV of the previous key tile and QK of this one are issued together, and the softmax
-//              runs while PV does;
-//   ping_pong  warpgroups issue in turns, so that one's softmax runs under the other's products.
-// The order of loads, waits and releases follows FlashAttention-3 (Shah et al., 2024).
+// the first. The tensor cores do not wait for the softmax: PV of the previous key tile and QK of
+// this one are issued together, and the softmax runs while PV does; with ping_pong, warpgroups
+// issue in turns, so that one's softmax runs under the other's products. The order of loads, waits
+// and releases follows FlashAttention-3 (Shah et al., 2024).
 #pragma once
 
 #include "forward/flash_consumer.cuh"
@@ -16,7 +15,7 @@ namespace streamattn {
 
 /// The kernel. Spec has Element, Mask, group_size, tiling, and the schedule's switches.
 template <class Spec>
-SA_DEVICE void flash_wgmma(const ForwardParams& params) {
+SA_DEVICE void flash_wgmma(const FlashParams& params) {
   extern __shared__ __align__(1024) unsigned char memory[];
   constexpr int warpgroups = Spec::tiling.tile_q / 64;
   static_assert(Spec::tiling.tile_q == 64 * warpgroups && Spec::tiling.tile_kv % 16 == 0);

@@ -25,27 +25,28 @@ struct Lane {
 };
 
 /// LSE of the thread's two rows. One lane of each quad writes.
-SA_DEVICE void store_lse(const ForwardParams& params, WorkItem item, Lane at, int row,
-                         const float (&lse)[2]) {
-  if (!params.lse || at.lane % 4 != 0) return;
+SA_DEVICE void store_lse(const OutputParams& output, const SequenceParams& sequence, WorkItem item,
+                         Lane at, int row, const float (&lse)[2]) {
+  if (!output.lse || at.lane % 4 != 0) return;
   float* base =
-      params.lse + item.batch * params.lse_strides.batch + item.head * params.lse_strides.head;
+      output.lse + item.batch * output.lse_strides.batch + item.head * output.lse_strides.head;
 #pragma unroll
   for (int r = 0; r < 2; r++)
-    if (row + 8 * r < params.q_len)
-      store_global(base + (row + 8 * r) * params.lse_strides.seq, lse[r]);
+    if (row + 8 * r < sequence.q_len)
+      store_global(base + (row + 8 * r) * output.lse_strides.seq, lse[r]);
 }
 
 /// Registers times a factor of each row to global memory, in float.
 template <int value_head_dim, int N>
-SA_DEVICE void store_direct(const ForwardParams& params, WorkItem item, Lane at, int row,
-                            const float (&o)[N], const float (&factor)[2]) {
-  float* base = (float*)params.o_data + item.batch * params.o_strides.batch +
-                item.head * params.o_strides.head + at.column();
+SA_DEVICE void store_direct(const OutputParams& output, const SequenceParams& sequence,
+                            WorkItem item, Lane at, int row, const float (&o)[N],
+                            const float (&factor)[2]) {
+  float* base = (float*)output.o + item.batch * output.o_strides.batch +
+                item.head * output.o_strides.head + at.column();
 #pragma unroll
   for (int r = 0; r < 2; r++) {
-    if (row + 8 * r >= params.q_len) continue;
-    float* out = base + (row + 8 * r) * params.o_strides.seq;
+    if (row + 8 * r >= sequence.q_len) continue;
+    float* out = base + (row + 8 * r) * output.o_strides.seq;
 #pragma unroll
     for (int j = 0; j < value_head_dim / 8; j++)
       store_global((float2*)(out + 8 * j),
@@ -58,7 +59,7 @@ SA_DEVICE void store_direct(const ForwardParams& params, WorkItem item, Lane at,
 /// columns that do not exist. The leader of the warpgroup must wait for the store to have read the
 /// buffer before it is written again.
 template <class Element, class Tile, int chunks, int N>
-SA_DEVICE void store_tma(const ForwardParams& params, WorkItem item, Lane at, int tile_row,
+SA_DEVICE void store_tma(const OutputParams& output, WorkItem item, Lane at, int tile_row,
                          u32 buffer, int first, const float (&o)[N], const float (&factor)[2]) {
   constexpr int steps = Tile::chunk / 16;  // stmatrix columns
   int row = at.warpgroup * 64 + at.warp * 16 + at.lane % 16;
@@ -78,7 +79,7 @@ SA_DEVICE void store_tma(const ForwardParams& params, WorkItem item, Lane at, in
   int first_row = at.warpgroup * 64;
 #pragma unroll
   for (int c = 0; c < chunks; c++)
-    tma_store(params.o, buffer + c * Tile::chunk_bytes + first_row * Tile::span,
+    tma_store(output.map, buffer + c * Tile::chunk_bytes + first_row * Tile::span,
               (first + c) * Tile::chunk, tile_row + first_row, item.head, item.batch);
   tma_store_commit();
 }

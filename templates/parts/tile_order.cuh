@@ -11,17 +11,17 @@ struct WorkItem {
   int q_tile, head, batch;
 };
 
-/// Items in the order of ForwardParams. Drawn from a counter, long items are spread over blocks as
-/// these become free; each of the `tiles` draws of a launch adds one and the last one wraps the
+/// Items in the order of OrderParams. Drawn from a counter, long items are spread over blocks as
+/// these become free; each of the `items` draws of a launch adds one and the last one wraps the
 /// counter to zero, so it needs no reset between launches.
 struct TileOrder {
-  const ForwardParams& params;
+  const OrderParams& params;
 
   SA_DEVICE int first() const { return blockIdx.x; }
-  SA_DEVICE bool done(int index) const { return index >= params.tiles; }
+  SA_DEVICE bool done(int index) const { return index >= params.items; }
   SA_DEVICE int next(int index) const {
-    if (!params.tile_counter) return index + gridDim.x;
-    return atomic_increment(params.tile_counter, params.tiles - 1) + gridDim.x;
+    if (!params.item_counter) return index + gridDim.x;
+    return atomic_increment(params.item_counter, params.items - 1) + gridDim.x;
   }
 
   SA_DEVICE WorkItem item(int index) const {

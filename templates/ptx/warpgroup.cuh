@@ -44,15 +44,4 @@ SA_DEVICE void pin(u32 (&r)[N]) {
     asm volatile("" : "+r"(r[i]), "+r"(r[i + 1]), "+r"(r[i + 2]), "+r"(r[i + 3])::"memory");
 }
 
-/// Forces everything `value` depends on to be computed before a later wait: a store that never
-/// executes (`never` must not be 2^31 - 1) reads it. Without it ptxas moves waits up past the
-/// exponentials that should run under the matrix instructions.
-SA_DEVICE void compute_before_wait(float value, u32 never, u32 shared) {
-  asm volatile(
-      "{\n.reg .pred p;\nsetp.eq.u32 p, %2, 0x7fffffff;\n@p st.shared.f32 [%0], %1;\n}" ::"r"(
-          shared),
-      "f"(value), "r"(never)
-      : "memory");
-}
-
 }  // namespace streamattn

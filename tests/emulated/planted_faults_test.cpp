@@ -16,8 +16,7 @@ constexpr const char *flash = "forward/flash_wgmma.cuh", *consumer = "forward/fl
 // Kernels by what they have.
 constexpr const char *q_registers = "flash_wgmma_bf16_d128_causal_no_ping_pong",  // and an O buffer
     *q_shared = "flash_wgmma_bf16_d64x256",                                       // and an O buffer
-        *o_over_q = "flash_wgmma_bf16_d128_causal_o_over_q",                      // and ping-pong
-            *in_turns = "flash_wgmma_bf16_d128_causal_in_turns";                  // no overlap
+        *o_over_q = "flash_wgmma_bf16_d128_causal_o_over_q";                      // and ping-pong
 
 struct Planted {
   const char* what;
@@ -47,10 +46,9 @@ TEST_CASE("a wait, fence or commit of matrix instructions that is missing is nam
        q_registers,
        {consumer, "    wgmma_wait<1>();\n    pin(s);", "    wgmma_wait<2>();\n    pin(s);"},
        "which was not waited for"},
-      {"no wait for QK without overlap",
-       in_turns,
-       {consumer, "    pass_turn();\n    wgmma_wait<0>();\n    pin(s);",
-        "    pass_turn();\n    pin(s);"},
+      {"no wait for an item's first QK",
+       q_registers,
+       {consumer, "first_softmax() {\n    wgmma_wait<0>();", "first_softmax() {"},
        "which was not waited for"},
       {"no wait for PV",
        q_registers,
@@ -73,7 +71,7 @@ TEST_CASE("a wait, fence or commit of matrix instructions that is missing is nam
        {consumer, "VTile::row_step(step));\n    wgmma_commit();", "VTile::row_step(step));"},
        "uses accumulators of the wgmma"},
       {"QK is not committed",
-       in_turns,
+       q_registers,
        {consumer, "    }\n    wgmma_commit();", "    }"},
        "which was never committed"},
       {"P is packed while PV reads it",
@@ -92,9 +90,9 @@ TEST_CASE("a wait, fence or commit of matrix instructions that is missing is nam
 TEST_CASE("a stage that is read too early or given back too early is named") {
   check_caught({
       {"K is released before QK is complete",
-       in_turns,
-       {consumer, "    wgmma_wait<0>();\n    pin(s);\n    release(shared.k_ring(), kv);\n    if",
-        "    release(shared.k_ring(), kv);\n    wgmma_wait<0>();\n    pin(s);\n    if"},
+       q_registers,
+       {consumer, "    wgmma_wait<0>();\n    pin(s);\n    release(shared.k_ring(), kv);",
+        "    release(shared.k_ring(), kv);\n    wgmma_wait<0>();\n    pin(s);"},
        "overwrites shared address"},
       {"V is released before PV is complete",
        q_registers,
@@ -288,7 +286,7 @@ TEST_CASE("a fault on O's way to global memory is named") {
        "is outside of the block's"},
       {"the LSE of a row that does not exist is stored",
        q_registers,
-       {output, "    if (row + 8 * r < params.q_len)", "    if (row + 8 * r <= params.q_len)"},
+       {output, "    if (row + 8 * r < sequence.q_len)", "    if (row + 8 * r <= sequence.q_len)"},
        "of lse, which is behind it"},
   });
 }
@@ -317,8 +315,8 @@ TEST_CASE("descriptors that do not suit the tile are named") {
 TEST_CASE("a tile counter that is not left at zero is named") {
   check_caught({{"one draw too many",
                  q_registers,
-                 {order, "params.tiles - 1)", "params.tiles)"},
-                 "leaves the tile counter at"}});
+                 {order, "params.items - 1)", "params.items)"},
+                 "leaves the zero word at"}});
 }
 
 TEST_CASE("arithmetic that breaks no contract gives a wrong result") {

@@ -1,6 +1,6 @@
 // streamattn  forward  flash_wgmma  sm_90a
 // problem:  bf16 -> bf16, head_dim 128, group 1; mask: k <= q
-// schedule: tile 64 x 64, 2 stages, 1 math warpgroups, overlap, stale maximum, Q in registers
+// schedule: tile 64 x 64, 2 stages, 1 math warpgroups, stale maximum, Q in registers
 #include "forward/flash_wgmma.cuh"
 
 namespace streamattn {
@@ -16,12 +16,11 @@ struct Spec {
       .head_dim = 128, .value_head_dim = 128,
       .tile_q = 64, .tile_kv = 64, .stages = 2,
       .output = streamattn::OutputPath::buffered, .o_passes = 1};
-  static constexpr bool overlap = true, ping_pong = false, guard = false;
-  static constexpr bool q_in_registers = true, stale_reference = true;
+  static constexpr bool ping_pong = false, q_in_registers = true, stale_reference = true;
   static constexpr int producer_registers = 56, consumer_registers = 240;
 };
 
 extern "C" __global__ void __launch_bounds__(256, 1)
-streamattn_forward(const __grid_constant__ streamattn::ForwardParams params) {
+streamattn_forward(const __grid_constant__ streamattn::FlashParams params) {
   streamattn::flash_wgmma<Spec>(params);
 }

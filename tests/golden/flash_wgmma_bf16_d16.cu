@@ -1,6 +1,6 @@
 // streamattn  forward  flash_wgmma  sm_90a
 // problem:  bf16 -> bf16, head_dim 16, group 1; mask: true
-// schedule: tile 192 x 128, 2 stages, 3 math warpgroups, overlap, ping-pong, exact maximum
+// schedule: tile 192 x 128, 2 stages, 3 math warpgroups, ping-pong, exact maximum
 #include "forward/flash_wgmma.cuh"
 
 namespace streamattn {
@@ -16,12 +16,11 @@ struct Spec {
       .head_dim = 16, .value_head_dim = 16,
       .tile_q = 192, .tile_kv = 128, .stages = 2,
       .output = streamattn::OutputPath::buffered, .o_passes = 1};
-  static constexpr bool overlap = true, ping_pong = true, guard = false;
-  static constexpr bool q_in_registers = false, stale_reference = false;
+  static constexpr bool ping_pong = true, q_in_registers = false, stale_reference = false;
   static constexpr int producer_registers = 32, consumer_registers = 160;
 };
 
 extern "C" __global__ void __launch_bounds__(512, 1)
-streamattn_forward(const __grid_constant__ streamattn::ForwardParams params) {
+streamattn_forward(const __grid_constant__ streamattn::FlashParams params) {
   streamattn::flash_wgmma<Spec>(params);
 }

@@ -1,6 +1,6 @@
 // streamattn  forward  flash_wgmma  sm_90a
 // problem:  bf16 -> bf16, head_dim 64, value_head_dim 256, group 1; mask: true
-// schedule: tile 128 x 64, 2 stages, 2 math warpgroups, overlap, ping-pong, stale maximum
+// schedule: tile 128 x 64, 2 stages, 2 math warpgroups, ping-pong, stale maximum
 #include "forward/flash_wgmma.cuh"
 
 namespace streamattn {
@@ -16,12 +16,11 @@ struct Spec {
       .head_dim = 64, .value_head_dim = 256,
       .tile_q = 128, .tile_kv = 64, .stages = 2,
       .output = streamattn::OutputPath::buffered, .o_passes = 2};
-  static constexpr bool overlap = true, ping_pong = true, guard = false;
-  static constexpr bool q_in_registers = false, stale_reference = true;
+  static constexpr bool ping_pong = true, q_in_registers = false, stale_reference = true;
   static constexpr int producer_registers = 24, consumer_registers = 240;
 };
 
 extern "C" __global__ void __launch_bounds__(384, 1)
-streamattn_forward(const __grid_constant__ streamattn::ForwardParams params) {
+streamattn_forward(const __grid_constant__ streamattn::FlashParams params) {
   streamattn::flash_wgmma<Spec>(params);
 }

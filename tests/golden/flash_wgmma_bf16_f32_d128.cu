@@ -1,6 +1,6 @@
 // streamattn  forward  flash_wgmma  sm_90a
 // problem:  bf16 -> f32, head_dim 128, group 1; mask: true
-// schedule: tile 192 x 80, 2 stages, 3 math warpgroups, overlap, ping-pong, stale maximum
+// schedule: tile 192 x 80, 2 stages, 3 math warpgroups, ping-pong, stale maximum
 #include "forward/flash_wgmma.cuh"
 
 namespace streamattn {
@@ -16,12 +16,11 @@ struct Spec {
       .head_dim = 128, .value_head_dim = 128,
       .tile_q = 192, .tile_kv = 80, .stages = 2,
       .output = streamattn::OutputPath::direct, .o_passes = 1};
-  static constexpr bool overlap = true, ping_pong = true, guard = false;
-  static constexpr bool q_in_registers = false, stale_reference = true;
+  static constexpr bool ping_pong = true, q_in_registers = false, stale_reference = true;
   static constexpr int producer_registers = 32, consumer_registers = 160;
 };
 
 extern "C" __global__ void __launch_bounds__(512, 1)
-streamattn_forward(const __grid_constant__ streamattn::ForwardParams params) {
+streamattn_forward(const __grid_constant__ streamattn::FlashParams params) {
   streamattn::flash_wgmma<Spec>(params);
 }

@@ -54,7 +54,7 @@ TEST_CASE("a flattened source includes nothing and has every template once") {
   CHECK(flat.find("#include") == std::string::npos);
   CHECK(flat.find("#pragma once") == std::string::npos);
   for (const char* once :
-       {"struct ForwardParams {", "struct RowStats {", "struct FlashConsumer {"}) {
+       {"struct FlashParams {", "struct RowStats {", "struct FlashConsumer {"}) {
     CHECK(flat.find(once) != std::string::npos);
     CHECK(flat.find(once) == flat.rfind(once));
   }

@@ -55,9 +55,8 @@ std::vector<GoldenCase> golden_cases() {
     golden.schedule = parse_schedule(changes, golden.schedule);
     cases.push_back(golden);
   };
-  with("in_turns", "overlap=false,softmax=exact,ping_pong=true");
   with("no_ping_pong", "ping_pong=false,softmax=stale");
-  with("guard", "guard=true,softmax=exact");
+  with("exact", "softmax=exact");
   with("o_over_q", "q_in_registers=false,o_buffer=false,tile_kv=176");
   with("one_warpgroup", "math_warpgroups=1,tile_q=64,tile_kv=64,ping_pong=false");
   with("two_warpgroups", "softmax=stale");

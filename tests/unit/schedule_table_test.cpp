@@ -36,7 +36,7 @@ TEST_CASE("a row sets the fields it names and leaves the others at their default
   const auto table = ScheduleTable::parse(R"(
 [[schedule]]
 target = "sm_90a"
-use = { family = "flash_wgmma", tile_q = 128, tile_kv = 176, softmax = "stale", guard = true }
+use = { family = "flash_wgmma", tile_q = 128, tile_kv = 176, softmax = "stale", o_buffer = true }
 )",
                                           "pins.toml");
   REQUIRE(table.size() == 1);
@@ -45,7 +45,7 @@ use = { family = "flash_wgmma", tile_q = 128, tile_kv = 176, softmax = "stale", 
   CHECK(match->schedule == Schedule{.family = "flash_wgmma",
                                     .tile_q = 128,
                                     .tile_kv = 176,
-                                    .guard = true,
+                                    .o_buffer = true,
                                     .softmax = Softmax::stale});
   CHECK(match->origin == "pins.toml:2");
 }

@@ -40,7 +40,7 @@ TEST_CASE("the description of a schedule names every field in order") {
                           .section_heads = 8};
   const std::string line = schedule.describe();
   CHECK_THAT(line, Catch::Matchers::StartsWith("flash_wgmma: tile_q 128, tile_kv 176, stages 2, "
-                                               "math_warpgroups 2, overlap true, ping_pong true"));
+                                               "math_warpgroups 2, ping_pong true"));
   CHECK_THAT(line,
              Catch::Matchers::EndsWith(", softmax stale, tile_order dynamic, section_heads 8"));
   std::size_t at = 0;
@@ -69,7 +69,7 @@ TEST_CASE("a schedule written field by field is read back whole") {
 }
 
 TEST_CASE("a setting changes its field and no other") {
-  const Schedule base{.family = "flash_wgmma", .tile_q = 192, .guard = true};
+  const Schedule base{.family = "flash_wgmma", .tile_q = 192, .o_buffer = true};
   Schedule expected = base;
   expected.tile_kv = 176;
   expected.softmax = Softmax::stale;
@@ -85,7 +85,7 @@ TEST_CASE("a wrong setting is refused with what was found and what is needed") {
       {"tile_kv=-1", "tile_kv is -1, it needs a number in 0..2147483647"},
       {"tile_kv=2147483648", "tile_kv is 2147483648, it needs a number in 0..2147483647"},
       {"tile_kv=", "tile_kv is \"\", it needs a number in 0..2147483647"},
-      {"guard=1", "guard is 1, it needs true or false"},
+      {"ping_pong=1", "ping_pong is 1, it needs true or false"},
       {"softmax=online", "softmax is \"online\", it needs \"exact\" or \"stale\""},
       {"tile_order=true", "tile_order is true, it needs \"fixed\" or \"dynamic\""},
       {"family=", "family is \"\", it needs a name"},

@@ -22,13 +22,11 @@ RegisterBudget register_budget(const Schedule& schedule) {
   return register_budgets[schedule.math_warpgroups - 1];
 }
 
-// What a consumer thread needs: O, S and, overlapped, P beside it; Q where it is held; and about
-// 24 for everything else (28 without overlap), fitted to compiled kernels. See
-// docs/flash_wgmma.md.
+// What a consumer thread needs: O, S and P beside it; Q where it is held; and about 24 for
+// everything else, fitted to compiled kernels. See docs/flash_wgmma.md.
 int registers_needed(const Problem& problem, const Schedule& schedule) {
   int v_columns = padded_columns(problem.v_head_dim());
-  int needed = v_columns / 2 + schedule.tile_kv / 2;
-  needed += schedule.overlap ? schedule.tile_kv / 4 + 24 : 28;
+  int needed = v_columns / 2 + schedule.tile_kv / 2 + schedule.tile_kv / 4 + 24;
   if (schedule.q_in_registers) needed += padded_columns(problem.head_dim) / 4;
   if (v_columns > 192) needed += 7;
   return needed;
@@ -62,8 +60,9 @@ std::string refuse_tiles(const Schedule& schedule) {
                          64 * schedule.math_warpgroups);
   if (schedule.tile_kv % 16 != 0 || schedule.tile_kv < 16 || schedule.tile_kv > 256)
     return llvm::formatv("tile_kv {0} is not a multiple of 16 in 16..256", schedule.tile_kv);
-  if (schedule.stages < 1 || schedule.stages > 8)
-    return llvm::formatv("stages {0} is not in 1..8", schedule.stages);
+  // V of one key tile and K of the next are held at once.
+  if (schedule.stages < 2 || schedule.stages > 8)
+    return llvm::formatv("stages {0} is not in 2..8", schedule.stages);
   if (schedule.section_heads < 0)
     return llvm::formatv("section_heads {0} is negative", schedule.section_heads);
   return {};
@@ -71,13 +70,8 @@ std::string refuse_tiles(const Schedule& schedule) {
 
 std::string refuses(const Problem& problem, const Schedule& schedule, const Target& target) {
   if (auto reason = refuse_tiles(schedule); !reason.empty()) return reason;
-  if (schedule.overlap && schedule.stages < 2)
-    return "overlap needs 2 stages: V of one key tile and K of the next are held at once";
   if (schedule.ping_pong && schedule.math_warpgroups < 2)
     return "ping_pong needs 2 math_warpgroups, the schedule has 1";
-  if (!schedule.overlap && schedule.softmax == Softmax::stale)
-    return "softmax \"stale\" needs overlap";
-  if (!schedule.overlap && schedule.guard) return "guard needs overlap";
   bool direct = problem.output_dtype() == DType::f32;
   int o_chunks = padded_columns(problem.v_head_dim()) / chunk_columns(problem.v_head_dim());
   if (schedule.o_passes < 1 || o_chunks % schedule.o_passes != 0)
@@ -209,9 +203,7 @@ const char* output_path(OutputPath path) {
 std::string describe_compiled(const Schedule& s) {
   std::string text = llvm::formatv("tile {0} x {1}, {2} stages, {3} math warpgroups", s.tile_q,
                                    s.tile_kv, s.stages, s.math_warpgroups);
-  if (s.overlap) text += ", overlap";
   if (s.ping_pong) text += ", ping-pong";
-  if (s.guard) text += ", guard";
   text += s.softmax == Softmax::stale ? ", stale maximum" : ", exact maximum";
   if (s.q_in_registers) text += ", Q in registers";
   return text;
@@ -245,12 +237,10 @@ std::string main_text(const Problem& problem, const Schedule& schedule, const Ta
       "      .output = streamattn::OutputPath::{5}, .o_passes = {6}};\n",
       tiling.head_dim, tiling.value_head_dim, tiling.tile_q, tiling.tile_kv, tiling.stages,
       output_path(tiling.output), tiling.o_passes);
-  text += llvm::formatv("  static constexpr bool overlap = {0}, ping_pong = {1}, guard = {2};\n",
-                        spelled(schedule.overlap), spelled(schedule.ping_pong),
-                        spelled(schedule.guard));
-  text +=
-      llvm::formatv("  static constexpr bool q_in_registers = {0}, stale_reference = {1};\n",
-                    spelled(schedule.q_in_registers), spelled(schedule.softmax == Softmax::stale));
+  text += llvm::formatv(
+      "  static constexpr bool ping_pong = {0}, q_in_registers = {1}, stale_reference = {2};\n",
+      spelled(schedule.ping_pong), spelled(schedule.q_in_registers),
+      spelled(schedule.softmax == Softmax::stale));
   text +=
       llvm::formatv("  static constexpr int producer_registers = {0}, consumer_registers = {1};\n",
                     registers.producer, registers.consumer);
@@ -258,7 +248,7 @@ std::string main_text(const Problem& problem, const Schedule& schedule, const Ta
   text += llvm::formatv("extern \"C\" __global__ void __launch_bounds__({0}, 1)\n",
                         flash_threads(schedule));
   text +=
-      "streamattn_forward(const __grid_constant__ streamattn::ForwardParams params) {\n"
+      "streamattn_forward(const __grid_constant__ streamattn::FlashParams params) {\n"
       "  streamattn::flash_wgmma<Spec>(params);\n"
       "}\n";
   return text;
@@ -269,7 +259,7 @@ Program emit(const Problem& problem, const Schedule& schedule, const Target& tar
            .entry = "streamattn_forward",
            .threads = flash_threads(schedule),
            .dynamic_smem_bytes = flash_tiling(problem, schedule).bytes(),
-           .parameter_bytes = sizeof(ForwardParams)}};
+           .parameter_bytes = sizeof(FlashParams)}};
 }
 
 }  // namespace

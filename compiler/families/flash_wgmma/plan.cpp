@@ -43,7 +43,7 @@ void require_addressable(const ForwardCall& call) {
   require_tma("o", call.o);
 }
 
-int checked_tiles(std::int64_t q_tiles, std::int64_t heads) {
+int checked_items(std::int64_t q_tiles, std::int64_t heads) {
   if (q_tiles * heads > std::numeric_limits<int>::max())
     throw Error(ErrorCode::invalid_argument,
                 llvm::formatv("{0} query tiles x {1} heads are more than 2^31 - 1 work items",
@@ -63,33 +63,34 @@ Plan flash_plan(const Problem& problem, const Schedule& schedule, const Resolved
   const std::int64_t heads = call.batch() * call.heads();
   const std::int64_t q_tiles = (call.q_len() + tiling.tile_q - 1) / tiling.tile_q;
 
-  ForwardParams p = {};
-  p.tiles = checked_tiles(q_tiles, heads);
-  if (p.tiles == 0) return {};
+  FlashParams p = {};
+  p.order.items = checked_items(q_tiles, heads);
+  if (p.order.items == 0) return {};
   const auto map = [&](const char* name, const Tensor& t, int rows) {
     return device.encode(name, boxed(t, rows, /*anywhere=*/call.q.data));
   };
   p.q = map("tensor map of q", call.q, tiling.tile_q);
   p.k = map("tensor map of k", call.k, tiling.tile_kv);
   p.v = map("tensor map of v", call.v, tiling.tile_kv);
-  if (tiling.output != OutputPath::direct) p.o = map("tensor map of o", call.o, 64);
-  p.o_data = call.o.data;
-  p.o_strides = strides(call.o);
-  p.lse = static_cast<float*>(call.lse.data);
-  p.lse_strides = strides(call.lse);
-  p.q_len = static_cast<int>(call.q_len());
-  p.kv_len = static_cast<int>(call.kv_len());
-  p.q_position = static_cast<int>(call.q_position);
-  p.k_position = static_cast<int>(call.k_position);
-  p.scale_log2 = call.scale * 1.44269504088896F;
-  p.q_tiles = static_cast<int>(q_tiles);
-  p.heads = static_cast<int>(call.heads());
-  p.all_heads = static_cast<int>(heads);
+  if (tiling.output != OutputPath::direct) p.output.map = map("tensor map of o", call.o, 64);
+  p.output.o = call.o.data;
+  p.output.o_strides = strides(call.o);
+  p.output.lse = static_cast<float*>(call.lse.data);
+  p.output.lse_strides = strides(call.lse);
+  p.sequence = {.q_len = static_cast<int>(call.q_len()),
+                .kv_len = static_cast<int>(call.kv_len()),
+                .q_position = static_cast<int>(call.q_position),
+                .k_position = static_cast<int>(call.k_position)};
+  p.score.scale_log2 = call.scale * 1.44269504088896F;
+  p.order.q_tiles = static_cast<int>(q_tiles);
+  p.order.heads = static_cast<int>(call.heads());
+  p.order.all_heads = static_cast<int>(heads);
   const int sms =
       call.max_sms > 0 ? std::min(call.max_sms, device.multiprocessors) : device.multiprocessors;
-  p.section_heads = flash_section_heads(problem, schedule, call.shape(), sms, device.l2_bytes);
-  if (schedule.tile_order == TileOrder::dynamic) p.tile_counter = device.zero_word();
-  const auto blocks = static_cast<unsigned>(std::min(p.tiles, sms));
+  p.order.section_heads =
+      flash_section_heads(problem, schedule, call.shape(), sms, device.l2_bytes);
+  if (schedule.tile_order == TileOrder::dynamic) p.order.item_counter = device.zero_word();
+  const auto blocks = static_cast<unsigned>(std::min(p.order.items, sms));
   return {KernelLaunch{.kernel = 0, .blocks = blocks, .parameters = ParameterBytes(p)}};
 }
 

@@ -15,12 +15,11 @@ struct Spec {
       .head_dim = 128, .value_head_dim = 128,
       .tile_q = 128, .tile_kv = 128, .stages = 2,
       .output = streamattn::OutputPath::buffered, .o_passes = 1};
-  static constexpr bool overlap = false, ping_pong = true, guard = false;
-  static constexpr bool q_in_registers = true, stale_reference = false;
+  static constexpr bool ping_pong = true, q_in_registers = true, stale_reference = false;
   static constexpr int producer_registers = 24, consumer_registers = 240;
 };
 
 extern "C" __global__ void __launch_bounds__(384, 1)
-streamattn_forward(const __grid_constant__ streamattn::ForwardParams params) {
+streamattn_forward(const __grid_constant__ streamattn::FlashParams params) {
   streamattn::flash_wgmma<Spec>(params);
 }
