@@ -1,39 +1,130 @@
-// Phases of an mbarrier.
+// Initialisation, arrivals and waits.
 #include "emulator/barriers.h"
+
+#include <algorithm>
 
 #include "emulator/violation.h"
 
 namespace streamattn::emulator {
+namespace {
 
-bool Mbarrier::arrive(const Clock& clock, unsigned bytes) {
-  if (pending_ == 0)
-    violate("arrives once more than the {0} times of a phase on {1}", expected_, describe());
-  pending_--;
-  bytes_ += bytes;
-  arriving_.learn(clock);
-  return end_if_complete();
+constexpr int lanes = Threads::lanes;
+
+}  // namespace
+
+// ---- mbarriers
+
+Mbarrier& Barriers::mbarrier_at(unsigned address) {
+  auto found = mbarriers_.find(address);
+  if (found == mbarriers_.end())
+    violate("uses shared address {0} as an mbarrier, which nothing has initialised", address);
+  if (!found->second.is_initialised_for(threads_.self().clock))
+    violate("uses {0}: no barrier orders its initialisation before this", found->second.describe());
+  return found->second;
 }
 
-bool Mbarrier::complete(int bytes) {
-  if (bytes > bytes_) violate("completes {0} bytes on {1}, which expects fewer", bytes, describe());
-  bytes_ -= bytes;
-  return end_if_complete();
+void Barriers::init(unsigned barrier, unsigned arrivals, Site at) {
+  const Clock& clock = threads_.enter(at).clock;
+  if (barrier % 8 != 0 || arrivals == 0)
+    violate("initialises an mbarrier at {0} with {1} arrivals", barrier, arrivals);
+  const Access init = threads_.plain_access(at);
+  if (!mbarriers_.try_emplace(barrier, barrier, arrivals, threads_.new_actor(), init).second)
+    violate("initialises the mbarrier at {0} once more", barrier);
+  memory_.give_to_mbarrier(barrier / SharedMemory::granule * SharedMemory::granule, clock, init);
 }
 
-bool Mbarrier::end_if_complete() {
-  if (pending_ > 0 || bytes_ > 0) return false;
-  phase_++;
-  pending_ = expected_;
-  arriving_.learn_async(actor_, phase_);
-  released_ = arriving_;
-  return true;
+void Barriers::fence_init(Site at) {
+  const Threads::Thread& thread = threads_.enter(at);
+  for (auto& [address, barrier] : mbarriers_) barrier.show_to_tma(thread.actor, thread.event);
 }
 
-std::string Mbarrier::describe() const {
-  return llvm::formatv(
-      "the mbarrier at {0} (initialised at {1}; phase {2}, {3} of {4} arrivals and {5} bytes "
-      "missing)",
-      address_, text(init_.site), phase_, pending_, expected_, bytes_);
+void Barriers::wake_waiters(unsigned address) {
+  threads_.scheduler().progress();
+  for (int t = 0; t < threads_.count(); t++) {
+    const WaitReason reason = threads_.reason(t);
+    if (reason.kind == WaitReason::mbarrier && reason.which == address) threads_.wake(t);
+  }
+}
+
+void Barriers::arrive(unsigned barrier, unsigned expected_bytes, Site at) {
+  threads_.enter(at);
+  threads_.scheduler().yield();
+  Threads::Thread& thread = threads_.self();
+  const bool ends = mbarrier_at(barrier).arrive(thread.clock, expected_bytes);
+  Threads::tick(thread);
+  if (ends) wake_waiters(barrier);
+}
+
+void Barriers::wait(unsigned barrier, unsigned parity, Site at) {
+  threads_.enter(at);
+  const std::int64_t begin = threads_.scheduler().time();
+  threads_.scheduler().yield();
+  Mbarrier& waited = mbarrier_at(barrier);
+  while (!waited.passes(parity)) threads_.block({WaitReason::mbarrier, barrier, parity});
+  threads_.self().clock.learn(waited.wait());
+  threads_.trace_wait("mbarrier wait", begin, at);
+}
+
+void Barriers::complete(unsigned address, int bytes) {
+  if (mbarriers_.at(address).complete(bytes)) wake_waiters(address);
+}
+
+std::optional<Access> Barriers::unseen_load() const {
+  for (const auto& [address, barrier] : mbarriers_)
+    if (auto load = barrier.unseen_load()) return load;
+  return {};
+}
+
+// ---- Named barriers
+
+void Barriers::named(int id, int threads, bool wait, Site at) {
+  const std::int64_t begin = threads_.scheduler().time();
+  threads_.converge(wait ? "bar.sync" : "bar.arrive", at,
+                    [&] { arrive_named(id, threads, wait, at); });
+  while (wait && waits_in_[threads_.warp()] == id)
+    threads_.block({WaitReason::named_barrier, static_cast<unsigned>(id)});
+  if (wait) threads_.trace_wait("named barrier", begin, at);
+}
+
+// The current warp arrives.
+void Barriers::arrive_named(int id, int threads, bool wait, Site at) {
+  if (id < 0 || id > 15 || threads <= 0 || threads % lanes != 0 || threads > threads_.count())
+    violate("uses named barrier {0} with {1} threads", id, threads);
+  Named& barrier = named_[id];
+  if (barrier.arrivals() == 0) barrier.threads = threads, barrier.first = at;
+  if (barrier.threads != threads)
+    violate("arrives at named barrier {0} with {1} threads, where {2} has {3}", id, threads,
+            text(barrier.first), barrier.threads);
+  const int warp = threads_.warp();
+  std::vector<int>& here = wait ? barrier.waiting : barrier.passing;
+  if (std::find(here.begin(), here.end(), warp) != here.end())
+    violate("arrives twice at named barrier {0}, which still waits for others", id);
+  here.push_back(warp);
+  if (wait) waits_in_[warp] = id;
+  for (int l = 0; l < lanes; l++) {
+    barrier.clock.learn(threads_.of_lane(l).clock);
+    Threads::tick(threads_.of_lane(l));
+  }
+  if (barrier.arrivals() * lanes == threads) complete(barrier);
+}
+
+void Barriers::complete(Named& barrier) {
+  threads_.scheduler().progress();
+  for (int w : barrier.waiting) {
+    waits_in_[w] = -1;
+    threads_.wake_warp(w);
+    for (int l = 0; l < lanes; l++) threads_[w * lanes + l].clock.learn(barrier.clock);
+  }
+  barrier = {};
+}
+
+std::string Barriers::describe_wait(const WaitReason& reason) const {
+  if (reason.kind == WaitReason::mbarrier)
+    return llvm::formatv("for a phase of parity {0} of {1}", reason.parity,
+                         mbarriers_.at(reason.which).describe());
+  const Named& barrier = named_[reason.which];
+  return llvm::formatv("in named barrier {0}, where {1} of {2} threads have arrived", reason.which,
+                       barrier.arrivals() * lanes, barrier.threads);
 }
 
 }  // namespace streamattn::emulator

@@ -1,169 +1,163 @@
-// One block of an emulated launch: its threads, its shared memory and its barriers.
+// One block of an emulated launch: the machine that its threads run on.
 #pragma once
 
-#include <array>
 #include <functional>
-#include <map>
 #include <string>
-#include <vector>
 
+#include "emulator/background.h"
 #include "emulator/barriers.h"
-#include "emulator/scheduler.h"
-#include "emulator/shared_memory.h"
-#include "emulator/tensor_map.h"
-#include "emulator/trace.h"
-#include "emulator/wgmma_queue.h"
+#include "emulator/copies.h"
+#include "emulator/global_accesses.h"
+#include "emulator/global_memory.h"
+#include "emulator/matrix.h"
+#include "emulator/registers.h"
+#include "emulator/shared_accesses.h"
+#include "emulator/threads.h"
 
 namespace streamattn::emulator {
 
-/// What a block is told about its launch.
-struct BlockLaunch {
-  std::string kernel;
-  unsigned block, blocks;  // along x
-  int threads;
-  int smem_bytes;  // dynamic
-  std::uint64_t seed;
-  Trace* trace;  // null: none is kept
+/// What blocks share.
+struct Surroundings {
+  Scheduler& scheduler;
+  Background& background;
+  GlobalMemory& memory;
 };
 
-/// Executes one block. Every instruction checks its contract; the first that is broken ends the
-/// block with a report.
+/// A launch as its blocks see it.
+struct BlockLaunch {
+  std::function<void()> thread;  // the kernel, for one thread
+  Index3 grid;
+  int threads;
+  int smem_bytes;  // dynamic
+  int registers;   // of a thread at launch
+};
+
+/// Joins the units that execute instructions. Every instruction checks its contract; the first that
+/// is broken ends the launch with an Error (launch_failed): kernel, block, warp, line and cause.
 class Block final : public Machine {
  public:
-  explicit Block(const BlockLaunch& launch);
+  /// Threads know what blocks in front of `complete_below` did.
+  Block(const BlockLaunch& launch, BlockName name, std::uint32_t complete_below,
+        const Surroundings& around);
 
-  /// Runs `kernel` in every thread. Throws Error (launch_failed) with kernel, block, warp, line and
-  /// cause for a broken contract, and with what every warp waits for when nothing can go on.
-  void run(const std::function<void()>& kernel);
+  const BlockName& name() const { return threads_.name(); }
+  const Threads& threads() const { return threads_; }
+  bool has_exited() const { return threads_.have_exited(); }
 
-  Index3 thread_index() override { return {static_cast<unsigned>(scheduler_.current()), 0, 0}; }
-  Index3 block_index() override { return {launch_.block, 0, 0}; }
-  Index3 grid_size() override { return {launch_.blocks, 1, 1}; }
+  /// What must not be under way when the block exits.
+  void check_exit() const;
 
-  void sync_threads(Site at) override;
-  void sync_warp(Site at) override;
-  unsigned shuffle(unsigned value, unsigned from_lane, Site at) override;
-  bool any(bool value, Site at) override;
-  bool elect(Site at) override;
+  /// Whether dependent kernels may start as far as this block is concerned.
+  bool lets_dependents_start() const { return lets_dependents_start_ || has_exited(); }
 
-  void mbarrier_init(unsigned barrier, unsigned arrivals, Site at) override;
-  void fence_mbarrier_init(Site at) override;
-  void mbarrier_arrive(unsigned barrier, unsigned expected_bytes, Site at) override;
-  void mbarrier_wait(unsigned barrier, unsigned parity, Site at) override;
-  void named_barrier(int id, int threads, bool wait, Site at) override;
+  /// Whether a thread has waited for the kernels that this one depends on.
+  bool has_waited_for_dependency() const { return has_waited_; }
 
-  void store_shared(unsigned address, const void* from, Site at) override;
-  void load_shared(unsigned address, void* to, Site at) override;
-  void load_matrix_x4(unsigned address, unsigned (&registers)[4], Site at) override;
-  void store_matrix_x4(unsigned address, const unsigned (&registers)[4], Site at) override;
-  void fence_shared_to_async(Site at) override;
+  /// All blocks in front of `ordinal`, the first of this launch, are complete.
+  void complete_dependency(std::uint32_t ordinal);
 
-  void load_global(const void* from, void* to, int bytes, Site at) override;
-  void store_global(void* to, const void* from, int bytes, Site at) override;
-  unsigned atomic_inc(unsigned* word, unsigned last, Site at) override;
-  unsigned atomic_add(unsigned* word, unsigned addend, Site at) override;
-  unsigned load_acquire(const unsigned* from, Site at) override;
-  void store_release(unsigned* to, unsigned value, Site at) override;
-  void fence_gpu(Site at) override { enter(at); }
-  void fence_global_to_async(Site at) override { enter(at); }
-  void dependency_wait(Site at) override { enter(at); }
-  void launch_dependents(Site at) override { enter(at); }
+  /// A line for every run of warps that wait for the same.
+  std::string describe() const;
+
+  Index3 thread_index() override { return {static_cast<unsigned>(threads_.current()), 0, 0}; }
+  Index3 block_index() override;
+  Index3 grid_size() override { return launch_.grid; }
+
+  void sync_threads(Site at) override { barriers_.named(0, launch_.threads, /*wait=*/true, at); }
+  void sync_warp(Site at) override { threads_.sync_warp(at); }
+  unsigned shuffle(unsigned value, unsigned from_lane, Site at) override {
+    return threads_.shuffle(value, from_lane, at);
+  }
+  bool any(bool value, Site at) override { return threads_.any(value, at); }
+  bool elect(Site at) override { return threads_.elect(at); }
+
+  void mbarrier_init(unsigned barrier, unsigned arrivals, Site at) override {
+    barriers_.init(barrier, arrivals, at);
+  }
+  void fence_mbarrier_init(Site at) override { barriers_.fence_init(at); }
+  void mbarrier_arrive(unsigned barrier, unsigned expected_bytes, Site at) override {
+    barriers_.arrive(barrier, expected_bytes, at);
+  }
+  void mbarrier_wait(unsigned barrier, unsigned parity, Site at) override {
+    barriers_.wait(barrier, parity, at);
+  }
+  void named_barrier(int id, int threads, bool wait, Site at) override {
+    barriers_.named(id, threads, wait, at);
+  }
+
+  void store_shared(unsigned address, const void* from, Site at) override {
+    shared_.store(address, from, at);
+  }
+  void load_shared(unsigned address, void* to, Site at) override { shared_.load(address, to, at); }
+  void load_matrix_x4(unsigned address, unsigned (&registers)[4], Site at) override {
+    shared_.load_matrix_x4(address, registers, at);
+  }
+  void store_matrix_x4(unsigned address, const unsigned (&registers)[4], Site at) override {
+    shared_.store_matrix_x4(address, registers, at);
+  }
+  void fence_shared_to_async(Site at) override { shared_.fence_to_async(at); }
+
+  void load_global(const void* from, void* to, int bytes, Site at) override {
+    global_.load(from, to, bytes, at);
+  }
+  void store_global(void* to, const void* from, int bytes, Site at) override {
+    global_.store(to, from, bytes, at);
+  }
+  unsigned atomic_inc(unsigned* word, unsigned last, Site at) override {
+    return global_.atomic_inc(word, last, at);
+  }
+  unsigned atomic_add(unsigned* word, unsigned addend, Site at) override {
+    return global_.atomic_add(word, addend, at);
+  }
+  unsigned load_acquire(const unsigned* from, Site at) override {
+    return global_.load_acquire(from, at);
+  }
+  void store_release(unsigned* to, unsigned value, Site at) override {
+    global_.store_release(to, value, at);
+  }
+  void fence_gpu(Site at) override { global_.fence_gpu(at); }
+  void fence_global_to_async(Site at) override { global_.fence_to_async(at); }
+
+  void dependency_wait(Site at) override;
+  void launch_dependents(Site at) override;
 
   void tma_load(unsigned to, const TensorMap& map, unsigned barrier, const int (&box)[4],
-                Site at) override;
-  void tma_store(const TensorMap& map, unsigned from, const int (&box)[4], Site at) override;
-  void tma_store_commit(Site at) override;
-  void tma_store_wait_read(Site at) override;
+                Site at) override {
+    copies_.load(to, map, barrier, box, at);
+  }
+  void tma_store(const TensorMap& map, unsigned from, const int (&box)[4], Site at) override {
+    copies_.store(map, from, box, at);
+  }
+  void tma_store_commit(Site at) override { copies_.commit(at); }
+  void tma_store_wait_read(Site at) override { copies_.wait_read(at); }
+  void tma_store_wait(Site at) override { copies_.wait(at); }
 
-  void set_registers(int count, bool grow, Site at) override;
-  void wgmma_fence(Site at) override;
-  void wgmma(const WgmmaCall& call, Site at) override;
-  void wgmma_commit(Site at) override;
-  void wgmma_wait(int pending_groups, Site at) override;
-  void touch_registers(const void* registers, int bytes, Site at) override;
-  void in_flight_used(Site at) override;
+  void set_registers(int count, bool grow, Site at) override { registers_.set(count, grow, at); }
+  void wgmma_fence(Site at) override { matrix_.fence(at); }
+  void wgmma(const WgmmaCall& call, Site at) override { matrix_.issue(call, at); }
+  void wgmma_commit(Site at) override { matrix_.commit(at); }
+  void wgmma_wait(int pending_groups, Site at) override { matrix_.wait(pending_groups, at); }
+  void touch_registers(const void* registers, int bytes, Site at) override {
+    matrix_.touch(registers, bytes, at);
+  }
+  void in_flight_used(Site at) override { matrix_.in_flight_used(at); }
 
  private:
-  struct Load {
-    Box box;
-    unsigned to;
-    Mbarrier* barrier;
-    int thread;
-    Site site;
-  };
-  struct Store {
-    Box box;
-    unsigned from;
-    Site site;
-    std::uint32_t group;
-  };
-  struct Thread {
-    Actor actor;
-    std::uint32_t event = 1;
-    Clock clock;
-    Actor store_actor = 0;  // 0: no store yet
-    std::uint32_t store_groups = 0;
-    std::vector<Store> stores;  // not yet read from shared memory
-  };
-  struct Warp {
-    WgmmaQueue wgmmas;
-    int registers;  // of a thread
-    int requested_registers = 0;
-    int named_barrier = -1;  // that it waits in
-    std::size_t steps = 0;   // warpgroup-wide instructions so far
-  };
-  struct Step {
-    const char* instruction;
-    Site site;
-  };
-
-  // ---- Who is running
-  Thread& enter(Site at);
-  Thread& thread() { return threads_[scheduler_.current()]; }
-  Warp& warp() { return warps_[scheduler_.warp()]; }
-  Thread& lane(int l) { return threads_[scheduler_.warp() * Scheduler::lanes + l]; }
-  Access access(AccessKind kind, Actor actor, std::uint32_t event, Site at) const;
-  Access plain_access(Site at) {
-    return access(AccessKind::plain, thread().actor, thread().event, at);
-  }
-  static void tick(Thread& thread);
-  void converge(const char* instruction, Site at, const std::function<void()>& together,
-                void* argument = nullptr);
-  void converge_warpgroup(const char* instruction, Site at, const std::function<void()>& together,
-                          void* argument = nullptr);
-
-  // ---- Barriers
-  Mbarrier& mbarrier_at(unsigned address);
-  void wake_waiters(unsigned address);
-  void arrive(int id, int threads, bool wait, Site at);
-  void complete(NamedBarrier& barrier);
-  void grant_registers();
-
-  // ---- Asynchronous copies
-  void deliver();
-  void perform(const Store& store);
-  void check_exit();
-  void check_loads();
-
-  // ---- Reports
-  [[noreturn]] void report(const std::string& what) const;
-  [[noreturn]] void report_deadlock() const;
-  std::string waits(int thread) const;
-  std::string warp_waits(int warp) const;
+  void run_thread();
+  std::string where(int thread) const;
 
   BlockLaunch launch_;
-  Scheduler scheduler_;
+  std::function<void()> body_ = [this] { run_thread(); };
+  Threads threads_;
   SharedMemory memory_;
-  std::vector<Thread> threads_;
-  std::vector<Warp> warps_;
-  std::vector<std::vector<Step>> warpgroup_steps_;
-  std::map<unsigned, Mbarrier> mbarriers_;  // by address
-  std::array<NamedBarrier, 16> named_barriers_;
-  std::vector<Load> loads_;  // not yet delivered
-  int spare_registers_ = 0;
-  Actor actors_;  // so far
-  int at_thread_ = 0;
-  Site at_ = {};  // of the last instruction, for reports
+  Barriers barriers_{threads_, memory_};
+  Registers registers_;
+  SharedAccesses shared_{threads_, memory_};
+  GlobalAccesses global_;
+  Copies copies_;
+  Matrix matrix_{threads_, memory_};
+  std::uint32_t known_complete_;  // blocks in front of it are
+  bool lets_dependents_start_ = false, has_waited_ = false;
 };
 
 }  // namespace streamattn::emulator

@@ -1,29 +1,43 @@
 // Following plans on the emulator.
 #include "emulator/emulated_kernel.h"
 
-#include <llvm/Support/FormatVariadic.h>
-
-#include "emulator/block.h"
-#include "emulator/guarded_tensor.h"
+#include "emulator/device.h"
+#include "emulator/global_memory.h"
+#include "emulator/tensor_map.h"
 #include "streamattn/error.h"
 
 namespace streamattn {
 namespace {
 
-[[noreturn]] void fail(const std::string& entry, unsigned block, const std::string& what) {
-  throw Error(ErrorCode::launch_failed, llvm::formatv("{0}, block {1}: {2}", entry, block, what));
+// The call with its tensors as kernels address them.
+ResolvedCall placed(ResolvedCall call, emulator::GlobalMemory& memory) {
+  auto place = [&](const char* name, Tensor& tensor, bool is_output) {
+    tensor =
+        memory.add_tensor(name, tensor, is_output ? emulator::Role::output : emulator::Role::input);
+  };
+  std::visit([&](auto& operation) { operation.visit_tensors(place); }, call);
+  return call;
+}
+
+// The steps of a plan as commands of the device. The plan must live as long.
+std::vector<emulator::Command> commands(const Plan& plan, const EmulatedProgram& program) {
+  std::vector<emulator::Command> all;
+  for (const Step& step : plan) {
+    if (const auto* clear = std::get_if<Clear>(&step)) {
+      all.emplace_back(emulator::Zeroing{clear->data, clear->bytes});
+    } else {
+      const auto& launch = std::get<KernelLaunch>(step);
+      all.emplace_back(program[launch.kernel].launch(launch.blocks, launch.parameters.data(),
+                                                     launch.overlaps_previous));
+    }
+  }
+  return all;
 }
 
 }  // namespace
 
 EmulatedProgram::EmulatedProgram(const Program& program, std::span<const EmbeddedFile> instead) {
-  for (const Source& source : program) {
-    kernels_.push_back({source, emulator::HostKernel(source, instead)});
-    if (const auto bytes = kernels_.back().host.parameter_bytes(); bytes != source.parameter_bytes)
-      throw Error(ErrorCode::load_failed,
-                  llvm::formatv("{0} takes {1} bytes of parameters, this library passes {2}",
-                                source.entry, bytes, source.parameter_bytes));
-  }
+  for (const Source& source : program) kernels_.emplace_back(source, instead);
 }
 
 EmulatedExecutor::EmulatedExecutor(Problem problem, Schedule schedule, const Target& target,
@@ -39,46 +53,33 @@ std::size_t EmulatedExecutor::workspace_bytes(const ResolvedCall& call) const {
                                      target_.l2_bytes);
 }
 
-void EmulatedExecutor::run(const ResolvedCall& resolved, const Workspace& workspace,
+// The workspace that was given is only asked for: kernels get slices that are guarded one by one.
+void EmulatedExecutor::run(const ResolvedCall& call, const Workspace& workspace,
                            Stream /*stream*/) const {
-  ForwardCall call = std::get<ForwardCall>(resolved);
-  const emulator::GuardedTensor o("o", call.o, call.o.dtype);
-  const emulator::GuardedTensor lse("lse", call.lse, DType::f32);
-  call.o = o.view(), call.lse = lse.view();
-  unsigned counter = 0;
-  const auto zero_word = [&] { return &counter; };
-  WorkspaceSlices slices(workspace.data);
+  require_workspace(workspace, workspace_bytes(call));
+  emulator::GlobalMemory memory;
+  const ResolvedCall placed_call = placed(call, memory);
+  unsigned* word = nullptr;
+  const auto zero_word = [&] {
+    if (word == nullptr)
+      word = static_cast<unsigned*>(
+          memory.add_bytes("the zero word", sizeof(unsigned), emulator::Role::counter));
+    return word;
+  };
+  auto slices = memory.begin_workspace(workspace.bytes);
   const Plan steps =
-      plan(problem_, schedule_, call,
+      plan(problem_, schedule_, placed_call,
            {how_.multiprocessors, target_.l2_bytes, emulator::encode, zero_word}, slices);
-  require_workspace(workspace, slices.bytes());
-  for (const Step& step : steps) {
-    const auto& launched = std::get<KernelLaunch>(step);
-    launch(launched);
-    const std::string& entry = (*program_)[launched.kernel].source.entry;
-    for (const auto* tensor : {&o, &lse})
-      if (std::string what = tensor->stray_store(); !what.empty()) fail(entry, 0, what);
-    if (counter != 0)
-      fail(entry, launched.blocks - 1,
-           llvm::formatv("leaves the tile counter at {0}; the next launch needs 0", counter));
-  }
-  o.copy_back();
-  lse.copy_back();
-}
+  memory.end_workspace(slices);
+  if (steps.empty()) return;
 
-void EmulatedExecutor::launch(const KernelLaunch& step) const {
-  const auto& [source, host] = (*program_)[step.kernel];
-  emulator::BlockLaunch launch{.kernel = source.entry,
-                               .blocks = step.blocks,
-                               .threads = source.threads,
-                               .smem_bytes = source.dynamic_smem_bytes,
-                               .trace = how_.trace};
-  for (launch.block = 0; launch.block < launch.blocks; launch.block++) {
-    launch.seed = how_.seed * 1000003 + launch.block;
-    emulator::Block block(launch);
-    host.set_machine(&block);
-    block.run([&] { host(step.parameters.data()); });
-  }
+  const std::vector<emulator::Command> all = commands(steps, *program_);
+  emulator::Device(memory, {how_.seed, how_.multiprocessors, how_.slice_seconds, how_.trace})
+      .run(all);
+  if (const std::string what = memory.unfinished(); !what.empty())
+    throw Error(ErrorCode::launch_failed,
+                std::get<emulator::GridLaunch>(all.back()).kernel + " " + what);
+  memory.copy_back();
 }
 
 }  // namespace streamattn

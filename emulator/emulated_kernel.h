@@ -14,8 +14,9 @@ namespace streamattn {
 
 /// How one launch is emulated.
 struct Emulation {
-  std::uint64_t seed = 1;   ///< of the order in which warps run; equal seeds give equal runs
-  int multiprocessors = 2;  ///< blocks of the persistent grid; they run one after another
+  std::uint64_t seed = 1;    ///< of the order in which warps run; equal seeds give equal runs
+  int multiprocessors = 2;   ///< that blocks run on
+  double slice_seconds = 2;  ///< most time that a thread may take between two instructions
   emulator::Trace* trace = nullptr;  ///< gets the timeline
 };
 
@@ -25,14 +26,10 @@ class EmulatedProgram {
   /// Templates in `instead` take the place of their namesakes. Throws Error (compile_failed).
   explicit EmulatedProgram(const Program& program, std::span<const EmbeddedFile> instead = {});
 
-  struct Kernel {
-    Source source;
-    emulator::HostKernel host;
-  };
-  const Kernel& operator[](std::size_t i) const { return kernels_[i]; }
+  const emulator::HostKernel& operator[](std::size_t i) const { return kernels_[i]; }
 
  private:
-  std::vector<Kernel> kernels_;
+  std::vector<emulator::HostKernel> kernels_;
 };
 
 /// Follows the plans of a program's family on the CPU. Takes host tensors; run() returns when it is
@@ -47,8 +44,6 @@ class EmulatedExecutor final : public Executor {
   void run(const ResolvedCall& call, const Workspace& workspace, Stream stream) const override;
 
  private:
-  void launch(const KernelLaunch& step) const;
-
   Problem problem_;
   Schedule schedule_;
   const Target& target_;

@@ -6,30 +6,6 @@
 namespace streamattn::emulator {
 namespace {
 
-const char* name(AccessKind kind) {
-  switch (kind) {
-    case AccessKind::plain:
-      return "thread";
-    case AccessKind::wgmma:
-      return "wgmma";
-    case AccessKind::tma_load:
-      return "TMA load";
-    case AccessKind::tma_store:
-      return "TMA store";
-  }
-  return "";
-}
-
-bool is_async(AccessKind kind) { return kind != AccessKind::plain; }
-
-// "the TMA load at parts/x.cuh:12", "warp 3, lane 0 at parts/x.cuh:12".
-std::string text(const Access& access) {
-  if (is_async(access.kind))
-    return llvm::formatv("the {0} of warp {1} at {2}", name(access.kind), access.warp,
-                         text(access.site));
-  return llvm::formatv("warp {0}, lane {1} at {2}", access.warp, access.lane, text(access.site));
-}
-
 // What would have ordered an access after `earlier`.
 const char* cure(AccessKind earlier, bool earlier_writes) {
   switch (earlier) {
@@ -40,6 +16,7 @@ const char* cure(AccessKind earlier, bool earlier_writes) {
     case AccessKind::wgmma:
       return "wgmma_wait, or a barrier behind it, is missing in between";
     case AccessKind::plain:
+    case AccessKind::atomic:
       break;
   }
   return earlier_writes ? "no barrier orders the write before this"
@@ -65,10 +42,14 @@ void SharedMemory::check_after_write(unsigned address, const Granule& found, con
                                      const Access& access, const char* verb) {
   if (!found.written) return;
   const Access& write = found.write;
+  if (found.holds_mbarrier)
+    violate("{0} shared address {1}, which holds an mbarrier that {2} initialised", verb, address,
+            text(write));
   if (clock.seen.of(write.actor) < write.event)
     violate("{0} shared address {1}, which {2} writes: {3}", verb, address, text(write),
             cure(write.kind, true));
-  if (is_async(access.kind) && !is_async(write.kind) && clock.fenced.of(write.actor) < write.event)
+  if (is_async(access.kind) && !is_async(write.kind) &&
+      clock.fenced_shared.of(write.actor) < write.event)
     violate("{0} shared address {1}, which {2} wrote: fence_shared_to_async is missing in between",
             verb, address, text(write));
 }
@@ -89,6 +70,20 @@ void SharedMemory::write(unsigned address, const Clock& clock, const Access& acc
                          Origin origin) {
   Granule& found = granule_at(address);
   check_after_write(address, found, clock, access, "overwrites");
+  overwrite(address, found, clock, access);
+  found.origin = origin;
+}
+
+// Several fit into one granule.
+void SharedMemory::give_to_mbarrier(unsigned address, const Clock& clock, const Access& access) {
+  Granule& found = granule_at(address);
+  if (!found.holds_mbarrier) check_after_write(address, found, clock, access, "overwrites");
+  overwrite(address, found, clock, access);
+  found.holds_mbarrier = true;
+}
+
+void SharedMemory::overwrite(unsigned address, Granule& found, const Clock& clock,
+                             const Access& access) {
   for (const Access& read : found.reads) {
     if (clock.seen.of(read.actor) < read.event)
       violate("overwrites shared address {0}, which {1} reads: {2}", address, text(read),
@@ -96,7 +91,6 @@ void SharedMemory::write(unsigned address, const Clock& clock, const Access& acc
   }
   found.written = true;
   found.write = access;
-  found.origin = origin;
   found.reads.clear();
 }
 

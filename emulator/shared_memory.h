@@ -2,25 +2,11 @@
 #pragma once
 
 #include <cstddef>
-#include <span>
 #include <vector>
 
-#include "emulator/clock.h"
-#include "emulator/ptx/machine.h"
+#include "emulator/access.h"
 
 namespace streamattn::emulator {
-
-/// How a byte of shared memory was reached.
-enum class AccessKind { plain, wgmma, tma_load, tma_store };
-
-/// One side of a possible conflict. It is complete for those who know event `event` of `actor`.
-struct Access {
-  AccessKind kind;
-  Actor actor;
-  std::uint32_t event;
-  Site site;
-  int warp, lane;  // of the thread that asked for it
-};
 
 /// What a granule holds of a tensor, where TMA put it there.
 struct Origin {
@@ -46,17 +32,21 @@ class SharedMemory {
   void read(unsigned address, const Clock& clock, const Access& access);
   void write(unsigned address, const Clock& clock, const Access& access, Origin origin = {});
 
+  /// A write after which nothing but mbarrier instructions may touch the granule.
+  void give_to_mbarrier(unsigned address, const Clock& clock, const Access& access);
+
   Origin origin(unsigned address) { return granule_at(address).origin; }
 
  private:
   struct Granule {
-    bool written = false;
+    bool written = false, holds_mbarrier = false;
     Access write;
     Origin origin;
     std::vector<Access> reads;  // since it was written, the last one of each actor
   };
 
   Granule& granule_at(unsigned address);
+  void overwrite(unsigned address, Granule& found, const Clock& clock, const Access& access);
   static void check_after_write(unsigned address, const Granule& found, const Clock& clock,
                                 const Access& access, const char* verb);
 

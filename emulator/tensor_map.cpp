@@ -33,31 +33,29 @@ BoxedTensor decode(const TensorMap& map) {
   return encoded.tensor;
 }
 
-int Box::elements(int r, int piece) const {
+Box::Box(const BoxedTensor& tensor, const int (&at)[4])
+    : tensor_(tensor), at_{at[0], at[1], at[2], at[3]} {
+  if (at[0] < 0)
+    violate("moves a box that begins at column {0}, which the emulator does not model", at[0]);
+}
+
+int Box::bytes(int r) const {
   auto inside = [&](int i, int value) {
     return value >= 0 && static_cast<std::uint64_t>(value) < tensor_.dims[i];
   };
-  if (!inside(0, column(piece)) || !inside(1, row(r)) || !inside(2, at_[2]) || !inside(3, at_[3]))
+  if (!inside(0, at_[0]) || !inside(1, row(r)) || !inside(2, at_[2]) || !inside(3, at_[3]))
     return 0;
-  return static_cast<int>(
-      std::min<std::uint64_t>(8, tensor_.dims[0] - static_cast<std::uint64_t>(column(piece))));
+  const std::uint64_t columns = tensor_.dims[0] - static_cast<std::uint64_t>(at_[0]);
+  return static_cast<int>(std::min<std::uint64_t>(columns * 2, span()));
 }
 
-char* Box::data(int r, int piece) const {
-  return static_cast<char*>(tensor_.data) + column(piece) * 2LL +
+int Box::piece_bytes(int r, int piece) const { return std::clamp(bytes(r) - piece * 16, 0, 16); }
+
+char* Box::address(int r) const {
+  return static_cast<char*>(tensor_.data) + at_[0] * 2LL +
          row(r) * static_cast<std::int64_t>(tensor_.byte_strides[0]) +
          at_[2] * static_cast<std::int64_t>(tensor_.byte_strides[1]) +
          at_[3] * static_cast<std::int64_t>(tensor_.byte_strides[2]);
-}
-
-void Box::load(int r, int piece, void* to) const {
-  std::memset(to, 0, 16);
-  if (int n = elements(r, piece)) std::memcpy(to, data(r, piece), static_cast<std::size_t>(n) * 2);
-}
-
-void Box::store(int r, int piece, const void* from) const {
-  if (int n = elements(r, piece))
-    std::memcpy(data(r, piece), from, static_cast<std::size_t>(n) * 2);
 }
 
 }  // namespace streamattn::emulator

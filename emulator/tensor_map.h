@@ -15,8 +15,8 @@ BoxedTensor decode(const TensorMap& map);
 /// The box of a tensor at element (column, row, head, batch), in pieces of 16 bytes.
 class Box {
  public:
-  Box(const BoxedTensor& tensor, const int (&at)[4])
-      : tensor_(tensor), at_{at[0], at[1], at[2], at[3]} {}
+  /// Throws Violation for a box that begins in front of the first column: not modelled.
+  Box(const BoxedTensor& tensor, const int (&at)[4]);
 
   int rows() const { return tensor_.rows; }
   int pieces() const { return span() / 16; }  // of a row
@@ -31,16 +31,15 @@ class Box {
     return address ^ ((address >> 3) & static_cast<unsigned>(span() - 16));
   }
 
-  /// Copies the piece to `to`; elements that do not exist are zero.
-  void load(int r, int piece, void* to) const;
+  /// Bytes of a row, and of a piece, that exist: those in the tensor.
+  int bytes(int r) const;
+  int piece_bytes(int r, int piece) const;
 
-  /// Copies the elements of the piece that exist from `from`.
-  void store(int r, int piece, const void* from) const;
+  /// Where the row begins in global memory.
+  char* address(int r) const;
 
  private:
   int span() const { return tensor_.columns * 2; }
-  int elements(int r, int piece) const;  // that exist
-  char* data(int r, int piece) const;
 
   BoxedTensor tensor_;
   int at_[4];

@@ -52,10 +52,7 @@ std::string Trace::json() const {
   }
   for (auto [block, warp] : rows) {
     list.push_back(name_event("process_name", block, warp, llvm::formatv("block {0}", block)));
-    const std::string who =
-        warp == tma_row ? "TMA"
-        : warp < 4      ? llvm::formatv("warp {0} (producer warpgroup)", warp).str()
-                        : llvm::formatv("warp {0} (math warpgroup {1})", warp, warp / 4 - 1).str();
+    const std::string who = warp == tma_row ? "TMA" : llvm::formatv("warp {0}", warp).str();
     list.push_back(name_event("thread_name", block, warp, who));
   }
   return llvm::formatv("{0}", llvm::json::Value(llvm::json::Object{{"traceEvents", std::move(list)},

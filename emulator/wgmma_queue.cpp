@@ -40,15 +40,15 @@ Operand WgmmaQueue::b_operand(const WgmmaCall& call) {
                          : Operand(call.b_descriptor, 0, call.n, 2);
 }
 
-void WgmmaQueue::issue(const LaneCalls& calls, const std::array<const Clock*, 32>& clocks,
-                       Site site) {
+void WgmmaQueue::issue(const LaneCalls& calls, const LaneClocks& clocks, Site site) {
   const WgmmaCall& call = *calls[0];
   for (const WgmmaCall* other : calls)
     if (!same_instruction(call, *other)) violate("lanes disagree about a wgmma's descriptors");
   if (!fenced_) violate("issues a wgmma, but registers were touched since the last wgmma_fence");
-  record_reads(call, clocks, {AccessKind::wgmma, actor_, issued_ + 1, site, warp_, 0});
-  Operation operation{call, site, ++issued_, committed_, accumulator_for(calls), {}, {}};
+  record_reads(call, clocks, {AccessKind::wgmma, actor_, issued_ + 1, site, block_, warp_, 0});
+  Operation operation{call, site, ++issued_, committed_, accumulator_for(calls, site), {}, {}};
   for (int lane = 0; lane < lanes && call.a != nullptr; lane++) {
+    check_pinned(lane, "A", calls[lane]->a, 16);
     operation.a_registers[lane] = calls[lane]->a;
     std::memcpy(operation.a[lane].data(), calls[lane]->a, sizeof(operation.a[lane]));
   }
@@ -57,7 +57,7 @@ void WgmmaQueue::issue(const LaneCalls& calls, const std::array<const Clock*, 32
 
 // The bytes may be read from now on, until the wait. What lanes know differs where one of them
 // waited for the others.
-void WgmmaQueue::record_reads(const WgmmaCall& call, const std::array<const Clock*, 32>& clocks,
+void WgmmaQueue::record_reads(const WgmmaCall& call, const LaneClocks& clocks,
                               const Access& access) {
   for (const Clock* clock : {clocks[0], clocks[lanes - 1]}) {
     if (call.a == nullptr) a_operand(call).read(memory_, *clock, access);
@@ -65,22 +65,38 @@ void WgmmaQueue::record_reads(const WgmmaCall& call, const std::array<const Cloc
   }
 }
 
-std::list<WgmmaQueue::Accumulator>::iterator WgmmaQueue::accumulator_for(const LaneCalls& calls) {
+std::list<WgmmaQueue::Accumulator>::iterator WgmmaQueue::accumulator_for(const LaneCalls& calls,
+                                                                         Site site) {
   const int n = calls[0]->n;
   auto found = accumulators_.begin();
   while (found != accumulators_.end() && found->registers[0] != calls[0]->d) ++found;
   if (found == accumulators_.end()) {
     found = accumulators_.insert(
-        found, {n, {}, std::vector<float>(static_cast<std::size_t>(rows * n)), 0});
+        found, {n, {}, std::vector<float>(static_cast<std::size_t>(rows * n)), 0, site});
     for (int lane = 0; lane < lanes; lane++) {
       float* d = found->registers[lane] = calls[lane]->d;
+      if (calls[lane]->accumulate) check_pinned(lane, "D", d, n * 2);
       for (int i = 0; i < n / 2; i++) found->values[tile_index(lane, i, n)] = d[i];
       for (int i = 0; i < n / 2; i++) std::memcpy(d + i, &in_flight_bits, sizeof(float));
     }
   }
   if (found->n != n) violate("issues a wgmma of width {0} into one of width {1}", n, found->n);
   found->in_flight++;
+  found->site = site;
   return found;
+}
+
+// What changed behind the last pin, the compiler may move behind the fence.
+void WgmmaQueue::check_pinned(int lane, const char* operand, const void* registers,
+                              int bytes) const {
+  const auto* begin = static_cast<const char*>(registers);
+  for (const Pin& pin : pins_[lane]) {
+    const std::ptrdiff_t offset = begin - pin.begin;
+    if (offset < 0 || offset + bytes > static_cast<std::ptrdiff_t>(pin.bits.size())) continue;
+    if (std::memcmp(pin.bits.data() + offset, begin, bytes) == 0) return;
+    violate("issues a wgmma whose registers of {0} were changed after their last pin", operand);
+  }
+  violate("issues a wgmma whose registers of {0} were not pinned before", operand);
 }
 
 std::uint32_t WgmmaQueue::wait(int pending) {
@@ -134,27 +150,22 @@ void WgmmaQueue::execute(const Operation& operation) {
     }
   }
   completed_ = operation.number;
-  if (--accumulator.in_flight > 0) return;
-  write_back(accumulator, operation);
-  accumulators_.erase(operation.accumulator);
-}
-
-void WgmmaQueue::write_back(const Accumulator& accumulator, const Operation& operation) {
-  for (int lane = 0; lane < lanes; lane++) {
-    float* d = accumulator.registers[lane];
-    for (int i = 0; i < accumulator.n / 2; i++) {
-      unsigned found;
-      std::memcpy(&found, d + i, sizeof(found));
-      if (found != in_flight_bits)
-        violate("waits for the wgmma at {0}, whose accumulators were used while it was in flight",
-                text(operation.site));
-      d[i] = accumulator.values[tile_index(lane, i, accumulator.n)];
-    }
-  }
+  accumulator.in_flight--;
 }
 
 void WgmmaQueue::touch(int lane, const void* registers, int bytes) {
   fenced_ = false;
+  check_in_flight(lane, registers, bytes);
+  deliver(lane, registers, bytes);
+  const auto* begin = static_cast<const char*>(registers);
+  auto& pins = pins_[lane];
+  auto same =
+      std::find_if(pins.begin(), pins.end(), [&](const Pin& p) { return p.begin == begin; });
+  if (same == pins.end()) same = pins.insert(same, Pin{begin, {}});
+  same->bits.assign(begin, begin + bytes);
+}
+
+void WgmmaQueue::check_in_flight(int lane, const void* registers, int bytes) const {
   for (const Operation& operation : operations_) {
     const char* state = operation.group < committed_ ? "was not waited for" : "was never committed";
     const Accumulator& accumulator = *operation.accumulator;
@@ -165,9 +176,46 @@ void WgmmaQueue::touch(int lane, const void* registers, int bytes) {
   }
 }
 
+// Gives the lane its part of the accumulators that are complete.
+void WgmmaQueue::deliver(int lane, const void* registers, int bytes) {
+  for (auto found = accumulators_.begin(); found != accumulators_.end();) {
+    Accumulator& accumulator = *found;
+    const std::uint32_t mine = 1U << lane;
+    if ((accumulator.pinned & mine) == 0 &&
+        overlap(registers, bytes, accumulator.registers[lane], accumulator.n * 2)) {
+      write_back(accumulator, lane);
+      accumulator.pinned |= mine;
+    }
+    found = accumulator.pinned == ~0U ? accumulators_.erase(found) : std::next(found);
+  }
+}
+
+void WgmmaQueue::write_back(const Accumulator& accumulator, int lane) {
+  float* d = accumulator.registers[lane];
+  for (int i = 0; i < accumulator.n / 2; i++) {
+    unsigned found;
+    std::memcpy(&found, d + i, sizeof(found));
+    if (found != in_flight_bits)
+      violate(
+          "pins registers of the wgmma at {0}, whose accumulators were used while it was in "
+          "flight, "
+          "or behind the wait for it and in front of a pin",
+          text(accumulator.site));
+    d[i] = accumulator.values[tile_index(lane, i, accumulator.n)];
+  }
+}
+
+std::string WgmmaQueue::unfinished() const {
+  for (const Accumulator& accumulator : accumulators_)
+    if (accumulator.in_flight == 0)
+      return "the wgmma at " + text(accumulator.site) +
+             " was waited for, but its accumulators not pinned since";
+  return oldest();
+}
+
 std::string WgmmaQueue::oldest() const {
-  return operations_.empty() ? "a wgmma that is complete"
-                             : "the wgmma at " + text(operations_.front().site);
+  return operations_.empty() ? "no wgmma is in flight"
+                             : "the wgmma at " + text(operations_.front().site) + " is in flight";
 }
 
 }  // namespace streamattn::emulator

@@ -80,6 +80,7 @@ class Machine {
   virtual void tma_store(const TensorMap& map, unsigned from, const int (&box)[4], Site at) = 0;
   virtual void tma_store_commit(Site at) = 0;
   virtual void tma_store_wait_read(Site at) = 0;
+  virtual void tma_store_wait(Site at) = 0;
 
   virtual void set_registers(int count, bool grow, Site at) = 0;
   virtual void wgmma_fence(Site at) = 0;
@@ -87,7 +88,7 @@ class Machine {
   virtual void wgmma_commit(Site at) = 0;
   virtual void wgmma_wait(int pending_groups, Site at) = 0;
 
-  /// The thread reads and writes these registers here.
+  /// pin(): the thread reads and writes these registers here.
   virtual void touch_registers(const void* registers, int bytes, Site at) = 0;
 
   /// The thread computes with a register that a wgmma in flight will write.

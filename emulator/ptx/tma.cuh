@@ -22,6 +22,8 @@ SA_DEVICE void tma_store_commit(SA_SITE) { streamattn_machine->tma_store_commit(
 
 SA_DEVICE void tma_store_wait_read(SA_SITE) { streamattn_machine->tma_store_wait_read(site); }
 
+SA_DEVICE void tma_store_wait(SA_SITE) { streamattn_machine->tma_store_wait(site); }
+
 SA_DEVICE void tma_prefetch_map(const TensorMap&) {}
 
 }  // namespace streamattn

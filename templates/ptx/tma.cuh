@@ -38,6 +38,10 @@ SA_DEVICE void tma_store_wait_read() {
   asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");
 }
 
+/// Waits until this thread's stores are complete: others see them in global memory behind a barrier
+/// or a release.
+SA_DEVICE void tma_store_wait() { asm volatile("cp.async.bulk.wait_group 0;" ::: "memory"); }
+
 /// Fetches a tensor map ahead of its first use.
 SA_DEVICE void tma_prefetch_map(const TensorMap& map) {
   asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory");

@@ -1,9 +1,7 @@
 // The contracts of single instructions, on blocks whose kernel is a function here.
-#include "emulator/block.h"
-
 #include <cstring>
 
-#include "streamattn/error.h"
+#include "tests/emulated/small_program.h"
 #include "tests/support/catch.h"
 
 using namespace streamattn;
@@ -13,20 +11,6 @@ namespace {
 
 constexpr Site here = Site::here("kernel.cuh", 1), there = Site::here("kernel.cuh", 2);
 constexpr unsigned base = SharedMemory::first_address;
-
-/// What a block of `threads` says of `kernel`, which gets the machine and its thread: the report,
-/// or "nothing".
-std::string report_of(const std::function<void(Machine&, int)>& kernel, int threads = 128,
-                      std::uint64_t seed = 1) {
-  Block block({"kernel", 0, 1, threads, 8192, seed, nullptr});
-  try {
-    block.run([&] { kernel(block, static_cast<int>(block.thread_index().x)); });
-  } catch (const Error& error) {
-    CHECK(error.code() == ErrorCode::launch_failed);
-    return error.what();
-  }
-  return "nothing";
-}
 
 constexpr int sixteen_bytes[4] = {1, 2, 3, 4};
 
@@ -153,37 +137,44 @@ TEST_CASE("mbarriers are initialised once, at a multiple of 8, and not over-arri
 
 TEST_CASE("TMA needs an encoded map and aligned shared memory, and is waited for") {
   std::uint16_t data[64] = {};
-  const TensorMap map = encode("map", {data, {64, 1, 1, 1}, {128, 128, 128}, DType::bf16, 8, 64});
-  auto load = [&](const TensorMap& from, unsigned to) {
-    return report_of([&](Machine& m, int thread) {
-      if (thread != 0) return;
-      m.mbarrier_init(base, 1, here);
-      m.fence_mbarrier_init(here);
-      m.mbarrier_arrive(base, 1024, here);
-      m.tma_load(to, from, base, {0, 0, 0, 0}, there);
-    });
+  auto load = [&](bool encoded, unsigned to) {
+    SmallProgram program;
+    const TensorMap map = encoded ? program.map("k", data, Role::input) : TensorMap{};
+    return program
+        .add([&](Machine& m, int thread) {
+          if (thread != 0) return;
+          m.mbarrier_init(base, 1, here);
+          m.fence_mbarrier_init(here);
+          m.mbarrier_arrive(base, 1024, here);
+          m.tma_load(to, map, base, {0, 0, 0, 0}, there);
+        })
+        .report();
   };
-  CHECK_THAT(load({}, base + 1024), contains_text("uses a tensor map that was never encoded"));
-  CHECK_THAT(load(map, base + 1040),
+  CHECK_THAT(load(false, base + 1024), contains_text("uses a tensor map that was never encoded"));
+  CHECK_THAT(load(true, base + 1040),
              contains_text("loads a box to shared address 2064, not a multiple of 128"));
-  CHECK_THAT(load(map, base + 1024),
+  CHECK_THAT(load(true, base + 1024),
              contains_text("the block exits and nobody has waited for this TMA load"));
-  CHECK_THAT(report_of([&](Machine& m, int thread) {
-               if (thread == 0) m.tma_store(map, base + 16, {0, 0, 0, 0}, here);
-             }),
+  SmallProgram program;
+  const TensorMap map = program.map("o", data, Role::output);
+  program.add([&](Machine& m, int thread) {
+    if (thread == 0) m.tma_store(map, base + 16, {0, 0, 0, 0}, here);
+  });
+  CHECK_THAT(program.report(),
              contains_text("stores a box from shared address 1040, not a multiple of 128"));
 }
 
 TEST_CASE("stores are committed before the exit") {
   std::uint16_t data[64] = {};
-  const TensorMap map = encode("map", {data, {64, 1, 1, 1}, {128, 128, 128}, DType::bf16, 8, 64});
-  CHECK_THAT(report_of([&](Machine& m, int thread) {
-               fill(m, thread);
-               if (thread != 0) return;
-               m.tma_store(map, base, {0, 0, 0, 0}, here);
-               m.tma_store_wait_read(here);
-             }),
-             contains_text("exits without tma_store_commit for this TMA store"));
+  SmallProgram program;
+  const TensorMap map = program.map("o", data, Role::output);
+  program.add([&](Machine& m, int thread) {
+    fill(m, thread);
+    if (thread != 0) return;
+    m.tma_store(map, base, {0, 0, 0, 0}, here);
+    m.tma_store_wait_read(here);
+  });
+  CHECK_THAT(program.report(), contains_text("exits without tma_store_commit for this TMA store"));
 }
 
 TEST_CASE("register counts are what setmaxnreg takes") {
@@ -191,6 +182,8 @@ TEST_CASE("register counts are what setmaxnreg takes") {
              contains_text("asks for 20 registers; multiples of 8 from 24 to 256 exist"));
   CHECK_THAT(report_of([](Machine& m, int) { m.set_registers(240, false, here); }, 384),
              contains_text("gives registers back to keep 240 of 168"));
+  CHECK_THAT(report_of([](Machine& m, int) { m.set_registers(160, true, here); }, 384),
+             contains_text("grows to 160 registers from 168"));
 }
 
 TEST_CASE("wgmma descriptors, widths and registers are checked") {
@@ -200,6 +193,7 @@ TEST_CASE("wgmma descriptors, widths and registers are checked") {
       float d[8];
       unsigned a[4] = {};
       fill(m, thread);
+      m.touch_registers(a, 16, here);
       m.wgmma_fence(here);
       WgmmaCall call{true, false, false, 8, d, a, 0, descriptor(base)};
       change(call, thread);
@@ -239,6 +233,7 @@ TEST_CASE("a warp does not exit under a wgmma") {
   unsigned a[4] = {};
   CHECK_THAT(report_of([&](Machine& m, int thread) {
                fill(m, thread);
+               m.touch_registers(a, 16, here);
                m.wgmma_fence(here);
                m.wgmma({true, false, false, 8, d[thread], a, 0, descriptor(base)}, there);
              }),
@@ -247,26 +242,26 @@ TEST_CASE("a warp does not exit under a wgmma") {
 
 TEST_CASE("an operand whose parts belong to different tensors is named") {
   std::uint16_t data[2][64] = {};
-  auto map_of = [](std::uint16_t* tensor) {
-    return encode("map", {tensor, {64, 1, 1, 1}, {128, 128, 128}, DType::bf16, 8, 64});
-  };
-  const TensorMap first = map_of(data[0]), second = map_of(data[1]);
-  CHECK_THAT(report_of([&](Machine& m, int thread) {
-               if (thread == 0) {
-                 m.mbarrier_init(base + 4096, 1, here);
-                 m.fence_mbarrier_init(here);
-                 m.mbarrier_arrive(base + 4096, 2048, here);
-                 m.tma_load(base, first, base + 4096, {0, 0, 0, 0}, here);
-                 m.tma_load(base + 1024, second, base + 4096, {0, 0, 0, 0}, here);
-               }
-               m.sync_threads(here);
-               m.mbarrier_wait(base + 4096, 0, here);
-               float d[8];
-               unsigned a[4] = {};
-               m.wgmma_fence(here);
-               m.wgmma({true, false, false, 16, d, a, 0, descriptor(base)}, there);
-             }),
-             contains_text("they are of different tiles"));
+  SmallProgram program;
+  const TensorMap first = program.map("k", data[0], Role::input),
+                  second = program.map("v", data[1], Role::input);
+  program.add([&](Machine& m, int thread) {
+    if (thread == 0) {
+      m.mbarrier_init(base + 4096, 1, here);
+      m.fence_mbarrier_init(here);
+      m.mbarrier_arrive(base + 4096, 2048, here);
+      m.tma_load(base, first, base + 4096, {0, 0, 0, 0}, here);
+      m.tma_load(base + 1024, second, base + 4096, {0, 0, 0, 0}, here);
+    }
+    m.sync_threads(here);
+    m.mbarrier_wait(base + 4096, 0, here);
+    float d[8];
+    unsigned a[4] = {};
+    m.touch_registers(a, 16, here);
+    m.wgmma_fence(here);
+    m.wgmma({true, false, false, 16, d, a, 0, descriptor(base)}, there);
+  });
+  CHECK_THAT(program.report(), contains_text("they are of different tiles"));
 }
 
 TEST_CASE("equal seeds give equal runs and other seeds other ones") {
@@ -282,4 +277,100 @@ TEST_CASE("equal seeds give equal runs and other seeds other ones") {
   };
   CHECK(order(1) == order(1));
   CHECK(order(1) != order(2));
+}
+
+TEST_CASE("registers are pinned between their last change and a wgmma, and behind the wait") {
+  auto report = [](const std::function<void(Machine&, float*, unsigned*)>& before,
+                   const std::function<void(Machine&, float*)>& after) {
+    return report_of([&](Machine& m, int thread) {
+      float d[4] = {1, 1, 1, 1};
+      unsigned a[4] = {};
+      fill(m, thread);
+      before(m, d, a);
+      m.wgmma_fence(here);
+      m.wgmma({true, true, false, 8, d, a, 0, descriptor(base)}, there);
+      m.wgmma_commit(here);
+      m.wgmma_wait(0, here);
+      after(m, d);
+    });
+  };
+  auto pin_both = [](Machine& m, float* d, unsigned* a) {
+    m.touch_registers(d, 16, here);
+    m.touch_registers(a, 16, here);
+  };
+  auto pin_d = [](Machine& m, float* d) { m.touch_registers(d, 16, here); };
+  CHECK(report(pin_both, pin_d) == "nothing");
+  CHECK_THAT(
+      report([](Machine& m, float*, unsigned* a) { m.touch_registers(a, 16, here); }, pin_d),
+      contains_text("kernel.cuh:2: issues a wgmma whose registers of D were not pinned before"));
+  CHECK_THAT(report(
+                 [&](Machine& m, float* d, unsigned* a) {
+                   pin_both(m, d, a);
+                   a[1] = 7;
+                 },
+                 pin_d),
+             contains_text("whose registers of A were changed after their last pin"));
+  CHECK_THAT(report(pin_both,
+                    [&](Machine& m, float* d) {
+                      d[0] *= 2;
+                      pin_d(m, d);
+                    }),
+             contains_text("behind the wait for it and in front of a pin"));
+  CHECK_THAT(report(pin_both, [](Machine& m, float*) { m.in_flight_used(here); }),
+             contains_text("was waited for, but its accumulators not pinned since"));
+}
+
+TEST_CASE("memory that holds an mbarrier is out of bounds for everything else") {
+  auto use = [](const std::function<void(Machine&)>& access) {
+    return report_of([=](Machine& m, int thread) {
+      if (thread != 0) return;
+      m.mbarrier_init(base, 1, here);
+      m.mbarrier_init(base + 8, 1, here);
+      access(m);
+    });
+  };
+  CHECK(use([](Machine& m) { m.mbarrier_arrive(base + 8, 0, there); }) == "nothing");
+  CHECK_THAT(use([](Machine& m) { m.store_shared(base, sixteen_bytes, there); }),
+             contains_text("overwrites shared address 1024, which holds an mbarrier"));
+  CHECK_THAT(use([](Machine& m) {
+               int value[4];
+               m.load_shared(base, value, there);
+             }),
+             contains_text("reads shared address 1024, which holds an mbarrier"));
+}
+
+TEST_CASE("who arrives at an mbarrier has waited for the phase before") {
+  auto arrive_twice = [](bool waits) {
+    return report_of([=](Machine& m, int thread) {
+      if (thread == 0) m.mbarrier_init(base, 1, here);
+      m.sync_threads(here);
+      if (thread != 40) return;
+      m.mbarrier_arrive(base, 0, here);
+      if (waits) m.mbarrier_wait(base, 0, here);
+      m.mbarrier_arrive(base, 0, there);
+    });
+  };
+  CHECK(arrive_twice(true) == "nothing");
+  CHECK_THAT(arrive_twice(false), contains_text("it has not waited for the phase before"));
+}
+
+TEST_CASE("the fence that shows mbarriers to TMA is one of the thread that initialises them") {
+  std::uint16_t data[64] = {};
+  auto load = [&](bool fence_in_time) {
+    SmallProgram program;
+    const TensorMap map = program.map("k", data, Role::input);
+    program.add([&](Machine& m, int thread) {
+      if (thread == 0) m.mbarrier_init(base, 1, here);
+      if (thread == 0 && fence_in_time) m.fence_mbarrier_init(here);
+      m.sync_threads(here);
+      m.fence_mbarrier_init(here);
+      if (thread != 40) return;
+      m.mbarrier_arrive(base, 1024, here);
+      m.tma_load(base + 1024, map, base, {0, 0, 0, 0}, there);
+      m.mbarrier_wait(base, 0, here);
+    });
+    return program.report();
+  };
+  CHECK(load(true) == "nothing");
+  CHECK_THAT(load(false), contains_text("fence_mbarrier_init is missing"));
 }

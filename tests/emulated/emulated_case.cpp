@@ -48,15 +48,16 @@ GoldenCase golden_case(const std::string& name) {
 }
 
 std::string report_of(const GoldenCase& golden, const Fault& fault, const Shape& shape,
-                      std::uint64_t seed) {
+                      std::uint64_t seed, std::optional<float> scale) {
   const std::string text = faulty_text(fault);
   const EmbeddedFile instead[] = {{fault.file, text}};
   const EmulatedKernel kernel(golden.problem, {golden.schedule, "golden"}, golden.program(),
                               instead);
   const ForwardTensors tensors({.problem = golden.problem, .shape = shape});
-  const ForwardArgs args = tensors.args();
+  ForwardArgs args = tensors.args();
+  args.scale = scale;
   try {
-    kernel.emulate(args, {.seed = seed});
+    kernel.emulate(args, {.seed = seed, .slice_seconds = 0.2});
   } catch (const Error& error) {
     if (error.code() != ErrorCode::launch_failed) throw;
     return error.what();

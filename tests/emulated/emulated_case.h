@@ -44,6 +44,6 @@ struct Fault {
 /// What the emulator says of the golden kernel with `fault`: its report, "wrong result" if there is
 /// none but the result is off, "nothing" if all is well.
 std::string report_of(const GoldenCase& golden, const Fault& fault, const Shape& shape,
-                      std::uint64_t seed);
+                      std::uint64_t seed, std::optional<float> scale = {});
 
 }  // namespace streamattn

@@ -3,9 +3,12 @@
 
 #include <llvm/Support/JSON.h>
 
+#include <chrono>
+#include <filesystem>
+#include <functional>
 #include <set>
 
-#include "emulator/guarded_tensor.h"
+#include "emulator/mapping.h"
 #include "tests/emulated/emulated_case.h"
 #include "tests/support/catch.h"
 #include "tests/support/scratch.h"
@@ -62,33 +65,6 @@ TEST_CASE("a trace has the waits, products and loads of every warp") {
   CHECK(rows.size() >= 10);
 }
 
-TEST_CASE("stores around a tensor and between its rows are found") {
-  std::vector<float> memory(40, 1.F);
-  const Tensor tensor{
-      memory.data(), DType::f32, 1, 4, 1, 6, 40, 10, 10};  // rows of 6 floats, 10 apart
-  auto stray = [&](int offset) {
-    const emulator::GuardedTensor guarded("o", tensor, DType::f32);
-    static_cast<float*>(guarded.view().data)[offset] = 2;
-    return guarded.stray_store();
-  };
-  CHECK(stray(0).empty());
-  CHECK(stray(35).empty());
-  CHECK_THAT(stray(-1), contains_text("of o, which is in front of it"));
-  CHECK_THAT(stray(6), contains_text("of o, which is between its rows"));
-  CHECK_THAT(stray(36), contains_text("of o, which is behind it"));
-}
-
-TEST_CASE("elements of a guarded tensor and nothing else are copied back") {
-  std::vector<float> memory(40, 1.F);
-  const Tensor tensor{memory.data(), DType::f32, 1, 4, 1, 6, 40, 10, 10};
-  const emulator::GuardedTensor guarded("o", tensor, DType::f32);
-  auto* inside = static_cast<float*>(guarded.view().data);
-  CHECK(inside[11] == 1.F);
-  for (int i = 0; i < 36; i++) inside[i] = 2;
-  guarded.copy_back();
-  for (int i = 0; i < 40; i++) CHECK(memory[i] == (i % 10 < 6 ? 2.F : 1.F));
-}
-
 TEST_CASE("a host compiler that is missing or refuses the source is named") {
   const GoldenCase golden = golden_case("flash_wgmma_bf16_d64_causal");
   {
@@ -121,8 +97,87 @@ TEST_CASE("source that is no library is refused when it is loaded") {
   GoldenCase golden = golden_case("flash_wgmma_bf16_d64_causal");
   Source source = golden.source();
   source.text =
-      "extern \"C\" void nobody_has_this();\nextern \"C\" void streamattn_forward(int) { "
-      "nobody_has_this(); }\n";
+      "#include \"ptx/types.cuh\"\n"
+      "extern \"C\" void nobody_has_this();\n"
+      "extern \"C\" __global__ void streamattn_forward(int) { nobody_has_this(); }\n";
   CHECK_THAT(error_of([&] { EmulatedKernel(golden.problem, {golden.schedule, ""}, {source}); }),
              contains_text("load_failed"));
+}
+
+TEST_CASE("a host compiler may be a command of several words") {
+  const ScopedVariable compiler("STREAMATTN_HOST_CXX", "c++ -O0");
+  const EmulatedKernel kernel = kernel_of(golden_case("flash_wgmma_bf16_d64_causal"));
+  const ForwardTensors tensors(small_case());
+  kernel.launch(tensors.args());
+  check_result(kernel.problem(), tensors.args(), tensors);
+}
+
+TEST_CASE("a temporary folder that is missing is named, and what was left there is swept") {
+  const GoldenCase golden = golden_case("flash_wgmma_bf16_d64_causal");
+  {
+    const ScopedVariable folder("TMPDIR", "/nonexistent");
+    CHECK_THAT(error_of([&] { kernel_of(golden); }),
+               contains_text("compile_failed: no temporary folder to compile in: TMPDIR is "
+                             "/nonexistent"));
+  }
+  const ScratchFolder scratch;
+  const auto old = scratch.path() / "streamattn-emulated-killed",
+             young = scratch.path() / "streamattn-emulated-running";
+  for (const auto& folder : {old, young}) std::filesystem::create_directory(folder);
+  std::filesystem::last_write_time(
+      old, std::filesystem::file_time_type::clock::now() - std::chrono::hours(2));
+  const ScopedVariable folder("TMPDIR", scratch.path().string());
+  kernel_of(golden);
+  CHECK(!std::filesystem::exists(old));
+  CHECK(std::filesystem::exists(young));
+}
+
+TEST_CASE("a kernel is launched as its text says") {
+  const GoldenCase golden = golden_case("flash_wgmma_bf16_d64_causal");
+  auto refusal = [&](const std::function<void(Source&)>& change) {
+    Source source = golden.source();
+    change(source);
+    return error_of([&] { EmulatedKernel(golden.problem, {golden.schedule, ""}, {source}); });
+  };
+  auto with_bounds = [](Source& source, const std::string& bounds) {
+    const auto at = source.text.find("__launch_bounds__(");
+    source.text.replace(at, source.text.find(')', at) + 1 - at, bounds);
+  };
+  CHECK_THAT(refusal([&](Source& s) { with_bounds(s, "__launch_bounds__(256)"); }),
+             contains_text("load_failed: streamattn_forward is launched with 512 threads, its "
+                           "__launch_bounds__ allow 256"));
+  CHECK_THAT(refusal([](Source& s) { s.parameter_bytes -= 8; }),
+             contains_text("bytes of parameters, this library passes"));
+  CHECK_THAT(refusal([](Source& s) { s.cluster = 2; }),
+             contains_text("in clusters of 2 blocks, which the emulator does not model"));
+  CHECK_THAT(
+      refusal([](Source& s) { s.text += "\n__device__ void f() {\n  __shared__ int x[4];\n}\n"; }),
+      contains_text("compile_failed: \"__shared__ int x[4]\": static shared memory"));
+}
+
+TEST_CASE("launch bounds for two blocks leave setmaxnreg too few registers") {
+  const GoldenCase golden = golden_case("flash_wgmma_bf16_d128_causal_two_warpgroups");
+  Source source = golden.source();
+  const std::string bounds = "__launch_bounds__(384, 1)";
+  source.text.replace(source.text.find(bounds), bounds.size(), "__launch_bounds__(384, 2)");
+  const EmulatedKernel kernel(golden.problem, {golden.schedule, ""}, {source});
+  const ForwardTensors tensors({.problem = golden.problem, .shape = {1, 1, 70, 90}});
+  CHECK_THAT(error_of([&] { kernel.launch(tensors.args()); }),
+             contains_text("waits for 240 registers a thread"));
+}
+
+TEST_CASE("outputs may reach over more than 2^31 elements") {
+  const GoldenCase golden = golden_case("flash_wgmma_bf16_f32_d128");
+  const EmulatedKernel kernel(golden.problem, {golden.schedule, "golden"}, golden.program());
+  const ForwardTensors tensors({.problem = golden.problem, .shape = {2, 1, 5, 9}});
+  ForwardArgs args = tensors.args();
+  constexpr std::int64_t stride = (std::int64_t{1} << 31) + 4096;
+  const emulator::Mapping o(4 * (stride + 4096), emulator::Mapping::Access::read_write),
+      lse(4 * (stride + 4096), emulator::Mapping::Access::read_write);
+  args.o.data = o.data(), args.o.batch_stride = stride;
+  args.lse.data = lse.data(), args.lse.batch_stride = stride;
+  kernel.launch(args);
+  const Errors errors = errors_of(golden.problem, args, all_rows(args));
+  CHECK(errors.o <= errors.o_allowed);
+  CHECK(errors.lse <= errors.lse_allowed);
 }

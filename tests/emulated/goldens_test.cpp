@@ -48,3 +48,77 @@ TEST_CASE("golden kernels of head dim 128 agree with float64 under several seeds
 TEST_CASE("golden kernels of head dims above 128 agree with float64 under several seeds") {
   check_goldens(129, 256);
 }
+
+TEST_CASE("one block that computes every item agrees with float64") {
+  for (const char* name : {"flash_wgmma_bf16_d128_causal", "flash_wgmma_bf16_d256_causal",
+                           "flash_wgmma_f16_f32_d256"}) {
+    const GoldenCase golden = golden_case(name);
+    const EmulatedKernel kernel(golden.problem, {golden.schedule, "golden"}, golden.program());
+    const ForwardCase given{.problem = golden.problem, .shape = {1, 2, 400, 300}};
+    INFO(name);
+    const ForwardTensors tensors(given);
+    kernel.emulate(tensors.args(), {.multiprocessors = 1});
+    check_result(golden.problem, tensors.args(), tensors);
+  }
+}
+
+TEST_CASE("O in two passes, sections of one head and the fixed order agree with float64") {
+  for (const char* changes : {"o_passes=2", "section_heads=1", "tile_order=fixed"}) {
+    GoldenCase golden = golden_case("flash_wgmma_bf16_d128_causal_two_warpgroups");
+    golden.schedule = parse_schedule(changes, golden.schedule);
+    const EmulatedKernel kernel(golden.problem, {golden.schedule, changes}, golden.program());
+    INFO(changes);
+    for (const int multiprocessors : {1, 3}) {
+      const ForwardCase given{.problem = golden.problem, .shape = {2, 2, 300, 300}};
+      const ForwardTensors tensors(given);
+      kernel.emulate(tensors.args(), {.multiprocessors = multiprocessors});
+      check_result(golden.problem, tensors.args(), tensors);
+    }
+  }
+}
+
+TEST_CASE("every offset of the queries modulo a key tile agrees with float64") {
+  const GoldenCase golden = golden_case("flash_wgmma_bf16_d128_causal_three_stages");
+  const EmulatedKernel kernel(golden.problem, {golden.schedule, "golden"}, golden.program());
+  for (int offset = -3; offset < golden.schedule.tile_kv; offset++) {
+    const ForwardCase given{.problem = golden.problem, .shape = {1, 1, 20, 150}};
+    INFO("offset " << offset);
+    const ForwardTensors tensors(given);
+    ForwardArgs args = tensors.args();
+    args.q_offset = offset;
+    kernel.emulate(args, {.seed = static_cast<std::uint64_t>(offset + 4)});
+    check_result(golden.problem, args, tensors);
+  }
+}
+
+TEST_CASE("some rows of some keys agree with float64") {
+  for (const char* name : {"flash_wgmma_bf16_d128_causal", "flash_wgmma_bf16_d64"}) {
+    const GoldenCase golden = golden_case(name);
+    const EmulatedKernel kernel(golden.problem, {golden.schedule, "golden"}, golden.program());
+    const ForwardCase given{.problem = golden.problem, .shape = {2, 2, 300, 400}};
+    INFO(name);
+    const ForwardTensors tensors(given);
+    ForwardArgs args = tensors.args();
+    args.q_rows = Rows{37, 270};
+    args.kv_rows = Rows{81, 333};
+    kernel.emulate(args, {});
+    check_result(golden.problem, args, tensors);
+  }
+}
+
+TEST_CASE("scores far below zero agree with float64") {
+  for (const char* name :
+       {"flash_wgmma_bf16_d128_causal_three_stages", "flash_wgmma_bf16_d64_causal"}) {
+    const GoldenCase golden = golden_case(name);
+    const EmulatedKernel kernel(golden.problem, {golden.schedule, "golden"}, golden.program());
+    for (const Shape& shape : {Shape{1, 2, 300, 257}, Shape{1, 16, 64, 65}}) {
+      const ForwardCase given{.problem = golden.problem, .shape = shape};
+      INFO(name << ": " << given.describe());
+      const ForwardTensors tensors(given);
+      ForwardArgs args = tensors.args();
+      args.scale = 20.F;
+      kernel.emulate(args, {});
+      check_result(golden.problem, args, tensors);
+    }
+  }
+}

@@ -57,7 +57,7 @@ TEST_CASE("a wait, fence or commit of matrix instructions that is missing is nam
       {"no wait and no pin: the softmax reads the scores",
        q_registers,
        {consumer, "    wgmma_wait<1>();\n    pin(s);", ""},
-       "computes with an accumulator of the wgmma"},
+       "computes with an accumulator while the wgmma"},
       {"no fence in front of QK",
        q_registers,
        {consumer, "k(kv.stage()));\n    wgmma_fence();", "k(kv.stage()));"},
@@ -113,7 +113,7 @@ TEST_CASE("a stage that is read too early or given back too early is named") {
       {"the consumers' parity is swapped",
        q_registers,
        {ring, "at.stage(), at.parity()); }", "at.stage(), at.parity() ^ 1); }"},
-       "waits for a phase of parity 1 of the mbarrier"},
+       "it has not waited for that phase of the mbarrier"},
       {"the producer's parity is swapped",
        q_registers,
        {ring, "at.parity() ^ 1);", "at.parity());"},
@@ -131,7 +131,7 @@ TEST_CASE("a stage that is read too early or given back too early is named") {
       {"all lanes release a stage",
        q_registers,
        {consumer, "    if (at.lane == 0) ring.release(use);", "    ring.release(use);"},
-       "deadlock"},
+       "it has not waited for the phase before"},
       {"stages are never released",
        q_registers,
        {ring, "{ mbarrier_arrive(empty + 8 * at.stage()); }", "{}"},
@@ -153,7 +153,7 @@ TEST_CASE("a fault in how Q is handed over is named") {
        q_shared,
        {consumer, "        visit_rest();\n        leave_q();",
         "        leave_q();\n        visit_rest();"},
-       "overwrites shared address"},
+       "it has not waited for that phase of the mbarrier"},
       {"Q is released by one lane while others still read it",
        q_registers,
        {consumer, "    __syncwarp();\n    if (at.lane == 0) mbarrier_arrive(shared.q_empty());",
@@ -162,11 +162,11 @@ TEST_CASE("a fault in how Q is handed over is named") {
       {"the producer does not wait for Q to be free",
        q_registers,
        {producer, "    mbarrier_wait(shared.q_empty(), q_parity ^ 1);\n", ""},
-       "overwrites shared address"},
+       "it has not waited for the phase before"},
       {"the consumers' parity of Q stays",
        q_registers,
        {consumer, "    q_parity ^= 1;\n    int4 slot", "    int4 slot"},
-       "overwrites shared address"},
+       "deadlock"},
       {"Q's rows of a warpgroup begin at those of another",
        o_over_q,
        {consumer, "shared.q() + at.warpgroup * 64 * QTile::span",
@@ -316,7 +316,7 @@ TEST_CASE("a tile counter that is not left at zero is named") {
   check_caught({{"one draw too many",
                  q_registers,
                  {order, "params.items - 1)", "params.items)"},
-                 "leaves the tile counter at"}});
+                 "leaves the zero word at"}});
 }
 
 TEST_CASE("arithmetic that breaks no contract gives a wrong result") {

@@ -28,6 +28,16 @@ struct ForwardCall {
   std::int64_t kv_len() const { return k.seq; }
 
   Shape shape() const { return {batch(), kv_heads(), q_len(), kv_len()}; }
+
+  /// Calls visit(name, tensor, is_output) for every tensor.
+  template <class Visit>
+  void visit_tensors(const Visit& visit) {
+    visit("q", q, false);
+    visit("k", k, false);
+    visit("v", v, false);
+    visit("o", o, true);
+    visit("lse", lse, true);
+  }
 };
 
 /// Applies defaults and sub-ranges. `args` have passed check_forward_sizes().
