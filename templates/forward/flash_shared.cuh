@@ -1,7 +1,7 @@
-// The shared memory of a forward block, and the key tiles of its work items.
+// The shared memory of a forward block, and the key walks of its work items.
 #pragma once
 
-#include "parts/key_tiles.cuh"
+#include "parts/key_walk.cuh"
 #include "parts/stage_ring.cuh"
 #include "parts/tile_order.cuh"
 
@@ -30,17 +30,16 @@ struct FlashShared {
   }
 };
 
-/// Key tiles of the block's queries in `item`, and those of its own that begin at `first_row` of
-/// the tile and are `rows`.
+/// The walk of `item` for those of its queries that begin at `first_row` of the tile and are
+/// `rows`.
 template <class Spec>
-SA_DEVICE KeyTiles<typename Spec::Mask, Spec::tiling.tile_kv> key_tiles(
-    const SequenceParams& params, WorkItem item, int first_row, int rows) {
-  auto positions = [&](int begin, int end) -> Span {
-    return {params.q_position + begin, params.q_position + min(end, params.q_len)};
-  };
-  int tile = item.q_tile * Spec::tiling.tile_q;
-  return {positions(tile, tile + Spec::tiling.tile_q),
-          positions(tile + first_row, tile + first_row + rows), params.k_position, params.kv_len};
+SA_DEVICE auto key_walk(const FlashParams& params, WorkItem item, int first_row, int rows) {
+  using Score = typename Spec::Score;
+  Sequence sequence(params.sequence, item);
+  int tile = item.q_tile * Spec::tiling.tile_q, first = tile + first_row;
+  return KeyWalk<Score, Spec::tiling.tile_kv>(sequence, Score(params.score, item, sequence),
+                                              sequence.queries(tile, tile + Spec::tiling.tile_q),
+                                              sequence.queries(first, first + rows));
 }
 
 }  // namespace streamattn

@@ -8,6 +8,7 @@
 #include "streamattn/error.h"
 #include "tests/support/catch.h"
 #include "tests/support/golden_cases.h"
+#include "tests/support/scratch.h"
 #include "tests/support/skip.h"
 
 using namespace streamattn;
@@ -66,5 +67,32 @@ TEST_CASE("every head_dim compiles without spills for few and for many tiles") {
     for (const std::string& advisory : c.binary.advisories) FAIL_CHECK(advisory);
     CHECK(c.binary.resources.spill_store_bytes == 0);
     CHECK(c.binary.resources.stack_bytes == 0);
+  }
+}
+
+TEST_CASE("what a Spec lacks is the first line of NVRTC's log") {
+  if (!has_nvrtc()) SKIP_TEST("no usable NVRTC");
+  const std::string text = golden_cases().front().source().flat;
+  const struct {
+    const char *from, *to, *complaint;
+  } mistakes[] = {
+      {"  using Element = streamattn::bf16;\n", "", "Spec needs a type Element and"},
+      {"int group_size = 1;", "bool group_size = true;", "Spec needs a type Element and"},
+      {"using Score = streamattn::Unmasked;", "using Score = int;",
+       "Spec needs a type Score that is a score policy"},
+      {".tile_q = 192", ".tile_q = 190", "Spec needs a FlashTiling tiling with 64 rows"},
+      {"bool ping_pong = true,", "bool ping_pog = true,", "Spec needs bools ping_pong, "}};
+  for (const auto& mistake : mistakes) {
+    Source source = golden_cases().front().source();
+    const std::size_t at = text.find(mistake.from);
+    REQUIRE(at != std::string::npos);
+    source.flat = text;
+    source.flat.replace(at, std::string(mistake.from).size(), mistake.to);
+    const std::string error = error_of([&] { compile(source); });
+    INFO(error);
+    // The first line is the compiler's "refused the source".
+    const std::string first = error.substr(error.find('\n') + 1);
+    CHECK_THAT(first.substr(0, first.find('\n')),
+               contains_text("static assertion failed with \"" + std::string(mistake.complaint)));
   }
 }

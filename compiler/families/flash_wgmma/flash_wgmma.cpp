@@ -223,8 +223,8 @@ std::string emit(const Problem& problem, const Schedule& schedule, const Target&
   text += "namespace streamattn {\n" + shapes + "}\n\n";
   text += "struct Spec {\n";
   text += llvm::formatv("  using Element = streamattn::{0};\n", element);
-  text += llvm::formatv("  using Mask = streamattn::{0};\n",
-                        problem.mask == causal() ? "MaskCausal" : "MaskNone");
+  text += llvm::formatv("  using Score = streamattn::{0};\n",
+                        problem.mask == causal() ? "Causal" : "Unmasked");
   text += llvm::formatv("  static constexpr int group_size = {0};\n", problem.group_size);
   text += llvm::formatv(
       "  static constexpr streamattn::FlashTiling tiling = {{\n"
