@@ -24,6 +24,7 @@ void visit_fields(ScheduleRef& schedule, Visitor&& visit) {
   visit("q_in_registers", schedule.q_in_registers);
   visit("o_buffer", schedule.o_buffer);
   visit("o_passes", schedule.o_passes);
+  visit("split_keys", schedule.split_keys);
   visit("softmax", schedule.softmax);
   visit("tile_order", schedule.tile_order);
   visit("section_heads", schedule.section_heads);

@@ -96,7 +96,7 @@ HostKernel::HostKernel(const Source& source, std::span<const EmbeddedFile> inste
     return found;
   };
   set_machine_ = reinterpret_cast<void (*)(Machine*)>(symbol("streamattn_set_machine"));
-  entry_ = reinterpret_cast<void (*)(FlashParams)>(symbol(source.entry));
+  entry_ = symbol(source.entry);
 }
 
 }  // namespace streamattn::emulator

@@ -9,7 +9,6 @@
 #include "emulator/ptx/machine.h"
 #include "streamattn/compiler.h"
 #include "support/embedded_file.h"
-#include "templates/params.h"
 
 namespace streamattn::emulator {
 
@@ -24,13 +23,16 @@ class HostKernel {
   /// Makes `machine` that of the calling operating system thread.
   void set_machine(Machine* machine) const { set_machine_(machine); }
 
-  /// The entry, for one thread of the machine.
-  void operator()(const FlashParams& params) const { entry_(params); }
+  /// The entry, for one thread of the machine, with the parameters that it takes.
+  template <class Params>
+  void operator()(const Params& params) const {
+    reinterpret_cast<void (*)(Params)>(entry_)(params);
+  }
 
  private:
   std::shared_ptr<void> library_;
   void (*set_machine_)(Machine*);
-  void (*entry_)(FlashParams);
+  void* entry_;
 };
 
 }  // namespace streamattn::emulator

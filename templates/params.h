@@ -36,31 +36,48 @@ struct ScoreParams {
 
 /// Where O and LSE go.
 struct OutputParams {
-  TensorMap map;  // of O, boxes of one chunk times 64 rows; unset where O is stored directly
   void* o;
   float* lse;  // null: not written
   Strides o_strides, lse_strides;
 };
 
-/// Work items are (section of heads, query tile, head of the section), the last one fastest and
-/// query tiles from the last to the first: under a causal mask the longest come first. A head
-/// index here counts batch * heads.
+/// Where results of shares of the keys go, each by itself: float32, dense.
+struct PartialParams {
+  float* o;    // [splits, batch * heads, q_len, value_head_dim]
+  float* lse;  // [splits, batch * heads, q_len]
+};
+
+/// Work items are (section of heads, query tile, head of the section, share of the keys), the last
+/// one fastest and query tiles from the last to the first: under a causal mask the longest come
+/// first. A head index here counts batch * heads.
 struct OrderParams {
   int items;               // work items in all
   int q_tiles;             // query tiles of a head
   int heads;               // query heads of one batch entry
   int all_heads;           // batch * heads
   int section_heads;       // heads of a section; the last section may have fewer
+  int splits;              // shares of the keys of a query tile; 1 unless the kernel splits them
   unsigned* item_counter;  // zero between launches; null: items go to blocks round-robin
 };
 
 /// Parameters of flash_wgmma.
 struct FlashParams {
-  TensorMap q, k, v;  // boxes of one chunk of columns times the rows of a tile
-  OutputParams output;
+  TensorMap q, k, v;      // boxes of one chunk of columns times the rows of a tile
+  TensorMap o;            // boxes of one chunk times 64 rows; unset where O goes another way
+  OutputParams output;    // not read where keys are split
+  PartialParams partial;  // unset where they are not split
   SequenceParams sequence;
   ScoreParams score;
   OrderParams order;
+};
+
+/// Parameters of combine, which merges the results of shares.
+struct CombineParams {
+  PartialParams partial;
+  OutputParams output;
+  int q_len, heads, all_heads;  // all_heads = batch * heads; all_heads * q_len below 2^31
+  int columns;                  // value_head_dim, a multiple of 8
+  int splits;
 };
 
 /// Bytes of the k dimension that one matrix instruction takes: k16 of 16 bits.
@@ -85,6 +102,7 @@ enum class OutputPath {
   over_q,    ///< through the shared memory of Q, which is free by then, and on by TMA
   buffered,  ///< through shared memory of its own, and on by TMA while the next tile begins
   direct,    ///< from registers
+  partial,   ///< keys are split: from registers to the results of shares, which combine merges
 };
 
 /// Tiles of a forward kernel and their places in shared memory, in bytes. Every tile starts on a
@@ -101,7 +119,8 @@ struct FlashTiling {
   SA_ANYWHERE constexpr int k_bytes() const { return tile_bytes(tile_kv, head_dim); }
   SA_ANYWHERE constexpr int v_bytes() const { return tile_bytes(tile_kv, value_head_dim); }
   SA_ANYWHERE constexpr int o_bytes() const {
-    return output == OutputPath::direct ? 0 : tile_bytes(tile_q, value_head_dim) / o_passes;
+    bool from_registers = output == OutputPath::direct || output == OutputPath::partial;
+    return from_registers ? 0 : tile_bytes(tile_q, value_head_dim) / o_passes;
   }
 
   SA_ANYWHERE constexpr int q_offset() const { return 0; }

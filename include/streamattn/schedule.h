@@ -30,8 +30,9 @@ struct STREAMATTN_API Schedule {
   int math_warpgroups = 2;      ///< 1 to 3
   bool ping_pong = true;        ///< warpgroups take turns at issuing matrix instructions
   bool q_in_registers = false;  ///< Q is loaded into registers once a tile
-  bool o_buffer = false;  ///< O has shared memory of its own; its store overlaps the next tile
-  int o_passes = 1;       ///< parts in which O goes through that memory, each as large as one
+  bool o_buffer = false;    ///< O has shared memory of its own; its store overlaps the next tile
+  int o_passes = 1;         ///< parts in which O goes through that memory, each as large as one
+  bool split_keys = false;  ///< blocks share the keys of a query tile; a second kernel merges
   Softmax softmax = Softmax::exact;
   TileOrder tile_order = TileOrder::dynamic;
   int section_heads = 0;  ///< heads that share the L2 in the dynamic order; 0: by shape

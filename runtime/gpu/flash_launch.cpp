@@ -82,6 +82,10 @@ int checked_items(std::int64_t q_tiles, std::int64_t heads) {
   return static_cast<int>(q_tiles * heads);
 }
 
+OutputParams output_params(const ForwardCall& call) {
+  return {call.o.data, static_cast<float*>(call.lse.data), strides(call.o), strides(call.lse)};
+}
+
 }  // namespace
 
 FlashDevice flash_device(const GpuDevice& device) {
@@ -89,13 +93,15 @@ FlashDevice flash_device(const GpuDevice& device) {
 }
 
 FlashParams flash_params(const Problem& problem, const Schedule& schedule, const ForwardCall& call,
-                         const FlashDevice& device) {
+                         const FlashDevice& device, const KeySplit& split) {
+  if (schedule.split_keys && split.partial.o == nullptr)
+    throw Error(ErrorCode::invalid_schedule, "split_keys needs a workspace, this launch has none");
   FlashTiling tiling = flash_tiling(problem, schedule);
   std::int64_t heads = call.batch() * call.heads();
   std::int64_t q_tiles = (call.q_len() + tiling.tile_q - 1) / tiling.tile_q;
 
   FlashParams p = {};
-  p.order.items = checked_items(q_tiles, heads);
+  p.order.items = checked_items(q_tiles, heads * split.splits);
   if (p.order.items == 0) return p;
   auto map = [&](const char* name, const Tensor& t, DType type, int rows) {
     return device.encode(name, boxed(t, type, rows, /*anywhere=*/call.q.data));
@@ -103,12 +109,10 @@ FlashParams flash_params(const Problem& problem, const Schedule& schedule, const
   p.q = map("tensor map of q", call.q, problem.dtype, tiling.tile_q);
   p.k = map("tensor map of k", call.k, problem.dtype, tiling.tile_kv);
   p.v = map("tensor map of v", call.v, problem.dtype, tiling.tile_kv);
-  if (tiling.output != OutputPath::direct)
-    p.output.map = map("tensor map of o", call.o, problem.output_dtype(), 64);
-  p.output.o = call.o.data;
-  p.output.o_strides = strides(call.o);
-  p.output.lse = static_cast<float*>(call.lse.data);
-  p.output.lse_strides = strides(call.lse);
+  if (tiling.o_bytes() > 0) p.o = map("tensor map of o", call.o, problem.output_dtype(), 64);
+  p.output = output_params(call);
+  p.partial = split.partial;
+  p.order.splits = split.splits;
   p.sequence.q_len = static_cast<int>(call.q_len());
   p.sequence.kv_len = static_cast<int>(call.kv_len());
   p.sequence.q_position = static_cast<int>(call.q_position);
@@ -121,6 +125,16 @@ FlashParams flash_params(const Problem& problem, const Schedule& schedule, const
   p.order.section_heads =
       flash_section_heads(problem, schedule, shape, device.sms, device.l2_bytes);
   return p;
+}
+
+CombineParams combine_params(const ForwardCall& call, const KeySplit& split) {
+  return {.partial = split.partial,
+          .output = output_params(call),
+          .q_len = static_cast<int>(call.q_len()),
+          .heads = static_cast<int>(call.heads()),
+          .all_heads = static_cast<int>(call.batch() * call.heads()),
+          .columns = static_cast<int>(call.o.dim),
+          .splits = split.splits};
 }
 
 }  // namespace streamattn

@@ -33,8 +33,18 @@ struct FlashDevice {
 /// The machine behind the driver.
 FlashDevice flash_device(const GpuDevice& device);
 
-/// Everything but the item counter. `order.items` is 0 where there is nothing to write.
+/// Shares of the keys of a query tile, and the memory for their results.
+struct KeySplit {
+  int splits = 1;
+  PartialParams partial = {};
+};
+
+/// Everything but the item counter. `order.items` is 0 where there is nothing to write. Throws
+/// Error (invalid_schedule) where the schedule splits keys and `split` has no memory.
 FlashParams flash_params(const Problem& problem, const Schedule& schedule, const ForwardCall& call,
-                         const FlashDevice& device);
+                         const FlashDevice& device, const KeySplit& split = {});
+
+/// What combine is launched with after that.
+CombineParams combine_params(const ForwardCall& call, const KeySplit& split);
 
 }  // namespace streamattn

@@ -31,7 +31,7 @@ struct FlashConsumer {
   RingCursor<tiling.stages> kv = {};
   u32 q_parity = 0;
   WorkItem item;
-  KeyWalk<Score, tiling.tile_kv> walk;  // of the item
+  KeyWalk<Score, tiling.tile_kv, splits_keys<Spec>> walk;  // of the item
   RowStats stats;
   u32 q[q_registers];           // (64, head_dim) 16-bit, a warpgroup's rows as k16 steps
   float s[tiling.tile_kv / 2];  // (64, tile_kv) float: scores, then unnormalised P
@@ -54,9 +54,11 @@ struct FlashConsumer {
     q_parity ^= 1;
     int4 slot = {};
     if (at.leads_warp()) slot = load_shared(shared.slot());
-    item = {__shfl_sync(~0u, slot.x, 0), __shfl_sync(~0u, slot.y, 0), __shfl_sync(~0u, slot.z, 0)};
+    int more = __shfl_sync(~0u, slot.w, 0);
+    item = {__shfl_sync(~0u, slot.x, 0), __shfl_sync(~0u, slot.y, 0), __shfl_sync(~0u, slot.z, 0),
+            splits_keys<Spec> ? more - 1 : 0};
     walk = key_walk<Spec>(params, item, at.first_row(), 64);
-    return __shfl_sync(~0u, slot.w, 0) != 0;
+    return more != 0;
   }
 
   /// Takes Q into registers where it belongs there, and gives its memory back.

@@ -26,7 +26,9 @@ struct FlashEpilogueBase {
   SA_DEVICE static int tile_row(WorkItem item) { return item.q_tile * tiling.tile_q; }
 
   SA_DEVICE OutputRows rows(float* tensor, const Strides& strides, WorkItem item) const {
-    return {tensor, strides, item, Sequence(params.sequence, item).q_len};
+    float* first =
+        tensor ? tensor + item.batch * strides.batch + item.head * strides.head : nullptr;
+    return {first, strides.seq, Sequence(params.sequence, item).q_len};
   }
 
   SA_DEVICE void write_lse(WorkItem item, const float (&lse)[2]) const {
@@ -36,8 +38,8 @@ struct FlashEpilogueBase {
   template <int chunks, int N>
   SA_DEVICE void write_chunks(WorkItem item, int first, const float (&o)[N],
                               const float (&normalise)[2]) const {
-    store_tma<Element, Tile, chunks>(params.output.map, item, tile_row(item), at, shared.o(), first,
-                                     o, normalise);
+    store_tma<Element, Tile, chunks>(params.o, item, tile_row(item), at, shared.o(), first, o,
+                                     normalise);
   }
 
   // Until shared memory has been read by the stores so far.
@@ -95,6 +97,27 @@ struct FlashEpilogue<Spec, OutputPath::direct> : FlashEpilogueBase<Spec> {
     this->write_lse(item, lse);
     store_direct<Spec::tiling.value_head_dim>(this->rows((float*)output.o, output.o_strides, item),
                                               this->tile_row(item), this->at, o, normalise);
+  }
+
+  SA_DEVICE void finish() const {}
+};
+
+template <class Spec>
+struct FlashEpilogue<Spec, OutputPath::partial> : FlashEpilogueBase<Spec> {
+  static constexpr bool takes_q = false;
+
+  template <int N>
+  SA_DEVICE void store(WorkItem item, const float (&o)[N], const float (&normalise)[2],
+                       const float (&lse)[2]) const {
+    constexpr int columns = Spec::tiling.value_head_dim;
+    const OrderParams& order = this->params.order;
+    const PartialParams& partial = this->params.partial;
+    int rows = Sequence(this->params.sequence, item).q_len, tile_row = this->tile_row(item);
+    int head = item.share * order.all_heads + item.batch * order.heads + item.head;
+    long long first = (long long)head * rows;
+    store_lse({partial.lse + first, 1, rows}, tile_row, this->at, lse);
+    store_direct<columns>({partial.o + first * columns, columns, rows}, tile_row, this->at, o,
+                          normalise);
   }
 
   SA_DEVICE void finish() const {}

@@ -14,6 +14,8 @@ struct FlashProducer {
   using KTile = SwizzledTile<tiling.tile_kv, tiling.head_dim, tiling.element_bytes>;
   using VTile = SwizzledTile<tiling.tile_kv, tiling.value_head_dim, tiling.element_bytes>;
 
+  using Order = TileOrder<splits_keys<Spec>>;
+
   const FlashParams& params;
   FlashShared<Spec> shared;
 
@@ -21,10 +23,10 @@ struct FlashProducer {
   u32 q_parity = 0;
 
   SA_DEVICE void run() {
-    TileOrder order{params.order};
+    Order order{params.order};
     int index = order.first();
     while (!order.done(index)) index = load_item(order, index);
-    announce({0, 0, 0}, 0);
+    announce({}, 0);
     mbarrier_arrive(shared.q_full());
   }
 
@@ -34,7 +36,7 @@ struct FlashProducer {
 
   // Loads all that the item needs and returns the next one. That is drawn as late as hides the
   // latency of the draw, so that nobody sits on an item that another block could begin.
-  SA_DEVICE int load_item(TileOrder order, int index) {
+  SA_DEVICE int load_item(Order order, int index) {
     WorkItem item = order.item(index);
     auto walk = key_walk<Spec>(params, item, 0, tiling.tile_q);
     int until_q = keys_before_q, next = 0;
@@ -49,7 +51,7 @@ struct FlashProducer {
   }
 
   SA_DEVICE void load_q(WorkItem item) {
-    announce(item, 1);
+    announce(item, 1 + item.share);
     mbarrier_arrive_expect(shared.q_full(), QTile::bytes);
     load<QTile>(shared.q(), params.q, shared.q_full(), item.q_tile * tiling.tile_q, item.head,
                 item.batch, CachePolicy::evict_first);

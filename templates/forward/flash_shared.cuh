@@ -7,6 +7,9 @@
 
 namespace streamattn {
 
+template <class Spec>
+constexpr bool splits_keys = Spec::tiling.output == OutputPath::partial;
+
 /// The shared memory of a block.
 template <class Spec>
 struct FlashShared {
@@ -20,7 +23,8 @@ struct FlashShared {
   SA_DEVICE u32 v(u32 stage) const { return base + tiling.v_offset() + stage * tiling.v_bytes(); }
   SA_DEVICE u32 o() const { return base + tiling.o_offset(); }
 
-  /// The work item whose Q is announced by `q_full`: {q_tile, head, batch, 1}, or zeros at the end.
+  /// The work item whose Q is announced by `q_full`: {q_tile, head, batch, 1 + share}, or
+  /// zeros at the end.
   SA_DEVICE u32 slot() const { return base + tiling.barrier_offset(); }
   SA_DEVICE u32 q_full() const { return slot() + 16; }
   SA_DEVICE u32 q_empty() const { return slot() + 24; }
@@ -37,9 +41,10 @@ SA_DEVICE auto key_walk(const FlashParams& params, WorkItem item, int first_row,
   using Score = typename Spec::Score;
   Sequence sequence(params.sequence, item);
   int tile = item.q_tile * Spec::tiling.tile_q, first = tile + first_row;
-  return KeyWalk<Score, Spec::tiling.tile_kv>(sequence, Score(params.score, item, sequence),
-                                              sequence.queries(tile, tile + Spec::tiling.tile_q),
-                                              sequence.queries(first, first + rows));
+  return KeyWalk<Score, Spec::tiling.tile_kv, splits_keys<Spec>>(
+      sequence, Score(params.score, item, sequence),
+      sequence.queries(tile, tile + Spec::tiling.tile_q), sequence.queries(first, first + rows),
+      item.share, params.order.splits);
 }
 
 }  // namespace streamattn

@@ -17,11 +17,6 @@ struct OutputRows {
   float* first;  // null: not written
   long long stride;
   int count;
-
-  SA_DEVICE OutputRows(float* tensor, const Strides& strides, WorkItem item, int count)
-      : first(tensor ? tensor + item.batch * strides.batch + item.head * strides.head : nullptr),
-        stride(strides.seq),
-        count(count) {}
 };
 
 /// LSE of the thread's two rows of the tile at `tile_row`. One lane of each quad writes.

@@ -19,6 +19,9 @@ struct Fault {
   const char* to;    ///< takes its place everywhere
 };
 
+/// The template with the fault in it. Fails the test where it has not the text to be replaced.
+std::string faulty_text(const Fault& fault);
+
 /// What the emulator says of the golden kernel with `fault`: its report, "wrong result" if there is
 /// none but the result is off, "nothing" if all is well.
 std::string report_of(const GoldenCase& golden, const Fault& fault, const Shape& shape,

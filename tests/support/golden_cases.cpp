@@ -1,6 +1,8 @@
 // The list of golden kernels.
 #include "tests/support/golden_cases.h"
 
+#include "compiler/families/flash_wgmma/flash_wgmma.h"
+#include "compiler/toolchain/flatten.h"
 #include "streamattn/error.h"
 
 namespace streamattn {
@@ -25,7 +27,7 @@ GoldenCase chosen(const Problem& problem) {
 
 Source GoldenCase::source() const { return emit(problem, schedule, hopper()); }
 
-std::filesystem::path GoldenCase::path() const {
+std::filesystem::path GoldenFile::path() const {
   return std::filesystem::path(STREAMATTN_GOLDEN_DIR) / (name + ".cu");
 }
 
@@ -58,6 +60,40 @@ std::vector<GoldenCase> golden_cases() {
   with("two_warpgroups", "softmax=stale");
   with("three_stages", "stages=3,tile_kv=64");
   return cases;
+}
+
+std::vector<GoldenCase> split_golden_cases() {
+  std::vector<GoldenCase> cases;
+  for (GoldenCase golden : {chosen({.head_dim = 128, .mask = causal()}), chosen({.head_dim = 64}),
+                            chosen({.dtype = DType::f16, .head_dim = 256})}) {
+    golden.name += "_split";
+    golden.schedule = parse_schedule("split_keys=true,o_passes=1", golden.schedule);
+    cases.push_back(golden);
+  }
+  GoldenCase q_in_registers = chosen({.out_dtype = DType::f32, .head_dim = 128, .mask = causal()});
+  q_in_registers.name += "_q_in_registers_split";
+  q_in_registers.schedule =
+      parse_schedule("tile_q=128,tile_kv=128,math_warpgroups=2,q_in_registers=true,split_keys=true",
+                     q_in_registers.schedule);
+  cases.push_back(q_in_registers);
+  return cases;
+}
+
+Source combine_source(const Problem& problem) {
+  std::string text = emit_combine(problem, hopper());
+  return {
+      .text = text, .flat = flatten(text), .entry = "streamattn_combine", .target = hopper().name};
+}
+
+std::vector<GoldenFile> golden_files() {
+  std::vector<GoldenFile> files;
+  for (const auto& cases : {golden_cases(), split_golden_cases()})
+    for (const GoldenCase& golden : cases)
+      files.push_back({golden.name, golden.source(), flash_threads(golden.schedule)});
+  for (DType output : {DType::f16, DType::bf16, DType::f32})
+    files.push_back({"combine_" + std::string(name(output)), combine_source({.out_dtype = output}),
+                     combine_threads});
+  return files;
 }
 
 }  // namespace streamattn

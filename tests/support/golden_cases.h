@@ -15,11 +15,28 @@ struct GoldenCase {
   Schedule schedule;
 
   Source source() const;
-  std::filesystem::path path() const;
 };
 
 /// flash_wgmma by head dims, mask and types, each with the schedule that a user gets, and one of
 /// every other kind of schedule.
 std::vector<GoldenCase> golden_cases();
+
+/// Schedules that split the keys, whose results a second kernel merges.
+std::vector<GoldenCase> split_golden_cases();
+
+/// The kernel that merges, for the output type of `problem`.
+Source combine_source(const Problem& problem);
+
+/// A file of tests/golden.
+struct GoldenFile {
+  std::string name;  ///< without ".cu"
+  Source source;
+  int threads;  ///< of a block
+
+  std::filesystem::path path() const;
+};
+
+/// All of them: every case's, and the merging kernels'.
+std::vector<GoldenFile> golden_files();
 
 }  // namespace streamattn

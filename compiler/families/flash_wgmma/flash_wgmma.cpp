@@ -48,6 +48,11 @@ std::string declines(const Problem& problem, const Target& target) {
   return check_head_dim("value_head_dim", problem.v_head_dim());
 }
 
+// Whether O goes straight from registers to global memory, in float32.
+bool is_from_registers(const Problem& problem, const Schedule& schedule) {
+  return schedule.split_keys || problem.output_dtype() == DType::f32;
+}
+
 std::string refuse_tiles(const Schedule& schedule) {
   if (schedule.math_warpgroups < 1 || schedule.math_warpgroups > 3)
     return llvm::formatv("math_warpgroups {0} is not in 1..3", schedule.math_warpgroups);
@@ -68,13 +73,13 @@ std::string refuses(const Problem& problem, const Schedule& schedule, const Targ
   if (auto reason = refuse_tiles(schedule); !reason.empty()) return reason;
   if (schedule.ping_pong && schedule.math_warpgroups < 2)
     return "ping_pong needs 2 math_warpgroups, the schedule has 1";
-  bool direct = problem.output_dtype() == DType::f32;
+  bool direct = is_from_registers(problem, schedule);
   int o_chunks = padded_columns(problem.v_head_dim()) / chunk_columns(problem.v_head_dim());
   if (schedule.o_passes < 1 || o_chunks % schedule.o_passes != 0)
     return llvm::formatv("o_passes {0} does not divide the {1} chunks of {2} columns of O",
                          schedule.o_passes, o_chunks, chunk_columns(problem.v_head_dim()));
   if (schedule.o_passes > 1 && (!schedule.o_buffer || direct))
-    return "o_passes above 1 needs o_buffer and a 16-bit output";
+    return "o_passes above 1 needs o_buffer, a 16-bit output and whole keys";
   if (schedule.q_in_registers && !schedule.o_buffer && !direct)
     return "q_in_registers needs o_buffer: the memory of Q is loaded again before O is stored";
   // Rows of O would lie where other warps still read rows of Q.
@@ -192,6 +197,8 @@ const char* output_path(OutputPath path) {
       return "buffered";
     case OutputPath::direct:
       return "direct";
+    case OutputPath::partial:
+      return "partial";
   }
   return "";
 }
@@ -202,6 +209,7 @@ std::string describe_compiled(const Schedule& s) {
   if (s.ping_pong) text += ", ping-pong";
   text += s.softmax == Softmax::stale ? ", stale maximum" : ", exact maximum";
   if (s.q_in_registers) text += ", Q in registers";
+  if (s.split_keys) text += ", split keys";
   return text;
 }
 
@@ -257,12 +265,33 @@ Family flash_wgmma_family() {
 }
 
 FlashTiling flash_tiling(const Problem& problem, const Schedule& schedule) {
-  OutputPath output = problem.output_dtype() == DType::f32 ? OutputPath::direct
-                      : schedule.o_buffer                  ? OutputPath::buffered
-                                                           : OutputPath::over_q;
+  OutputPath output = schedule.split_keys                    ? OutputPath::partial
+                      : problem.output_dtype() == DType::f32 ? OutputPath::direct
+                      : schedule.o_buffer                    ? OutputPath::buffered
+                                                             : OutputPath::over_q;
   return {problem.head_dim, problem.v_head_dim(), schedule.tile_q,
           schedule.tile_kv, schedule.stages,      output,
           schedule.o_passes};
+}
+
+std::string emit_combine(const Problem& problem, const Target& target) {
+  DType output = problem.output_dtype();
+  std::string text;
+  text += llvm::formatv("// streamattn  forward  {0}  {1}\n", family_name, target.name);
+  text += llvm::formatv("// merges the shares of split keys, output {0}\n", name(output));
+  text += "#include \"forward/combine.cuh\"\n\n";
+  text += "struct Spec {\n";
+  text +=
+      llvm::formatv("  using Output = {0};\n",
+                    output == DType::f32 ? "float" : "streamattn::" + std::string(name(output)));
+  text += llvm::formatv("  static constexpr int threads = {0};\n", combine_threads);
+  text += "};\n\n";
+  text += llvm::formatv("extern \"C\" __global__ void __launch_bounds__({0})\n", combine_threads);
+  text +=
+      "streamattn_combine(const __grid_constant__ streamattn::CombineParams params) {\n"
+      "  streamattn::combine<Spec>(params);\n"
+      "}\n";
+  return text;
 }
 
 int flash_threads(const Schedule& schedule) { return 128 * (1 + schedule.math_warpgroups); }

@@ -11,6 +11,13 @@ Family flash_wgmma_family();
 /// Tiles and shared memory of the kernel.
 FlashTiling flash_tiling(const Problem& problem, const Schedule& schedule);
 
+/// The second file of a schedule with split keys, entry streamattn_combine: merges the results of
+/// the shares. Depends on the output type alone.
+std::string emit_combine(const Problem& problem, const Target& target);
+
+/// Threads of a block of streamattn_combine.
+inline constexpr int combine_threads = 128;
+
 /// Threads of a block.
 int flash_threads(const Schedule& schedule);
 
