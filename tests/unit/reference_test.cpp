@@ -128,6 +128,23 @@ TEST_CASE("the reference never reads what the mask hides") {
   }
 }
 
+TEST_CASE("a predicate of visible pairs takes the place of the mask, at global positions") {
+  const ForwardCase given{.problem = {.dtype = DType::f32, .head_dim = 16, .mask = causal()},
+                          .shape = {.q_len = 20, .kv_len = 30}};
+  const ForwardTensors tensors(given);
+  ForwardArgs args = tensors.args();
+  args.q_offset = 17;
+  args.k_offset = 5;
+  const auto rows = all_rows(args);
+  const Visible below = [](std::int64_t q, std::int64_t k) { return k <= q; };
+  Problem unmasked = given.problem;
+  unmasked.mask = Expr();
+  CHECK(reference_forward(unmasked, args, rows, below).o ==
+        reference_forward(given.problem, args, rows).o);
+  CHECK(plain_forward(unmasked, args, rows, below).lse ==
+        plain_forward(given.problem, args, rows).lse);
+}
+
 TEST_CASE("plain attention rounds its result to the output type and errs as the type does") {
   for (const auto& [type, least, most] :
        {std::tuple(DType::bf16, 1e-3, 1e-2), std::tuple(DType::f16, 1e-4, 1e-3),
