@@ -30,11 +30,11 @@ std::vector<Real> read_row(const Tensor& tensor, const OutputRow& at) {
 }
 
 /// The keys of a call that one row may see.
-std::vector<std::int64_t> visible_keys(const Problem& problem, const ForwardCall& call,
+std::vector<std::int64_t> visible_keys(const Visible& visible, const ForwardCall& call,
                                        std::int64_t row) {
   std::vector<std::int64_t> keys;
   for (std::int64_t k = 0; k < call.kv_len(); ++k) {
-    if (problem.mask.evaluate(call.q_position + row, call.k_position + k)) keys.push_back(k);
+    if (visible(call.q_position + row, call.k_position + k)) keys.push_back(k);
   }
   return keys;
 }
@@ -48,12 +48,12 @@ struct RowResult {
 /// Attention of row `at` of `call` with every intermediate value a Real, probabilities rounded to
 /// `p_type` unless that is f32.
 template <typename Real>
-RowResult<Real> attend(const Problem& problem, const ForwardCall& call, const OutputRow& at,
-                       DType p_type) {
+RowResult<Real> attend(const Problem& problem, const ForwardCall& call, const Visible& visible,
+                       const OutputRow& at, DType p_type) {
   RowResult<Real> result{std::vector<Real>(problem.v_head_dim()),
                          -std::numeric_limits<Real>::infinity()};
   const std::int64_t kv_head = at.head / problem.group_size;
-  const std::vector<std::int64_t> keys = visible_keys(problem, call, at.row);
+  const std::vector<std::int64_t> keys = visible_keys(visible, call, at.row);
   if (keys.empty()) return result;
 
   const std::vector<Real> q = read_row<Real>(call.q, at);
@@ -79,14 +79,19 @@ RowResult<Real> attend(const Problem& problem, const ForwardCall& call, const Ou
 /// Attention of every row of `rows` in type Real. No value is rounded to a type f32.
 template <typename Real>
 RowValues attend_rows(const Problem& problem, const ForwardArgs& args,
-                      std::span<const OutputRow> rows, DType p_type, DType o_type) {
+                      std::span<const OutputRow> rows, const Visible& visible, DType p_type,
+                      DType o_type) {
   const ForwardCall call = resolve(problem, args);
+  const Visible by_mask = [&](std::int64_t q, std::int64_t k) {
+    return problem.mask.evaluate(q, k);
+  };
   const std::int64_t first_row = args.q_rows ? args.q_rows->begin : 0;
   const auto width = static_cast<std::size_t>(problem.v_head_dim());
   RowValues values{std::vector<double>(rows.size() * width), std::vector<double>(rows.size())};
   parallel_for(static_cast<std::int64_t>(rows.size()), 0, [&](std::int64_t i) {
     const OutputRow row{rows[i].batch, rows[i].head, rows[i].row - first_row};
-    const RowResult<Real> result = attend<Real>(problem, call, row, p_type);
+    const RowResult<Real> result =
+        attend<Real>(problem, call, visible ? visible : by_mask, row, p_type);
     values.lse[i] = result.lse;
     for (std::size_t d = 0; d < width; ++d) {
       const Real value = result.o[d];
@@ -140,13 +145,13 @@ std::vector<OutputRow> sample_rows(const ForwardArgs& args, std::int64_t count,
 }
 
 RowValues reference_forward(const Problem& problem, const ForwardArgs& args,
-                            std::span<const OutputRow> rows) {
-  return attend_rows<double>(problem, args, rows, DType::f32, DType::f32);
+                            std::span<const OutputRow> rows, const Visible& visible) {
+  return attend_rows<double>(problem, args, rows, visible, DType::f32, DType::f32);
 }
 
 RowValues plain_forward(const Problem& problem, const ForwardArgs& args,
-                        std::span<const OutputRow> rows) {
-  return attend_rows<float>(problem, args, rows, problem.dtype, problem.output_dtype());
+                        std::span<const OutputRow> rows, const Visible& visible) {
+  return attend_rows<float>(problem, args, rows, visible, problem.dtype, problem.output_dtype());
 }
 
 RowValues read_rows(const ForwardArgs& args, std::span<const OutputRow> rows) {

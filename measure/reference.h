@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -27,16 +28,20 @@ struct RowValues {
   std::vector<double> lse;  ///< [rows]
 };
 
+/// Whether a query at global position `q` sees a key at `k`.
+using Visible = std::function<bool(std::int64_t q, std::int64_t k)>;
+
 /// The exact result for `rows`, in float64. Reads q, k and v of `args`, host tensors, and of these
-/// only what the mask lets a row see. Works on all cores.
+/// only what a row sees: by `visible`, or the problem's mask where that is empty. Works on all
+/// cores.
 RowValues reference_forward(const Problem& problem, const ForwardArgs& args,
-                            std::span<const OutputRow> rows);
+                            std::span<const OutputRow> rows, const Visible& visible = {});
 
 /// What a textbook implementation in the precision of the problem gives: scores, softmax and sums
 /// in float32, probabilities rounded to the element type before they meet V, the result rounded to
 /// the output type. Its error is the yardstick for kernels.
 RowValues plain_forward(const Problem& problem, const ForwardArgs& args,
-                        std::span<const OutputRow> rows);
+                        std::span<const OutputRow> rows, const Visible& visible = {});
 
 /// Reads `rows` from o and lse of `args`, host tensors. `lse` stays empty where args has none.
 RowValues read_rows(const ForwardArgs& args, std::span<const OutputRow> rows);

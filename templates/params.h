@@ -36,48 +36,73 @@ struct ScoreParams {
 
 /// Where O and LSE go.
 struct OutputParams {
-  TensorMap map;  // of O, boxes of one chunk times 64 rows; unset where O is stored directly
   void* o;
   float* lse;  // null: not written
   Strides o_strides, lse_strides;
 };
 
-/// Work items are (section of heads, query tile, head of the section), the last one fastest and
-/// query tiles from the last to the first: under a causal mask the longest come first. A head
-/// index here counts batch * heads.
+/// Where results of shares of the keys go, each by itself: float32, dense.
+struct PartialParams {
+  float* o;    // [splits, batch * heads, q_len, value_head_dim]
+  float* lse;  // [splits, batch * heads, q_len]
+};
+
+/// Work items are (section of heads, query tile, head of the section, share of the keys), the last
+/// one fastest and query tiles from the last to the first: under a causal mask the longest come
+/// first. A head index here counts batch * heads.
 struct OrderParams {
   int items;               // work items in all
   int q_tiles;             // query tiles of a head
   int heads;               // query heads of one batch entry
   int all_heads;           // batch * heads
   int section_heads;       // heads of a section; the last section may have fewer
+  int splits;              // shares of the keys of a query tile; 1 unless the kernel splits them
   unsigned* item_counter;  // zero between launches; null: items go to blocks round-robin
 };
 
 /// Parameters of flash_wgmma.
 struct FlashParams {
-  TensorMap q, k, v;  // boxes of one chunk of columns times the rows of a tile
-  OutputParams output;
+  TensorMap q, k, v;      // boxes of one chunk of columns times the rows of a tile
+  TensorMap o;            // boxes of one chunk times 64 rows; unset where O goes another way
+  OutputParams output;    // not read where keys are split
+  PartialParams partial;  // unset where they are not split
   SequenceParams sequence;
   ScoreParams score;
   OrderParams order;
 };
 
-/// Columns that shared memory and matrix instructions see: a multiple of the k16 step.
-SA_ANYWHERE constexpr int padded_columns(int columns) { return (columns + 15) / 16 * 16; }
+/// Parameters of combine, which merges the results of shares.
+struct CombineParams {
+  PartialParams partial;
+  OutputParams output;
+  int q_len, heads, all_heads;  // all_heads = batch * heads; all_heads * q_len below 2^31
+  int columns;                  // value_head_dim, a multiple of 8
+  int splits;
+};
 
-/// Columns of one chunk of a 16-bit tile: a row of a chunk is one swizzle span (128, 64 or 32
-/// bytes), the widest that divides the padded columns.
-SA_ANYWHERE constexpr int chunk_columns(int columns) {
-  int padded = padded_columns(columns);
-  return padded % 64 == 0 ? 64 : padded % 32 == 0 ? 32 : 16;
+/// Bytes of the k dimension that one matrix instruction takes: k16 of 16 bits.
+constexpr int k_step_bytes = 32;
+
+/// Columns that shared memory and matrix instructions see: whole k-steps.
+SA_ANYWHERE constexpr int padded_columns(int columns, int element_bytes = 2) {
+  int step = k_step_bytes / element_bytes;
+  return (columns + step - 1) / step * step;
 }
 
-/// Where the epilogue puts O on its way to global memory.
+/// Columns of one chunk of a tile: a row of a chunk is one swizzle span (128, 64 or 32 bytes), the
+/// widest that divides the padded columns.
+SA_ANYWHERE constexpr int chunk_columns(int columns, int element_bytes = 2) {
+  int padded_bytes = padded_columns(columns, element_bytes) * element_bytes;
+  int span = padded_bytes % 128 == 0 ? 128 : padded_bytes % 64 == 0 ? 64 : 32;
+  return span / element_bytes;
+}
+
+/// The way of O to global memory; each is an epilogue of its own.
 enum class OutputPath {
-  over_q,    ///< in the shared memory of Q, which is free by then, and on by TMA
-  buffered,  ///< in shared memory of its own, and on by TMA while the next tile begins
-  direct,    ///< from registers to global memory
+  over_q,    ///< through the shared memory of Q, which is free by then, and on by TMA
+  buffered,  ///< through shared memory of its own, and on by TMA while the next tile begins
+  direct,    ///< from registers
+  partial,   ///< keys are split: from registers to the results of shares, which combine merges
 };
 
 /// Tiles of a forward kernel and their places in shared memory, in bytes. Every tile starts on a
@@ -88,12 +113,14 @@ struct FlashTiling {
   OutputPath output;
   int o_passes;  // parts in which O goes through its buffer
 
-  SA_ANYWHERE constexpr int q_bytes() const { return tile_q * padded_columns(head_dim) * 2; }
-  SA_ANYWHERE constexpr int k_bytes() const { return tile_kv * padded_columns(head_dim) * 2; }
-  SA_ANYWHERE constexpr int v_bytes() const { return tile_kv * padded_columns(value_head_dim) * 2; }
+  static constexpr int element_bytes = 2;
+
+  SA_ANYWHERE constexpr int q_bytes() const { return tile_bytes(tile_q, head_dim); }
+  SA_ANYWHERE constexpr int k_bytes() const { return tile_bytes(tile_kv, head_dim); }
+  SA_ANYWHERE constexpr int v_bytes() const { return tile_bytes(tile_kv, value_head_dim); }
   SA_ANYWHERE constexpr int o_bytes() const {
-    return output == OutputPath::direct ? 0
-                                        : tile_q * padded_columns(value_head_dim) * 2 / o_passes;
+    bool from_registers = output == OutputPath::direct || output == OutputPath::partial;
+    return from_registers ? 0 : tile_bytes(tile_q, value_head_dim) / o_passes;
   }
 
   SA_ANYWHERE constexpr int q_offset() const { return 0; }
@@ -105,10 +132,16 @@ struct FlashTiling {
     return output == OutputPath::over_q ? q_offset() : v_offset() + stages * v_bytes();
   }
   SA_ANYWHERE constexpr int barrier_offset() const {
-    return v_offset() + stages * v_bytes() + (output == OutputPath::buffered ? o_bytes() : 0);
+    int tiles_end = v_offset() + stages * v_bytes();
+    return output == OutputPath::over_q ? tiles_end : tiles_end + o_bytes();
   }
   /// The tile slot (16 bytes), full and empty barriers of Q and of every stage of K and V.
   SA_ANYWHERE constexpr int bytes() const { return barrier_offset() + 16 + 8 * (2 + 4 * stages); }
+
+ private:
+  SA_ANYWHERE static constexpr int tile_bytes(int rows, int columns) {
+    return rows * padded_columns(columns, element_bytes) * element_bytes;
+  }
 };
 
 }  // namespace streamattn

@@ -1,10 +1,8 @@
 // The computing side of forward attention on Hopper: warpgroups of 64 query rows each.
 #pragma once
 
-#include "forward/flash_shared.cuh"
-#include "parts/output.cuh"
+#include "forward/flash_epilogue.cuh"
 #include "parts/softmax.cuh"
-#include "parts/swizzled_tile.cuh"
 #include "ptx/warpgroup.cuh"
 #include "ptx/wgmma.cuh"
 
@@ -15,26 +13,25 @@ template <class Spec>
 struct FlashConsumer {
   static constexpr FlashTiling tiling = Spec::tiling;
   using Element = typename Spec::Element;
-  using Mask = typename Spec::Mask;
-  using QTile = SwizzledTile<tiling.tile_q, tiling.head_dim>;
-  using KTile = SwizzledTile<tiling.tile_kv, tiling.head_dim>;
-  using VTile = SwizzledTile<tiling.tile_kv, tiling.value_head_dim>;
-  using OTile = SwizzledTile<tiling.tile_q, tiling.value_head_dim>;
+  using Score = typename Spec::Score;
+  using Epilogue = FlashEpilogue<Spec>;
+  using QTile = SwizzledTile<tiling.tile_q, tiling.head_dim, tiling.element_bytes>;
+  using KTile = SwizzledTile<tiling.tile_kv, tiling.head_dim, tiling.element_bytes>;
+  using VTile = SwizzledTile<tiling.tile_kv, tiling.value_head_dim, tiling.element_bytes>;
   using QK = Wgmma<Element, tiling.tile_kv>;
   using PV = Wgmma<Element, VTile::padded>;
-  static constexpr int qk_steps = KTile::padded / 16, pv_steps = tiling.tile_kv / 16;
+  static constexpr int qk_steps = KTile::padded / KTile::step;
+  static constexpr int pv_steps = tiling.tile_kv / VTile::step;
   static constexpr int q_registers = Spec::q_in_registers ? QTile::padded / 4 : 4;
 
   const FlashParams& params;
   FlashShared<Spec> shared;
-  Lane at;
+  Fragment at;
 
   RingCursor<tiling.stages> kv = {};
   u32 q_parity = 0;
   WorkItem item;
-  KeyTiles<Mask, tiling.tile_kv> tiles;  // of the item
-  TileRange range;                       // the one being visited
-  int next_range;                        // index of the one after it
+  KeyWalk<Score, tiling.tile_kv, splits_keys<Spec>> walk;  // of the item
   RowStats stats;
   u32 q[q_registers];           // (64, head_dim) 16-bit, a warpgroup's rows as k16 steps
   float s[tiling.tile_kv / 2];  // (64, tile_kv) float: scores, then unnormalised P
@@ -42,40 +39,35 @@ struct FlashConsumer {
   float o[VTile::padded / 2];   // (64, value_head_dim) float
 
   SA_DEVICE void run() {
-    if (Spec::ping_pong && at.warpgroup == 0) named_barrier_arrive(1, 256);
+    if (Spec::ping_pong && at.warpgroup == 0) named_barrier_arrive(turn_barrier(0), 256);
     visit_items();
-    if (tiling.output != OutputPath::direct && at.leads_warpgroup()) tma_store_wait_read();
+    epilogue().finish();
   }
 
  private:
   // ---- Tiles of Q and O
 
-  // Waits for Q and reads the slot, by the lane that will release both; then finds the first range
-  // of keys. False at the end.
+  // Waits for Q and reads the slot, by the lane that will release both; then finds the first key
+  // tile. False at the end.
   SA_DEVICE bool next_item() {
     mbarrier_wait(shared.q_full(), q_parity);
     q_parity ^= 1;
     int4 slot = {};
-    if (at.lane == 0) slot = load_shared(shared.slot());
-    item = {__shfl_sync(~0u, slot.x, 0), __shfl_sync(~0u, slot.y, 0), __shfl_sync(~0u, slot.z, 0)};
-    tiles = key_tiles<Spec>(params.sequence, item, at.warpgroup * 64, 64);
-    next_range = 0;
-    do range = tiles.range(next_range++);
-    while (range.empty());
-    return __shfl_sync(~0u, slot.w, 0) != 0;
+    if (at.leads_warp()) slot = load_shared(shared.slot());
+    int more = __shfl_sync(~0u, slot.w, 0);
+    item = {__shfl_sync(~0u, slot.x, 0), __shfl_sync(~0u, slot.y, 0), __shfl_sync(~0u, slot.z, 0),
+            splits_keys<Spec> ? more - 1 : 0};
+    walk = key_walk<Spec>(params, item, at.first_row(), 64);
+    return more != 0;
   }
 
   /// Takes Q into registers where it belongs there, and gives its memory back.
   SA_DEVICE void take_q() {
     if constexpr (Spec::q_in_registers) {
-      int row = at.warpgroup * 64 + at.warp * 16 + at.lane % 16;
 #pragma unroll
-      for (int step = 0; step < qk_steps; step++) {
-        int chunk = step * 16 / QTile::chunk;
-        int column = step * 16 % QTile::chunk * 2 + at.lane / 16 * 16;
-        load_matrix_x4(shared.q() + chunk * QTile::chunk_bytes + QTile::swizzled(row, column),
+      for (int step = 0; step < qk_steps; step++)
+        load_matrix_x4(shared.q() + QTile::place(at.matrix_row(), step, at.matrix_byte_column()),
                        q[4 * step], q[4 * step + 1], q[4 * step + 2], q[4 * step + 3]);
-      }
       release_q();
       pin(q);
     }
@@ -83,7 +75,7 @@ struct FlashConsumer {
 
   /// After the last QK of an item.
   SA_DEVICE void leave_q() {
-    if constexpr (!Spec::q_in_registers && tiling.output != OutputPath::over_q) release_q();
+    if constexpr (!Spec::q_in_registers && !Epilogue::takes_q) release_q();
   }
 
   SA_DEVICE void clear() {
@@ -92,38 +84,21 @@ struct FlashConsumer {
     for (int i = 0; i < VTile::padded / 2; i++) o[i] = 0;
   }
 
+  SA_DEVICE Epilogue epilogue() const { return {params, shared, at}; }
+
   SA_DEVICE void store(WorkItem done) {
     float normalise[2];
     stats.finish(normalise);
-    int tile_row = done.q_tile * tiling.tile_q;
-    store_lse(params.output, params.sequence, done, at, tile_row + at.row(),
-              {stats.log_sum(0), stats.log_sum(1)});
-    if constexpr (tiling.output == OutputPath::direct) {
-      store_direct<tiling.value_head_dim>(params.output, params.sequence, done, at,
-                                          tile_row + at.row(), o, normalise);
-    } else {
-      constexpr int chunks = OTile::chunks / tiling.o_passes;
-#pragma unroll
-      for (int pass = 0; pass < tiling.o_passes; pass++) {
-        if (tiling.output == OutputPath::buffered) wait_for_o_buffer();
-        store_tma<Element, OTile, chunks>(params.output, done, at, tile_row, shared.o(),
-                                          pass * chunks, o, normalise);
-      }
-      if constexpr (tiling.output == OutputPath::over_q) {
-        if (at.leads_warpgroup()) tma_store_wait_read();
-        release_q();
-      }
-    }
-  }
-
-  SA_DEVICE void wait_for_o_buffer() {
-    if (at.leads_warpgroup()) tma_store_wait_read();
-    named_barrier_sync(8 + at.warpgroup, 128);
+    epilogue().store(done, o, normalise, {stats.log_sum(0), stats.log_sum(1)});
+    // The warp meets again: ptxas takes a loop for divergent that lanes enter by ways of their own,
+    // and computes what is uniform in it, matrix descriptors for one, in every lane.
+    __syncwarp();
+    if (Epilogue::takes_q) release_q();
   }
 
   SA_DEVICE void release_q() {
     __syncwarp();
-    if (at.lane == 0) mbarrier_arrive(shared.q_empty());
+    if (at.leads_warp()) mbarrier_arrive(shared.q_empty());
   }
 
   // ---- Key tiles, with QK of the next tile under the softmax of this one
@@ -133,7 +108,7 @@ struct FlashConsumer {
   SA_DEVICE void visit_items() {
     bool more = next_item();
     for (;;) {
-      for (; more && !tiles.has_rows(); more = next_item()) sit_out();
+      for (; more && !walk.has_rows(); more = next_item()) sit_out();
       if (!more) return;
       enter();
       take_turn();
@@ -170,23 +145,21 @@ struct FlashConsumer {
 
   // Whether the item can begin while the last V of the one before is still held: tiles that it
   // passes over, and the first it computes, must fit into the other stages.
-  SA_DEVICE bool joins() const { return tiles.has_rows() && range.passed_over() < tiling.stages; }
+  SA_DEVICE bool joins() const { return walk.has_rows() && walk.passed_over < tiling.stages; }
 
   // An item of which this warpgroup has no rows.
   SA_DEVICE void sit_out() {
     release_q();
-    for (;; range = tiles.range(next_range++)) {
 #pragma unroll 1
-      for (int n = range.begin; n < range.block_end; n++) pass_over();
-      if (next_range == Mask::range_count) return;
-    }
+    do pass_over();
+    while (walk.next());
   }
 
   // An item up to its first QK.
   SA_DEVICE void enter() {
     take_q();
 #pragma unroll 1
-    for (int i = 0; i < range.passed_over(); i++) pass_over();
+    for (int i = 0; i < walk.passed_over; i++) pass_over();
     shared.k_ring().wait(kv);
   }
 
@@ -202,29 +175,25 @@ struct FlashConsumer {
     pin(s);
     release(shared.k_ring(), kv);
     clear();
-    if (range.end > range.full_end) mask_tile<true>(range.end - 1);
+    score_tile<true>();
     softmax();
     pack_p();
   }
 
   /// Returns whether what was accumulated so far is to be rescaled.
   SA_DEVICE bool softmax() {
-    if constexpr (Spec::stale_reference) return stats.stale(s, params.score.scale_log2);
-    stats.exact(s, params.score.scale_log2);
+    if constexpr (Spec::stale_reference) return stats.stale(s, walk.score.scale_log2);
+    stats.exact(s, walk.score.scale_log2);
     return true;
   }
 
   // All of an item after the first tile's softmax, but the last PV.
   SA_DEVICE void visit_rest() {
-    for (int n = range.end - 2;; n = range.end - 1) {
 #pragma unroll 1
-      for (; n >= range.begin; n--) step(n, n < range.full_begin || n >= range.full_end);
-      if (next_range == Mask::range_count) return;
-      range = tiles.range(next_range++);
-    }
+    while (walk.next()) step();
   }
 
-  SA_DEVICE void step(int n, bool masked) {
+  SA_DEVICE void step() {
     auto v_at = kv;
     kv.advance();
     shared.k_ring().wait(kv);
@@ -237,7 +206,7 @@ struct FlashConsumer {
     wgmma_wait<1>();
     pin(s);
     release(shared.k_ring(), kv);
-    if (!Mask::trivial && masked) mask_tile<false>(n);
+    score_tile<false>();
     bool moved = softmax();
 
     wgmma_wait<0>();
@@ -262,18 +231,18 @@ struct FlashConsumer {
     kv.advance();
   }
 
-  // Warpgroup w may issue when warpgroup w - 1 has: barrier 1 + w joins the two.
   SA_DEVICE void take_turn() {
-    if constexpr (Spec::ping_pong) named_barrier_sync(1 + at.warpgroup, 256);
+    if constexpr (Spec::ping_pong) named_barrier_sync(turn_barrier(at.warpgroup), 256);
   }
   SA_DEVICE void pass_turn() {
     constexpr int warpgroups = tiling.tile_q / 64;
     if constexpr (Spec::ping_pong)
-      named_barrier_arrive(at.warpgroup + 1 == warpgroups ? 1 : at.warpgroup + 2, 256);
+      named_barrier_arrive(turn_barrier(at.warpgroup + 1 == warpgroups ? 0 : at.warpgroup + 1),
+                           256);
   }
 
   SA_DEVICE void release(StageRing<tiling.stages> ring, RingCursor<tiling.stages> use) {
-    if (at.lane == 0) ring.release(use);
+    if (at.leads_warp()) ring.release(use);
   }
 
   /// Issues s = Q K^T of the current stage as one group.
@@ -286,7 +255,7 @@ struct FlashConsumer {
       for (int step = 1; step < qk_steps; step++)
         QK::template accumulate_rs<0>(s, q + 4 * step, k + KTile::column_step(step));
     } else {
-      u64 rows = QTile::k_major(shared.q() + at.warpgroup * 64 * QTile::span);
+      u64 rows = QTile::k_major(shared.q() + at.first_row() * QTile::span);
       QK::template multiply_ss<0>(s, rows, k);
 #pragma unroll
       for (int step = 1; step < qk_steps; step++)
@@ -308,26 +277,29 @@ struct FlashConsumer {
     wgmma_commit();
   }
 
-  SA_DEVICE void pack_p() {
-#pragma unroll
-    for (int i = 0; i < tiling.tile_kv / 4; i++) p[i] = pack(Element(), s[2 * i], s[2 * i + 1]);
-  }
+  SA_DEVICE void pack_p() { pack_tile<Element>(s, p); }
 
-  /// Scores of keys that the mask hides or, with `bounded`, that do not exist become -inf.
+  /// Products become scores, of keys that the policy hides or, with `bounded`, that do not exist
+  /// -inf.
   template <bool bounded>
-  SA_DEVICE void mask_tile(int n) {
-    int q_row = params.sequence.q_position + item.q_tile * tiling.tile_q + at.row();
-    int first_key = n * tiling.tile_kv + at.column();
-    int keys = params.sequence.kv_len - first_key;
-    int k_first = params.sequence.k_position + first_key;
-#pragma unroll
-    for (int i = 0; i < tiling.tile_kv / 2; i++) {
-      int k = 8 * (i / 4) + i % 2, row = q_row + i / 2 % 2 * 8;
-      bool keep =
-          Mask::shift_invariant ? Mask::keeps(row - k_first, k) : Mask::keeps(row, k_first + k);
-      if constexpr (bounded) keep = keep && k < keys;
-      if (!keep) s[i] = -infinity;
-    }
+  SA_DEVICE void score_tile() {
+    const Score& score = walk.score;
+    int first_row = walk.sequence.q_position + item.q_tile * tiling.tile_q;
+    int first_key = walk.tile * tiling.tile_kv + at.column();
+    int keys = walk.sequence.kv_len - first_key;
+    int k_first = walk.sequence.k_position + first_key;
+    if constexpr (Score::changes)
+      for_each(s, [&](int r, int column, float& x) {
+        x = score.change(x, first_row + at.row(r), k_first + column);
+      });
+    if ((Score::trivial && !bounded) || !walk.masked()) return;
+    for_each(s, [&](int r, int column, float& x) {
+      int row = first_row + at.row(r);
+      bool keep = Score::shift_invariant ? score.keeps(row - k_first, column)
+                                         : score.keeps(row, k_first + column);
+      if (bounded) keep = keep && column < keys;
+      if (!keep) x = -infinity;
+    });
   }
 };
 

@@ -2,10 +2,7 @@
 // TMA.
 #pragma once
 
-#include "forward/flash_shared.cuh"
-#include "parts/swizzled_tile.cuh"
-#include "ptx/shared.cuh"
-#include "ptx/tma.cuh"
+#include "forward/flash_epilogue.cuh"
 
 namespace streamattn {
 
@@ -13,9 +10,11 @@ namespace streamattn {
 template <class Spec>
 struct FlashProducer {
   static constexpr FlashTiling tiling = Spec::tiling;
-  using QTile = SwizzledTile<tiling.tile_q, tiling.head_dim>;
-  using KTile = SwizzledTile<tiling.tile_kv, tiling.head_dim>;
-  using VTile = SwizzledTile<tiling.tile_kv, tiling.value_head_dim>;
+  using QTile = SwizzledTile<tiling.tile_q, tiling.head_dim, tiling.element_bytes>;
+  using KTile = SwizzledTile<tiling.tile_kv, tiling.head_dim, tiling.element_bytes>;
+  using VTile = SwizzledTile<tiling.tile_kv, tiling.value_head_dim, tiling.element_bytes>;
+
+  using Order = TileOrder<splits_keys<Spec>>;
 
   const FlashParams& params;
   FlashShared<Spec> shared;
@@ -24,38 +23,35 @@ struct FlashProducer {
   u32 q_parity = 0;
 
   SA_DEVICE void run() {
-    TileOrder order{params.order};
+    Order order{params.order};
     int index = order.first();
     while (!order.done(index)) index = load_item(order, index);
-    announce({0, 0, 0}, 0);
+    announce({}, 0);
     mbarrier_arrive(shared.q_full());
   }
 
  private:
   // Where O is stored over Q, the next Q has to wait for it; its first keys do not.
-  static constexpr int keys_before_q = tiling.output == OutputPath::over_q ? tiling.stages : 0;
+  static constexpr int keys_before_q = FlashEpilogue<Spec>::takes_q ? tiling.stages : 0;
 
   // Loads all that the item needs and returns the next one. That is drawn as late as hides the
   // latency of the draw, so that nobody sits on an item that another block could begin.
-  SA_DEVICE int load_item(TileOrder order, int index) {
+  SA_DEVICE int load_item(Order order, int index) {
     WorkItem item = order.item(index);
-    auto tiles = key_tiles<Spec>(params.sequence, item, 0, tiling.tile_q);
-    int until_q = keys_before_q, next = -1;
-    for (int i = 0; i < Spec::Mask::range_count; i++) {
-      TileRange range = tiles.range(i);
+    auto walk = key_walk<Spec>(params, item, 0, tiling.tile_q);
+    int until_q = keys_before_q, next = 0;
 #pragma unroll 1
-      for (int n = range.block_end - 1; n >= range.begin; n--) {
-        if (until_q-- == 0) load_q(item);
-        if (i + 1 == Spec::Mask::range_count && n == range.begin) next = order.next(index);
-        load_keys(item, n);
-      }
-    }
+    do {
+      if (until_q-- == 0) load_q(item);
+      if (walk.last()) next = order.next(index);
+      load_keys(item, walk.tile);
+    } while (walk.next());
     if (until_q >= 0) load_q(item);
-    return next < 0 ? order.next(index) : next;
+    return next;
   }
 
   SA_DEVICE void load_q(WorkItem item) {
-    announce(item, 1);
+    announce(item, 1 + item.share);
     mbarrier_arrive_expect(shared.q_full(), QTile::bytes);
     load<QTile>(shared.q(), params.q, shared.q_full(), item.q_tile * tiling.tile_q, item.head,
                 item.batch, CachePolicy::evict_first);

@@ -1,11 +1,14 @@
-// The shared memory of a forward block, and the key tiles of its work items.
+// The shared memory of a forward block, and the key walks of its work items.
 #pragma once
 
-#include "parts/key_tiles.cuh"
+#include "parts/key_walk.cuh"
 #include "parts/stage_ring.cuh"
 #include "parts/tile_order.cuh"
 
 namespace streamattn {
+
+template <class Spec>
+constexpr bool splits_keys = Spec::tiling.output == OutputPath::partial;
 
 /// The shared memory of a block.
 template <class Spec>
@@ -20,7 +23,8 @@ struct FlashShared {
   SA_DEVICE u32 v(u32 stage) const { return base + tiling.v_offset() + stage * tiling.v_bytes(); }
   SA_DEVICE u32 o() const { return base + tiling.o_offset(); }
 
-  /// The work item whose Q is announced by `q_full`: {q_tile, head, batch, 1}, or zeros at the end.
+  /// The work item whose Q is announced by `q_full`: {q_tile, head, batch, 1 + share}, or
+  /// zeros at the end.
   SA_DEVICE u32 slot() const { return base + tiling.barrier_offset(); }
   SA_DEVICE u32 q_full() const { return slot() + 16; }
   SA_DEVICE u32 q_empty() const { return slot() + 24; }
@@ -30,17 +34,17 @@ struct FlashShared {
   }
 };
 
-/// Key tiles of the block's queries in `item`, and those of its own that begin at `first_row` of
-/// the tile and are `rows`.
+/// The walk of `item` for those of its queries that begin at `first_row` of the tile and are
+/// `rows`.
 template <class Spec>
-SA_DEVICE KeyTiles<typename Spec::Mask, Spec::tiling.tile_kv> key_tiles(
-    const SequenceParams& params, WorkItem item, int first_row, int rows) {
-  auto positions = [&](int begin, int end) -> Span {
-    return {params.q_position + begin, params.q_position + min(end, params.q_len)};
-  };
-  int tile = item.q_tile * Spec::tiling.tile_q;
-  return {positions(tile, tile + Spec::tiling.tile_q),
-          positions(tile + first_row, tile + first_row + rows), params.k_position, params.kv_len};
+SA_DEVICE auto key_walk(const FlashParams& params, WorkItem item, int first_row, int rows) {
+  using Score = typename Spec::Score;
+  Sequence sequence(params.sequence, item);
+  int tile = item.q_tile * Spec::tiling.tile_q, first = tile + first_row;
+  return KeyWalk<Score, Spec::tiling.tile_kv, splits_keys<Spec>>(
+      sequence, Score(params.score, item, sequence),
+      sequence.queries(tile, tile + Spec::tiling.tile_q), sequence.queries(first, first + rows),
+      item.share, params.order.splits);
 }
 
 }  // namespace streamattn

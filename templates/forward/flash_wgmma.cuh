@@ -10,15 +10,14 @@
 
 #include "forward/flash_consumer.cuh"
 #include "forward/flash_producer.cuh"
+#include "forward/flash_spec.cuh"
 
 namespace streamattn {
 
-/// The kernel. Spec has Element, Mask, group_size, tiling, and the schedule's switches.
 template <class Spec>
-SA_DEVICE void flash_wgmma(const FlashParams& params) {
+SA_DEVICE void run_flash_block(const FlashParams& params) {
   extern __shared__ __align__(1024) unsigned char memory[];
   constexpr int warpgroups = Spec::tiling.tile_q / 64;
-  static_assert(Spec::tiling.tile_q == 64 * warpgroups && Spec::tiling.tile_kv % 16 == 0);
   FlashShared<Spec> shared{shared_address(memory)};
   int warp = __shfl_sync(~0u, threadIdx.x / 32, 0);
   if (threadIdx.x == 0) {
@@ -34,9 +33,15 @@ SA_DEVICE void flash_wgmma(const FlashParams& params) {
     if (warp == 0 && elect_one()) FlashProducer<Spec>{params, shared}.run();
   } else {
     grow_registers<Spec::consumer_registers>();
-    Lane at{warp / 4 - 1, warp % 4, int(threadIdx.x % 32)};
+    Fragment at{warp / 4 - 1, warp % 4, int(threadIdx.x % 32)};
     FlashConsumer<Spec>{params, shared, at}.run();
   }
+}
+
+/// The kernel.
+template <class Spec>
+SA_DEVICE void flash_wgmma(const FlashParams& params) {
+  if constexpr (is_flash_spec<Spec>()) run_flash_block<Spec>(params);
 }
 
 }  // namespace streamattn

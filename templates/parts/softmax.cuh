@@ -1,11 +1,9 @@
 // Online softmax over tiles of scores in wgmma accumulator layout.
 //
-// After Milakov and Gimelshein, "Online normalizer calculation for softmax" (2018), in base 2. A
-// thread holds two rows of a tile: elements 4 i and 4 i + 1 belong to row 0, the next two to row 1;
-// the four lanes of a quad share the rows.
+// After Milakov and Gimelshein, "Online normalizer calculation for softmax" (2018), in base 2.
 #pragma once
 
-#include "ptx/math.cuh"
+#include "parts/fragment.cuh"
 
 namespace streamattn {
 
@@ -19,13 +17,6 @@ SA_DEVICE float quad_sum(float x) {
   return x + __shfl_xor_sync(~0u, x, 2);
 }
 
-/// Multiplies the two rows of a tile.
-template <int N>
-SA_DEVICE void scale_rows(float (&tile)[N], const float (&factor)[2]) {
-#pragma unroll
-  for (int i = 0; i < N; i++) tile[i] *= factor[i / 2 % 2];
-}
-
 /// Running statistics of a thread's two rows.
 struct RowStats {
   float reference[2] = {-infinity, -infinity};  // what scores * scale_log2 are taken relative to
@@ -36,11 +27,9 @@ struct RowStats {
   template <int N>
   SA_DEVICE void exact(float (&s)[N], float scale_log2) {
     float largest[2] = {-infinity, -infinity};
-#pragma unroll
-    for (int i = 0; i < N; i += 4) {
-      largest[0] = fmaxf(largest[0], fmaxf(s[i], s[i + 1]));
-      largest[1] = fmaxf(largest[1], fmaxf(s[i + 2], s[i + 3]));
-    }
+    for_each_pair(s, [&](int r, int, float left, float right) {
+      largest[r] = fmaxf(largest[r], fmaxf(left, right));
+    });
     float base[2];
 #pragma unroll
     for (int r = 0; r < 2; r++) {
@@ -50,8 +39,7 @@ struct RowStats {
       reference[r] = moved;
       sum[r] *= rescale[r];
     }
-#pragma unroll
-    for (int i = 0; i < N; i++) s[i] = fmaf(s[i], scale_log2, -base[i / 2 % 2]);
+    for_each(s, [&](int r, int, float& x) { x = fmaf(x, scale_log2, -base[r]); });
     exponentiate(s);
   }
 
@@ -66,13 +54,11 @@ struct RowStats {
     bool unset[2] = {reference[0] == -infinity, reference[1] == -infinity};
     float base[2] = {unset[0] ? 0 : reference[0], unset[1] ? 0 : reference[1]};
     int excess[2] = {0, 0};
-#pragma unroll
-    for (int i = 0; i < N; i += 2) {
-      int r = i / 2 % 2;
-      s[i] = fmaf(s[i], scale_log2, -base[r]);
-      s[i + 1] = fmaf(s[i + 1], scale_log2, -base[r]);
-      excess[r] = max(max(excess[r], __float_as_int(s[i])), __float_as_int(s[i + 1]));
-    }
+    for_each_pair(s, [&](int r, int, float& left, float& right) {
+      left = fmaf(left, scale_log2, -base[r]);
+      right = fmaf(right, scale_log2, -base[r]);
+      excess[r] = max(max(excess[r], __float_as_int(left)), __float_as_int(right));
+    });
     bool moved =
         __any_sync(~0u, unset[0] || unset[1] || max(excess[0], excess[1]) > __float_as_int(8.f));
     if (moved) move_reference(s, unset, base);
@@ -102,8 +88,7 @@ struct RowStats {
   template <int N>
   SA_DEVICE void move_reference(float (&s)[N], const bool (&unset)[2], const float (&base)[2]) {
     float largest[2] = {unset[0] ? -infinity : 0, unset[1] ? -infinity : 0};
-#pragma unroll
-    for (int i = 0; i < N; i++) largest[i / 2 % 2] = fmaxf(largest[i / 2 % 2], s[i]);
+    for_each(s, [&](int r, int, float x) { largest[r] = fmaxf(largest[r], x); });
     float by[2];
 #pragma unroll
     for (int r = 0; r < 2; r++) {
@@ -113,19 +98,16 @@ struct RowStats {
       rescale[r] = unset[r] ? 1 : exp2_approx(-by[r]);  // nothing was accumulated yet
       sum[r] *= rescale[r];
     }
-#pragma unroll
-    for (int i = 0; i < N; i++) s[i] -= by[i / 2 % 2];
+    for_each(s, [&](int r, int, float& x) { x -= by[r]; });
   }
 
   template <int N>
   SA_DEVICE void exponentiate(float (&s)[N]) {
-#pragma unroll
-    for (int i = 0; i < N; i += 2) {
-      int r = i / 2 % 2;
-      s[i] = exp2_approx(s[i]);
-      s[i + 1] = exp2_approx(s[i + 1]);
-      sum[r] += s[i] + s[i + 1];
-    }
+    for_each_pair(s, [&](int r, int, float& left, float& right) {
+      left = exp2_approx(left);
+      right = exp2_approx(right);
+      sum[r] += left + right;
+    });
   }
 };
 

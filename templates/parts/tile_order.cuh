@@ -6,14 +6,16 @@
 
 namespace streamattn {
 
-/// A work item: one tile of queries of one head.
+/// A work item: one tile of queries of one head, and of the keys it sees one share.
 struct WorkItem {
   int q_tile, head, batch;
+  int share;  // 0 where keys are not split
 };
 
 /// Items in the order of OrderParams. Drawn from a counter, long items are spread over blocks as
 /// these become free; each of the `items` draws of a launch adds one and the last one wraps the
 /// counter to zero, so it needs no reset between launches.
+template <bool split_keys>
 struct TileOrder {
   const OrderParams& params;
 
@@ -25,6 +27,11 @@ struct TileOrder {
   }
 
   SA_DEVICE WorkItem item(int index) const {
+    int share = 0;
+    if (split_keys) {
+      share = index % params.splits;
+      index /= params.splits;
+    }
     int section = index / (params.section_heads * params.q_tiles);
     int first_head = section * params.section_heads;
     int heads_here = min(params.section_heads, params.all_heads - first_head);
@@ -32,7 +39,7 @@ struct TileOrder {
     int from_end = in_section / heads_here;
     int head = first_head + in_section - from_end * heads_here;
     int batch = head / params.heads;
-    return {params.q_tiles - 1 - from_end, head - batch * params.heads, batch};
+    return {params.q_tiles - 1 - from_end, head - batch * params.heads, batch, share};
   }
 };
 

@@ -8,6 +8,7 @@
 #include "streamattn/error.h"
 #include "tests/support/catch.h"
 #include "tests/support/golden_cases.h"
+#include "tests/support/scratch.h"
 #include "tests/support/skip.h"
 
 using namespace streamattn;
@@ -24,16 +25,15 @@ bool has_nvrtc() {
 TEST_CASE("every golden kernel compiles without spills or serialised matrix instructions") {
   if (!has_nvrtc()) SKIP_TEST("no usable NVRTC");
   std::vector<double> milliseconds;
-  for (const GoldenCase& golden : golden_cases()) {
-    Binary binary = compile(golden.source());
+  for (const GoldenFile& golden : golden_files()) {
+    Binary binary = compile(golden.source);
     INFO(golden.name << " took " << binary.compile_milliseconds << " ms");
     for (const std::string& advisory : binary.advisories) FAIL_CHECK(advisory);
     CHECK(binary.resources.spill_store_bytes == 0);
     CHECK(binary.resources.spill_load_bytes == 0);
     CHECK(binary.resources.stack_bytes == 0);
     // __launch_bounds__ fixes the registers at launch: 65536 over the threads, in steps of 8.
-    int threads = 128 * (1 + golden.schedule.math_warpgroups);
-    CHECK(binary.resources.registers <= 65536 / threads / 8 * 8);
+    CHECK(binary.resources.registers <= 65536 / golden.source.threads / 8 * 8);
     milliseconds.push_back(binary.compile_milliseconds);
   }
   std::sort(milliseconds.begin(), milliseconds.end());
@@ -68,5 +68,34 @@ TEST_CASE("every head_dim compiles without spills for few and for many tiles") {
     for (const std::string& advisory : c.binary.advisories) FAIL_CHECK(advisory);
     CHECK(c.binary.resources.spill_store_bytes == 0);
     CHECK(c.binary.resources.stack_bytes == 0);
+  }
+}
+
+TEST_CASE("what a Spec lacks is the first line of NVRTC's log") {
+  if (!has_nvrtc()) SKIP_TEST("no usable NVRTC");
+  const Source flash = golden_files().back().source;
+  const Source combine = split_golden_cases().front().program().back();
+  const struct {
+    const Source& source;
+    const char *from, *to, *complaint;
+  } mistakes[] = {
+      {flash, "  using Element = streamattn::bf16;\n", "", "Spec needs a type Element and"},
+      {flash, "int group_size = 1;", "bool group_size = true;", "Spec needs a type Element and"},
+      {flash, "using Score = streamattn::Causal;", "using Score = int;",
+       "Spec needs a type Score that is a score policy"},
+      {flash, ".tile_q = 128", ".tile_q = 126", "Spec needs a FlashTiling tiling with 64 rows"},
+      {flash, "bool ping_pong = true,", "bool ping_pog = true,", "Spec needs bools ping_pong, "},
+      {combine, "using Output", "using Outputs", "Spec needs a type Output and"}};
+  for (const auto& mistake : mistakes) {
+    Source source = mistake.source;
+    const std::size_t at = source.flat.find(mistake.from);
+    REQUIRE(at != std::string::npos);
+    source.flat.replace(at, std::string(mistake.from).size(), mistake.to);
+    const std::string error = error_of([&] { compile(source); });
+    INFO(error);
+    // The first line is the compiler's "refused the source".
+    const std::string first = error.substr(error.find('\n') + 1);
+    CHECK_THAT(first.substr(0, first.find('\n')),
+               contains_text("static assertion failed with \"" + std::string(mistake.complaint)));
   }
 }

@@ -6,7 +6,6 @@
 #include "tests/support/catch.h"
 
 namespace streamattn {
-namespace {
 
 // The template with the fault in it.
 std::string faulty_text(const Fault& fault) {
@@ -25,8 +24,6 @@ std::string faulty_text(const Fault& fault) {
   return "";
 }
 
-}  // namespace
-
 void EmulatedKernel::emulate(ForwardArgs args, const Emulation& how) const {
   const Target& target = find_target("sm_90a");
   const ForwardKernel kernel(
@@ -39,6 +36,12 @@ void EmulatedKernel::emulate(ForwardArgs args, const Emulation& how) const {
   std::size_t room = memory.size();
   args.workspace = {std::align(alignment, bytes, data, room), bytes};
   kernel.launch(args);
+}
+
+EmulatedKernel EmulatedKernel::with(const std::string& knobs) const {
+  EmulatedKernel changed = *this;
+  changed.choice_.schedule = parse_schedule(knobs, choice_.schedule);
+  return changed;
 }
 
 GoldenCase golden_case(const std::string& name) {

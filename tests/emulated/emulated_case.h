@@ -21,6 +21,9 @@ class EmulatedKernel {
 
   const Problem& problem() const { return problem_; }
 
+  /// The same kernels under a schedule that is launched in another way: "splits=3".
+  EmulatedKernel with(const std::string& knobs) const;
+
   /// Launches with a poisoned workspace of the size that the kernel asks for.
   void emulate(ForwardArgs args, const Emulation& how) const;
   void launch(const ForwardArgs& args) const { emulate(args, {}); }
@@ -40,6 +43,9 @@ struct Fault {
   const char* from;  ///< must occur there
   const char* to;    ///< takes its place everywhere
 };
+
+/// The template with the fault in it. Fails the test where it has not the text to be replaced.
+std::string faulty_text(const Fault& fault);
 
 /// What the emulator says of the golden kernel with `fault`: its report, "wrong result" if there is
 /// none but the result is off, "nothing" if all is well.

@@ -83,11 +83,11 @@ TEST_CASE("a host compiler that is missing or refuses the source is named") {
     CHECK_THAT(error_of([&] { kernel_of(golden); }),
                contains_text("compile_failed: no host compiler to emulate with"));
   }
-  Source wrong = golden.source();
+  Source wrong = golden.program().front();
   wrong.text += "\nint x = no_such_name;\n";
   CHECK_THAT(error_of([&] { EmulatedKernel(golden.problem, {golden.schedule, ""}, {wrong}); }),
              contains_text("no_such_name"));
-  Source other = golden.source();
+  Source other = golden.program().front();
   other.entry = "another_entry";
   CHECK_THAT(error_of([&] { EmulatedKernel(golden.problem, {golden.schedule, ""}, {other}); }),
              contains_text("another_entry"));
@@ -95,7 +95,7 @@ TEST_CASE("a host compiler that is missing or refuses the source is named") {
 
 TEST_CASE("source that is no library is refused when it is loaded") {
   GoldenCase golden = golden_case("flash_wgmma_bf16_d64_causal");
-  Source source = golden.source();
+  Source source = golden.program().front();
   source.text =
       "#include \"ptx/types.cuh\"\n"
       "extern \"C\" void nobody_has_this();\n"
@@ -135,7 +135,7 @@ TEST_CASE("a temporary folder that is missing is named, and what was left there 
 TEST_CASE("a kernel is launched as its text says") {
   const GoldenCase golden = golden_case("flash_wgmma_bf16_d64_causal");
   auto refusal = [&](const std::function<void(Source&)>& change) {
-    Source source = golden.source();
+    Source source = golden.program().front();
     change(source);
     return error_of([&] { EmulatedKernel(golden.problem, {golden.schedule, ""}, {source}); });
   };
@@ -157,7 +157,7 @@ TEST_CASE("a kernel is launched as its text says") {
 
 TEST_CASE("launch bounds for two blocks leave setmaxnreg too few registers") {
   const GoldenCase golden = golden_case("flash_wgmma_bf16_d128_causal_two_warpgroups");
-  Source source = golden.source();
+  Source source = golden.program().front();
   const std::string bounds = "__launch_bounds__(384, 1)";
   source.text.replace(source.text.find(bounds), bounds.size(), "__launch_bounds__(384, 2)");
   const EmulatedKernel kernel(golden.problem, {golden.schedule, ""}, {source});

@@ -9,7 +9,7 @@ WGMMA_SHAPE(bf16, 128)
 
 struct Spec {
   using Element = streamattn::bf16;
-  using Mask = streamattn::MaskCausal;
+  using Score = streamattn::Causal;
   static constexpr int group_size = 1;
   static constexpr streamattn::FlashTiling tiling = {
       .head_dim = 128, .value_head_dim = 128,

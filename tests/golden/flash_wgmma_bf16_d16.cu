@@ -10,7 +10,7 @@ WGMMA_SHAPE(bf16, 16)
 
 struct Spec {
   using Element = streamattn::bf16;
-  using Mask = streamattn::MaskNone;
+  using Score = streamattn::Unmasked;
   static constexpr int group_size = 1;
   static constexpr streamattn::FlashTiling tiling = {
       .head_dim = 16, .value_head_dim = 16,

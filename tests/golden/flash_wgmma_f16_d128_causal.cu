@@ -10,7 +10,7 @@ WGMMA_SHAPE(f16, 128)
 
 struct Spec {
   using Element = streamattn::f16;
-  using Mask = streamattn::MaskCausal;
+  using Score = streamattn::Causal;
   static constexpr int group_size = 1;
   static constexpr streamattn::FlashTiling tiling = {
       .head_dim = 128, .value_head_dim = 128,

@@ -10,7 +10,7 @@ WGMMA_SHAPE(f16, 256)
 
 struct Spec {
   using Element = streamattn::f16;
-  using Mask = streamattn::MaskNone;
+  using Score = streamattn::Unmasked;
   static constexpr int group_size = 1;
   static constexpr streamattn::FlashTiling tiling = {
       .head_dim = 256, .value_head_dim = 256,

@@ -21,8 +21,8 @@ std::string read(const std::filesystem::path& path) {
 
 TEST_CASE("emitted source equals the approved files") {
   bool approve = std::getenv("STREAMATTN_APPROVE") != nullptr;
-  for (const GoldenCase& golden : golden_cases()) {
-    std::string text = golden.source().text;
+  for (const GoldenFile& golden : golden_files()) {
+    const std::string& text = golden.source.text;
     if (approve) std::ofstream(golden.path()) << text;
     INFO(golden.path() << " differs; if that is meant, run scripts/approve and read the diff");
     CHECK(read(golden.path()) == text);
@@ -31,7 +31,7 @@ TEST_CASE("emitted source equals the approved files") {
 
 TEST_CASE("every approved file belongs to a golden case") {
   std::set<std::filesystem::path> known;
-  for (const GoldenCase& golden : golden_cases()) CHECK(known.insert(golden.path()).second);
+  for (const GoldenFile& golden : golden_files()) CHECK(known.insert(golden.path()).second);
   for (const auto& entry : std::filesystem::directory_iterator(STREAMATTN_GOLDEN_DIR))
     if (entry.path().extension() == ".cu") CHECK(known.count(entry.path()) == 1);
 }
@@ -49,7 +49,7 @@ TEST_CASE("equal input gives equal text and shapes never reach it") {
 }
 
 TEST_CASE("a flattened source includes nothing and has every template once") {
-  std::string flat = golden_cases().front().source().flat;
+  std::string flat = golden_cases().front().program().front().flat;
   CHECK(flat.find("#include") == std::string::npos);
   CHECK(flat.find("#pragma once") == std::string::npos);
   for (const char* once : {"struct FlashParams {", "struct RowStats {", "struct FlashConsumer {"}) {

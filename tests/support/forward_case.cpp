@@ -62,9 +62,10 @@ ForwardArgs ForwardTensors::args() const {
   return {.q = q.view(), .k = k.view(), .v = v.view(), .o = o.view(), .lse = lse.view()};
 }
 
-Errors errors_of(const Problem& problem, const ForwardArgs& args, std::span<const OutputRow> rows) {
-  const RowValues exact = reference_forward(problem, args, rows);
-  const RowValues plain = plain_forward(problem, args, rows);
+Errors errors_of(const Problem& problem, const ForwardArgs& args, std::span<const OutputRow> rows,
+                 const Visible& visible) {
+  const RowValues exact = reference_forward(problem, args, rows, visible);
+  const RowValues plain = plain_forward(problem, args, rows, visible);
   const RowValues found = read_rows(args, rows);
   double largest_lse = 1;
   for (const double lse : exact.lse) {
@@ -77,8 +78,9 @@ Errors errors_of(const Problem& problem, const ForwardArgs& args, std::span<cons
           .lse_allowed = std::max(2 * max_error(plain.lse, exact.lse), float_noise * largest_lse)};
 }
 
-void check_result(const Problem& problem, const ForwardArgs& args, const ForwardTensors& tensors) {
-  const Errors errors = errors_of(problem, args, all_rows(args));
+void check_result(const Problem& problem, const ForwardArgs& args, const ForwardTensors& tensors,
+                  const Visible& visible) {
+  const Errors errors = errors_of(problem, args, all_rows(args), visible);
   CHECK(errors.o <= errors.o_allowed);
   CHECK(errors.lse <= errors.lse_allowed);
   const Rows written = args.q_rows.value_or(Rows{0, args.q.seq});

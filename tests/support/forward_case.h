@@ -40,10 +40,13 @@ struct Errors {
 
 /// Compares `rows` of the host tensors o and lse with float64. Allowed is twice the error of a
 /// plain implementation in the same precision, or what rounding alone can cost where that is more.
-Errors errors_of(const Problem& problem, const ForwardArgs& args, std::span<const OutputRow> rows);
+/// Rows see keys by `visible`, or the problem's mask where that is empty.
+Errors errors_of(const Problem& problem, const ForwardArgs& args, std::span<const OutputRow> rows,
+                 const Visible& visible = {});
 
 /// Fails the test unless all rows that `args` asks for are as exact as they must be and nothing but
 /// these was written.
-void check_result(const Problem& problem, const ForwardArgs& args, const ForwardTensors& tensors);
+void check_result(const Problem& problem, const ForwardArgs& args, const ForwardTensors& tensors,
+                  const Visible& visible = {});
 
 }  // namespace streamattn

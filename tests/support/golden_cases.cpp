@@ -1,6 +1,8 @@
 // The list of golden kernels.
 #include "tests/support/golden_cases.h"
 
+#include <set>
+
 #include "streamattn/error.h"
 
 namespace streamattn {
@@ -27,14 +29,12 @@ Program GoldenCase::program() const {
   return emit(Operation::forward, problem, schedule, hopper());
 }
 
-Source GoldenCase::source() const { return program().front(); }
-
-std::filesystem::path GoldenCase::path() const {
+std::filesystem::path GoldenFile::path() const {
   return std::filesystem::path(STREAMATTN_GOLDEN_DIR) / (name + ".cu");
 }
 
 std::vector<GoldenCase> golden_cases() {
-  std::vector<GoldenCase> cases;
+  std::vector<GoldenCase> cases = split_golden_cases();
   for (int head_dim : {16, 64, 80, 96, 128, 192, 256})
     for (const Expr& mask : {Expr(), causal()})
       cases.push_back(chosen({.head_dim = head_dim, .mask = mask}));
@@ -62,6 +62,38 @@ std::vector<GoldenCase> golden_cases() {
   with("two_warpgroups", "softmax=stale");
   with("three_stages", "stages=3,tile_kv=64");
   return cases;
+}
+
+std::vector<GoldenCase> split_golden_cases() {
+  std::vector<GoldenCase> cases;
+  for (GoldenCase golden : {chosen({.head_dim = 128, .mask = causal()}), chosen({.head_dim = 64}),
+                            chosen({.dtype = DType::f16, .head_dim = 256})}) {
+    golden.name += "_split";
+    golden.schedule = parse_schedule("split_keys=true,o_passes=1", golden.schedule);
+    cases.push_back(golden);
+  }
+  GoldenCase q_in_registers = chosen({.out_dtype = DType::f32, .head_dim = 128, .mask = causal()});
+  q_in_registers.name += "_q_in_registers_split";
+  q_in_registers.schedule =
+      parse_schedule("tile_q=128,tile_kv=128,math_warpgroups=2,q_in_registers=true,split_keys=true",
+                     q_in_registers.schedule);
+  cases.push_back(q_in_registers);
+  return cases;
+}
+
+std::vector<GoldenFile> golden_files() {
+  std::vector<GoldenFile> files;
+  std::set<std::string> known;
+  for (const GoldenCase& golden : golden_cases()) {
+    const Program program = golden.program();
+    files.push_back({golden.name, program.front()});
+    for (std::size_t i = 1; i < program.size(); i++) {
+      const std::string kernel = program[i].entry.substr(program[i].entry.find('_') + 1);
+      const std::string file = kernel + "_" + std::string(name(golden.problem.output_dtype()));
+      if (known.insert(file).second) files.push_back({file, program[i]});
+    }
+  }
+  return files;
 }
 
 }  // namespace streamattn

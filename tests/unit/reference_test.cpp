@@ -40,7 +40,7 @@ TEST_CASE("the reference softmax of two known scores is exact") {
                          .o = Tensor::bshd(o, DType::f32, 1, 1, 1, 1),
                          .lse = Tensor::bshd(lse, DType::f32, 1, 1, 1, 1),
                          .scale = 1.0F};
-  const RowValues values = reference_forward(problem, args, all_rows(args));
+  const RowValues values = reference_forward(problem, args, all_rows(args), {});
   CHECK(values.o[0] == Approx(5).epsilon(1e-7));  // weights 1/3 and 2/3
   CHECK(values.lse[0] == Approx(std::log(3)).epsilon(1e-7));
 }
@@ -105,7 +105,7 @@ TEST_CASE("a row that sees no key is zero and its LSE is minus infinity") {
   const ForwardTensors tensors(given);
   const ForwardArgs args = tensors.args();
   for (const auto forward : {reference_forward, plain_forward}) {
-    const RowValues values = forward(given.problem, args, all_rows(args));
+    const RowValues values = forward(given.problem, args, all_rows(args), {});
     for (int row = 0; row < 3; ++row) {
       CHECK(values.lse[row] == -infinity);
       CHECK(values.o[4 * row] == 0);
@@ -137,10 +137,27 @@ TEST_CASE("a key that a row sees counts in the reference whatever its weight") {
                          .v = Tensor::bshd(v, DType::f32, 1, 2, 1, 1),
                          .o = Tensor::bshd(o, DType::f32, 1, 1, 1, 1)};
   for (const auto forward : {reference_forward, plain_forward}) {
-    const RowValues values = forward(problem, args, all_rows(args));
+    const RowValues values = forward(problem, args, all_rows(args), {});
     CHECK(std::isnan(values.o[0]));
     CHECK(values.lse[0] == 0);
   }
+}
+
+TEST_CASE("a predicate of visible pairs takes the place of the mask, at global positions") {
+  const ForwardCase given{.problem = {.dtype = DType::f32, .head_dim = 16, .mask = causal()},
+                          .shape = {.q_len = 20, .kv_len = 30}};
+  const ForwardTensors tensors(given);
+  ForwardArgs args = tensors.args();
+  args.q_offset = 17;
+  args.k_offset = 5;
+  const auto rows = all_rows(args);
+  const Visible below = [](std::int64_t q, std::int64_t k) { return k <= q; };
+  Problem unmasked = given.problem;
+  unmasked.mask = Expr();
+  CHECK(reference_forward(unmasked, args, rows, below).o ==
+        reference_forward(given.problem, args, rows).o);
+  CHECK(plain_forward(unmasked, args, rows, below).lse ==
+        plain_forward(given.problem, args, rows).lse);
 }
 
 TEST_CASE("plain attention rounds its result to the output type and errs as the type does") {
@@ -151,7 +168,7 @@ TEST_CASE("plain attention rounds its result to the output type and errs as the 
                             .shape = {.q_len = 20, .kv_len = 90}};
     const ForwardTensors tensors(given);
     const ForwardArgs args = tensors.args();
-    const RowValues plain = plain_forward(given.problem, args, all_rows(args));
+    const RowValues plain = plain_forward(given.problem, args, all_rows(args), {});
     const RowValues exact = reference_forward(given.problem, args, all_rows(args));
     const double error = relative_error(plain.o, exact.o);
     CHECK(error > least);

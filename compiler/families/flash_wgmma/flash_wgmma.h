@@ -32,11 +32,13 @@ struct FlashSchedule {
   int math_warpgroups = 2;      ///< 1 to 3
   bool ping_pong = true;        ///< warpgroups take turns at issuing matrix instructions
   bool q_in_registers = false;  ///< Q is loaded into registers once a tile
-  bool o_buffer = false;  ///< O has shared memory of its own; its store overlaps the next tile
-  int o_passes = 1;       ///< parts in which O goes through that memory, each as large as one
+  bool o_buffer = false;    ///< O has shared memory of its own; its store overlaps the next tile
+  int o_passes = 1;         ///< parts in which O goes through that memory, each as large as one
+  bool split_keys = false;  ///< blocks share the keys of a query tile; a second kernel merges
   Softmax softmax = Softmax::exact;
   TileOrder tile_order = TileOrder::dynamic;
   int section_heads = 0;  ///< heads that share the L2 in the dynamic order; 0: by shape
+  int splits = 0;         ///< shares of split keys; 0: by shape
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor&& visit) {
@@ -48,23 +50,46 @@ struct FlashSchedule {
     visit("q_in_registers", self.q_in_registers, KnobUse::compiled);
     visit("o_buffer", self.o_buffer, KnobUse::compiled);
     visit("o_passes", self.o_passes, KnobUse::compiled);
+    visit("split_keys", self.split_keys, KnobUse::compiled);
     visit("softmax", self.softmax, KnobUse::compiled);
     visit("tile_order", self.tile_order, KnobUse::launch);
     visit("section_heads", self.section_heads, KnobUse::launch);
+    visit("splits", self.splits, KnobUse::launch);
   }
 };
 
 Family flash_wgmma_family();
 
+// What the family answers with; see Family.
+std::optional<Schedule> flash_first_guess(const Problem& problem, const Shape& shape,
+                                          const Target& target);
+std::vector<Schedule> flash_schedules(const Problem& problem, const Shape& shape,
+                                      const Target& target);
+Program flash_emit(const Problem& problem, const Schedule& schedule, const Target& target);
+Plan flash_plan(const Problem& problem, const Schedule& schedule, const ResolvedCall& call,
+                const DeviceFacts& device, WorkspaceSlices& workspace);
+
+/// Why the schedule cannot serve the problem; empty if it can.
+std::string flash_refusal(const Problem& problem, const FlashSchedule& schedule,
+                          const Target& target);
+
 /// Tiles and shared memory of the kernel.
 FlashTiling flash_tiling(const Problem& problem, const FlashSchedule& schedule);
 
-/// Threads of a block.
-int flash_threads(const FlashSchedule& schedule);
+/// Registers that a thread of the producer and of a math warpgroup gets by setmaxnreg: multiples of
+/// 8 that add up to at most 512 over all warpgroups.
+struct FlashRegisters {
+  int producer, consumer;
+};
+FlashRegisters flash_registers(const FlashSchedule& schedule);
 
-/// How a call is launched: compiler/families/flash_wgmma/plan.cpp.
-Plan flash_plan(const Problem& problem, const Schedule& schedule, const ResolvedCall& call,
-                const DeviceFacts& device, WorkspaceSlices& workspace);
+/// Threads of a block, and of one of the kernel that merges split keys.
+int flash_threads(const FlashSchedule& schedule);
+inline constexpr int flash_combine_threads = 128;
+
+/// Shares into which the keys of each of `items` query tiles are split: as many as fill the
+/// multiprocessors, none of them too short.
+int flash_splits(const FlashSchedule& schedule, const Shape& shape, std::int64_t items, int sms);
 
 /// Query heads (of batch * heads) in one L2 section of the tile order on a device with `sms`
 /// multiprocessors and an L2 of `l2_bytes`.

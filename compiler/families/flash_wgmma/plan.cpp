@@ -43,56 +43,104 @@ void require_addressable(const ForwardCall& call) {
   require_tma("o", call.o);
 }
 
-int checked_items(std::int64_t q_tiles, std::int64_t heads) {
-  if (q_tiles * heads > std::numeric_limits<int>::max())
+int checked_int(std::int64_t product, const char* what) {
+  if (product > std::numeric_limits<int>::max() / 2)
     throw Error(ErrorCode::invalid_argument,
-                llvm::formatv("{0} query tiles x {1} heads are more than 2^31 - 1 work items",
-                              q_tiles, heads));
-  return static_cast<int>(q_tiles * heads);
+                llvm::formatv("{0} {1} are more than the GPU can count, 2^30 - 1", product, what));
+  return static_cast<int>(product);
 }
 
 Strides strides(const Tensor& t) { return {t.batch_stride, t.seq_stride, t.head_stride}; }
 
+OutputParams output_params(const ForwardCall& call) {
+  return {call.o.data, static_cast<float*>(call.lse.data), strides(call.o), strides(call.lse)};
+}
+
+SequenceParams sequence_params(const ForwardCall& call) {
+  return {.q_len = static_cast<int>(call.q_len()),
+          .kv_len = static_cast<int>(call.kv_len()),
+          .q_position = static_cast<int>(call.q_position),
+          .k_position = static_cast<int>(call.k_position)};
+}
+
+/// The multiprocessors that the launch may use.
+int multiprocessors(const ForwardCall& call, const DeviceFacts& device) {
+  return call.max_sms > 0 ? std::min(call.max_sms, device.multiprocessors) : device.multiprocessors;
+}
+
+OrderParams order_params(const Problem& problem, const FlashSchedule& schedule,
+                         const ForwardCall& call, const DeviceFacts& device) {
+  const int sms = multiprocessors(call, device);
+  const std::int64_t heads = call.batch() * call.heads();
+  const std::int64_t q_tiles = (call.q_len() + schedule.tile_q - 1) / schedule.tile_q;
+  const int splits = flash_splits(schedule, call.shape(), heads * q_tiles, sms);
+  return {
+      .items = checked_int(heads * q_tiles * splits, "work items"),
+      .q_tiles = static_cast<int>(q_tiles),
+      .heads = static_cast<int>(call.heads()),
+      .all_heads = static_cast<int>(heads),
+      .section_heads = flash_section_heads(problem, schedule, call.shape(), sms, device.l2_bytes),
+      .splits = splits,
+      .item_counter = nullptr};
+}
+
+/// The launch that merges the shares.
+KernelLaunch combine_launch(const ForwardCall& call, const FlashParams& shares, int sms) {
+  const CombineParams p{.partial = shares.partial,
+                        .output = output_params(call),
+                        .q_len = shares.sequence.q_len,
+                        .heads = shares.order.heads,
+                        .all_heads = shares.order.all_heads,
+                        .columns = static_cast<int>(call.o.dim),
+                        .splits = shares.order.splits};
+  constexpr std::int64_t columns_of_thread = 8, blocks_of_multiprocessor = 16;
+  const std::int64_t rows_of_block = flash_combine_threads / (p.columns / columns_of_thread);
+  const std::int64_t rows = std::int64_t{p.all_heads} * p.q_len;
+  const std::int64_t blocks =
+      std::min((rows + rows_of_block - 1) / rows_of_block, sms * blocks_of_multiprocessor);
+  return {.kernel = 1,
+          .blocks = static_cast<unsigned>(blocks),
+          .parameters = ParameterBytes(p),
+          .overlaps_previous = true};
+}
+
 }  // namespace
 
 Plan flash_plan(const Problem& problem, const Schedule& chosen, const ResolvedCall& resolved,
-                const DeviceFacts& device, WorkspaceSlices& /*workspace*/) {
+                const DeviceFacts& device, WorkspaceSlices& workspace) {
   const auto schedule = settings_of<FlashSchedule>(chosen);
   const auto& call = std::get<ForwardCall>(resolved);
   require_addressable(call);
   const FlashTiling tiling = flash_tiling(problem, schedule);
-  const std::int64_t heads = call.batch() * call.heads();
-  const std::int64_t q_tiles = (call.q_len() + tiling.tile_q - 1) / tiling.tile_q;
+  if (call.batch() == 0 || call.heads() == 0 || call.q_len() == 0) return {};
 
-  FlashParams p = {};
-  p.order.items = checked_items(q_tiles, heads);
-  if (p.order.items == 0) return {};
   const auto map = [&](const char* name, const Tensor& t, int rows) {
     return device.encode(name, boxed(t, rows, /*anywhere=*/call.q.data));
   };
+  FlashParams p = {};
+  p.order = order_params(problem, schedule, call, device);
   p.q = map("tensor map of q", call.q, tiling.tile_q);
   p.k = map("tensor map of k", call.k, tiling.tile_kv);
   p.v = map("tensor map of v", call.v, tiling.tile_kv);
-  if (tiling.output != OutputPath::direct) p.output.map = map("tensor map of o", call.o, 64);
-  p.output.o = call.o.data;
-  p.output.o_strides = strides(call.o);
-  p.output.lse = static_cast<float*>(call.lse.data);
-  p.output.lse_strides = strides(call.lse);
-  p.sequence = {.q_len = static_cast<int>(call.q_len()),
-                .kv_len = static_cast<int>(call.kv_len()),
-                .q_position = static_cast<int>(call.q_position),
-                .k_position = static_cast<int>(call.k_position)};
+  if (tiling.o_bytes() > 0) p.o = map("tensor map of o", call.o, 64);
+  p.sequence = sequence_params(call);
   p.score.scale_log2 = call.scale * 1.44269504088896F;
-  p.order.q_tiles = static_cast<int>(q_tiles);
-  p.order.heads = static_cast<int>(call.heads());
-  p.order.all_heads = static_cast<int>(heads);
-  const int sms =
-      call.max_sms > 0 ? std::min(call.max_sms, device.multiprocessors) : device.multiprocessors;
-  p.order.section_heads =
-      flash_section_heads(problem, schedule, call.shape(), sms, device.l2_bytes);
+  if (schedule.split_keys) {
+    const std::int64_t rows =
+        checked_int(std::int64_t{p.order.all_heads} * p.sequence.q_len, "rows of O");
+    p.partial.o = workspace.take<float>("O of shares", p.order.splits * rows * call.o.dim);
+    p.partial.lse = workspace.take<float>("LSE of shares", p.order.splits * rows);
+  } else {
+    p.output = output_params(call);
+  }
   if (schedule.tile_order == TileOrder::dynamic) p.order.item_counter = device.zero_word();
-  const auto blocks = static_cast<unsigned>(std::min(p.order.items, sms));
-  return {KernelLaunch{.kernel = 0, .blocks = blocks, .parameters = ParameterBytes(p)}};
+
+  const int sms = multiprocessors(call, device);
+  Plan steps = {KernelLaunch{.kernel = 0,
+                             .blocks = static_cast<unsigned>(std::min(p.order.items, sms)),
+                             .parameters = ParameterBytes(p)}};
+  if (schedule.split_keys) steps.push_back(combine_launch(call, p, sms));
+  return steps;
 }
 
 }  // namespace streamattn

@@ -1,0 +1,119 @@
+// The emitted files of flash_wgmma.
+#include <llvm/Support/FormatVariadic.h>
+
+#include "compiler/families/flash_wgmma/flash_wgmma.h"
+
+namespace streamattn {
+namespace {
+
+const char* spelled(bool value) { return value ? "true" : "false"; }
+
+const char* output_path(OutputPath path) {
+  switch (path) {
+    case OutputPath::over_q:
+      return "over_q";
+    case OutputPath::buffered:
+      return "buffered";
+    case OutputPath::direct:
+      return "direct";
+    case OutputPath::partial:
+      return "partial";
+  }
+  return "";
+}
+
+std::string describe_compiled(const FlashSchedule& s) {
+  std::string text = llvm::formatv("tile {0} x {1}, {2} stages, {3} math warpgroups", s.tile_q,
+                                   s.tile_kv, s.stages, s.math_warpgroups);
+  if (s.ping_pong) text += ", ping-pong";
+  text += s.softmax == Softmax::stale ? ", stale maximum" : ", exact maximum";
+  if (s.q_in_registers) text += ", Q in registers";
+  if (s.split_keys) text += ", split keys";
+  return text;
+}
+
+std::string main_text(const Problem& problem, const FlashSchedule& schedule, const Target& target) {
+  FlashTiling tiling = flash_tiling(problem, schedule);
+  FlashRegisters registers = flash_registers(schedule);
+  std::string element(name(problem.dtype));
+  int qk_columns = schedule.tile_kv, pv_columns = padded_columns(problem.v_head_dim());
+
+  std::string shapes = llvm::formatv("WGMMA_SHAPE({0}, {1})\n", element, qk_columns);
+  if (pv_columns != qk_columns)
+    shapes += llvm::formatv("WGMMA_SHAPE({0}, {1})\n", element, pv_columns);
+
+  std::string text;
+  text += llvm::formatv("// streamattn  forward  {0}  {1}\n", FlashSchedule::family, target.name);
+  text += llvm::formatv("// problem:  {0}\n", problem.describe());
+  text += llvm::formatv("// schedule: {0}\n", describe_compiled(schedule));
+  text += "#include \"forward/flash_wgmma.cuh\"\n\n";
+  text += "namespace streamattn {\n" + shapes + "}\n\n";
+  text += "struct Spec {\n";
+  text += llvm::formatv("  using Element = streamattn::{0};\n", element);
+  text += llvm::formatv("  using Score = streamattn::{0};\n",
+                        problem.mask == causal() ? "Causal" : "Unmasked");
+  text += llvm::formatv("  static constexpr int group_size = {0};\n", problem.group_size);
+  text += llvm::formatv(
+      "  static constexpr streamattn::FlashTiling tiling = {{\n"
+      "      .head_dim = {0}, .value_head_dim = {1},\n"
+      "      .tile_q = {2}, .tile_kv = {3}, .stages = {4},\n"
+      "      .output = streamattn::OutputPath::{5}, .o_passes = {6}};\n",
+      tiling.head_dim, tiling.value_head_dim, tiling.tile_q, tiling.tile_kv, tiling.stages,
+      output_path(tiling.output), tiling.o_passes);
+  text += llvm::formatv(
+      "  static constexpr bool ping_pong = {0}, q_in_registers = {1}, stale_reference = {2};\n",
+      spelled(schedule.ping_pong), spelled(schedule.q_in_registers),
+      spelled(schedule.softmax == Softmax::stale));
+  text +=
+      llvm::formatv("  static constexpr int producer_registers = {0}, consumer_registers = {1};\n",
+                    registers.producer, registers.consumer);
+  text += "};\n\n";
+  text += llvm::formatv("extern \"C\" __global__ void __launch_bounds__({0}, 1)\n",
+                        flash_threads(schedule));
+  text +=
+      "streamattn_forward(const __grid_constant__ streamattn::FlashParams params) {\n"
+      "  streamattn::flash_wgmma<Spec>(params);\n"
+      "}\n";
+  return text;
+}
+
+// Merges the results of shares. Depends on the output type alone, so that all schedules share it.
+std::string combine_text(const Problem& problem, const Target& target) {
+  DType output = problem.output_dtype();
+  std::string text;
+  text += llvm::formatv("// streamattn  forward  {0}  {1}\n", FlashSchedule::family, target.name);
+  text += llvm::formatv("// merges the shares of split keys, output {0}\n", name(output));
+  text += "#include \"forward/combine.cuh\"\n\n";
+  text += "struct Spec {\n";
+  text +=
+      llvm::formatv("  using Output = {0};\n",
+                    output == DType::f32 ? "float" : "streamattn::" + std::string(name(output)));
+  text += llvm::formatv("  static constexpr int threads = {0};\n", flash_combine_threads);
+  text += "};\n\n";
+  text +=
+      llvm::formatv("extern \"C\" __global__ void __launch_bounds__({0})\n", flash_combine_threads);
+  text +=
+      "streamattn_combine(const __grid_constant__ streamattn::CombineParams params) {\n"
+      "  streamattn::combine<Spec>(params);\n"
+      "}\n";
+  return text;
+}
+
+}  // namespace
+
+Program flash_emit(const Problem& problem, const Schedule& chosen, const Target& target) {
+  const auto schedule = settings_of<FlashSchedule>(chosen);
+  Program program = {{.text = main_text(problem, schedule, target),
+                      .entry = "streamattn_forward",
+                      .threads = flash_threads(schedule),
+                      .dynamic_smem_bytes = flash_tiling(problem, schedule).bytes(),
+                      .parameter_bytes = sizeof(FlashParams)}};
+  if (schedule.split_keys)
+    program.push_back({.text = combine_text(problem, target),
+                       .entry = "streamattn_combine",
+                       .threads = flash_combine_threads,
+                       .parameter_bytes = sizeof(CombineParams)});
+  return program;
+}
+
+}  // namespace streamattn

@@ -1,0 +1,126 @@
+// What becomes of a warpgroup's O and LSE when its work item is done: one policy for each way of O.
+#pragma once
+
+#include "forward/flash_shared.cuh"
+#include "parts/output.cuh"
+#include "parts/swizzled_tile.cuh"
+
+namespace streamattn {
+
+/// What all epilogues share. Each has
+///   takes_q   whether it uses the memory of Q: that is then given back after store(), not before
+///   store     by every thread of the warpgroup: O (64, value_head_dim) of an item, not normalised,
+///             the factors that normalise the thread's two rows, and their LSE
+///   finish    before the block exits
+template <class Spec>
+struct FlashEpilogueBase {
+  static constexpr FlashTiling tiling = Spec::tiling;
+  using Element = typename Spec::Element;
+  using Tile = SwizzledTile<tiling.tile_q, tiling.value_head_dim, tiling.element_bytes>;
+
+  const FlashParams& params;
+  FlashShared<Spec> shared;
+  Fragment at;
+
+ protected:
+  SA_DEVICE static int tile_row(WorkItem item) { return item.q_tile * tiling.tile_q; }
+
+  SA_DEVICE OutputRows rows(float* tensor, const Strides& strides, WorkItem item) const {
+    float* first =
+        tensor ? tensor + item.batch * strides.batch + item.head * strides.head : nullptr;
+    return {first, strides.seq, Sequence(params.sequence, item).q_len};
+  }
+
+  SA_DEVICE void write_lse(WorkItem item, const float (&lse)[2]) const {
+    store_lse(rows(params.output.lse, params.output.lse_strides, item), tile_row(item), at, lse);
+  }
+
+  template <int chunks, int N>
+  SA_DEVICE void write_chunks(WorkItem item, int first, const float (&o)[N],
+                              const float (&normalise)[2]) const {
+    store_tma<Element, Tile, chunks>(params.o, item, tile_row(item), at, shared.o(), first, o,
+                                     normalise);
+  }
+
+  // Until shared memory has been read by the stores so far.
+  SA_DEVICE void wait_for_stores() const {
+    if (at.leads_warpgroup()) tma_store_wait_read();
+  }
+};
+
+template <class Spec, OutputPath path = Spec::tiling.output>
+struct FlashEpilogue;
+
+template <class Spec>
+struct FlashEpilogue<Spec, OutputPath::over_q> : FlashEpilogueBase<Spec> {
+  static constexpr bool takes_q = true;
+
+  template <int N>
+  SA_DEVICE void store(WorkItem item, const float (&o)[N], const float (&normalise)[2],
+                       const float (&lse)[2]) const {
+    this->write_lse(item, lse);
+    this->template write_chunks<FlashEpilogue::Tile::chunks>(item, 0, o, normalise);
+    this->wait_for_stores();
+  }
+
+  SA_DEVICE void finish() const {}
+};
+
+template <class Spec>
+struct FlashEpilogue<Spec, OutputPath::buffered> : FlashEpilogueBase<Spec> {
+  static constexpr bool takes_q = false;
+
+  template <int N>
+  SA_DEVICE void store(WorkItem item, const float (&o)[N], const float (&normalise)[2],
+                       const float (&lse)[2]) const {
+    constexpr int passes = Spec::tiling.o_passes, chunks = FlashEpilogue::Tile::chunks / passes;
+    this->write_lse(item, lse);
+#pragma unroll
+    for (int pass = 0; pass < passes; pass++) {
+      this->wait_for_stores();
+      named_barrier_sync(output_barrier(this->at.warpgroup), 128);
+      this->template write_chunks<chunks>(item, pass * chunks, o, normalise);
+    }
+  }
+
+  SA_DEVICE void finish() const { this->wait_for_stores(); }
+};
+
+template <class Spec>
+struct FlashEpilogue<Spec, OutputPath::direct> : FlashEpilogueBase<Spec> {
+  static constexpr bool takes_q = false;
+
+  template <int N>
+  SA_DEVICE void store(WorkItem item, const float (&o)[N], const float (&normalise)[2],
+                       const float (&lse)[2]) const {
+    const OutputParams& output = this->params.output;
+    this->write_lse(item, lse);
+    store_direct<Spec::tiling.value_head_dim>(this->rows((float*)output.o, output.o_strides, item),
+                                              this->tile_row(item), this->at, o, normalise);
+  }
+
+  SA_DEVICE void finish() const {}
+};
+
+template <class Spec>
+struct FlashEpilogue<Spec, OutputPath::partial> : FlashEpilogueBase<Spec> {
+  static constexpr bool takes_q = false;
+
+  template <int N>
+  SA_DEVICE void store(WorkItem item, const float (&o)[N], const float (&normalise)[2],
+                       const float (&lse)[2]) const {
+    constexpr int columns = Spec::tiling.value_head_dim;
+    const OrderParams& order = this->params.order;
+    const PartialParams& partial = this->params.partial;
+    int rows = Sequence(this->params.sequence, item).q_len, tile_row = this->tile_row(item);
+    int head = item.share * order.all_heads + item.batch * order.heads + item.head;
+    long long first = (long long)head * rows;
+    store_lse({partial.lse + first, 1, rows}, tile_row, this->at, lse);
+    store_direct<columns>({partial.o + first * columns, columns, rows}, tile_row, this->at, o,
+                          normalise);
+  }
+
+  SA_DEVICE void finish() const {}
+};
+
+}  // namespace streamattn

@@ -1,0 +1,69 @@
+// What the forward skeleton asks of its Spec, so that a mistake is named before any template is
+// looked into.
+#pragma once
+
+#include "parts/scores.cuh"
+
+namespace streamattn {
+
+template <class T, class U>
+constexpr bool is_same = false;
+template <class T>
+constexpr bool is_same<T, T> = true;
+
+template <class T, class U>
+concept Is = is_same<T, U>;
+
+/// A score policy: parts/scores.cuh.
+template <class S>
+concept ScorePolicy = requires(S score, const ScoreParams& params, const Sequence& sequence) {
+  S();
+  S(params, WorkItem(), sequence);
+  { S::trivial } -> Is<const bool&>;
+  { S::shift_invariant } -> Is<const bool&>;
+  { S::changes } -> Is<const bool&>;
+  { S::range_count } -> Is<const int&>;
+  { score.ranges(0, Span()) } -> Is<Span>;
+  { score.full(0, Span()) } -> Is<Span>;
+  { score.keeps(0, 0) } -> Is<bool>;
+  { score.change(0.f, 0, 0) } -> Is<float>;
+  { score.scale_log2 } -> Is<float&>;
+};
+
+template <class Spec>
+concept HasOperands = requires {
+  typename Spec::Element;
+  { Spec::group_size } -> Is<const int&>;
+};
+
+template <class Spec>
+concept HasScore = ScorePolicy<typename Spec::Score>;
+
+template <class Spec>
+concept HasTiling = Is<const FlashTiling, decltype(Spec::tiling)> &&
+                    Spec::tiling.tile_q % 64 == 0 && Spec::tiling.tile_kv % 16 == 0;
+
+template <class Spec>
+concept HasSchedule = requires {
+  { Spec::ping_pong } -> Is<const bool&>;
+  { Spec::q_in_registers } -> Is<const bool&>;
+  { Spec::stale_reference } -> Is<const bool&>;
+  { Spec::producer_registers } -> Is<const int&>;
+  { Spec::consumer_registers } -> Is<const int&>;
+};
+
+/// False where Spec lacks something, with an error of one line that says what.
+template <class Spec>
+SA_DEVICE constexpr bool is_flash_spec() {
+  static_assert(HasOperands<Spec>, "Spec needs a type Element and an int group_size");
+  static_assert(HasScore<Spec>, "Spec needs a type Score that is a score policy");
+  static_assert(HasTiling<Spec>,
+                "Spec needs a FlashTiling tiling with 64 rows of queries a warpgroup and whole "
+                "k-steps of keys");
+  static_assert(HasSchedule<Spec>,
+                "Spec needs bools ping_pong, q_in_registers and stale_reference, ints "
+                "producer_registers and consumer_registers");
+  return HasOperands<Spec> && HasScore<Spec> && HasTiling<Spec> && HasSchedule<Spec>;
+}
+
+}  // namespace streamattn

@@ -1,0 +1,14 @@
+// Ids of the named barriers, for none may serve two purposes. 0 is that of __syncthreads.
+#pragma once
+
+#include "ptx/types.cuh"
+
+namespace streamattn {
+
+/// Joins math warpgroup w and the one before it: w may issue when the other has. 1 to 3.
+SA_DEVICE constexpr int turn_barrier(int warpgroup) { return 1 + warpgroup; }
+
+/// The threads of math warpgroup w on their way through the memory of O. 8 to 10.
+SA_DEVICE constexpr int output_barrier(int warpgroup) { return 8 + warpgroup; }
+
+}  // namespace streamattn

@@ -1,0 +1,26 @@
+// streamattn  forward  flash_wgmma  sm_90a
+// problem:  bf16 -> bf16, head_dim 64, group 1; mask: true
+// schedule: tile 192 x 128, 2 stages, 3 math warpgroups, ping-pong, exact maximum, split keys
+#include "forward/flash_wgmma.cuh"
+
+namespace streamattn {
+WGMMA_SHAPE(bf16, 128)
+WGMMA_SHAPE(bf16, 64)
+}
+
+struct Spec {
+  using Element = streamattn::bf16;
+  using Score = streamattn::Unmasked;
+  static constexpr int group_size = 1;
+  static constexpr streamattn::FlashTiling tiling = {
+      .head_dim = 64, .value_head_dim = 64,
+      .tile_q = 192, .tile_kv = 128, .stages = 2,
+      .output = streamattn::OutputPath::partial, .o_passes = 1};
+  static constexpr bool ping_pong = true, q_in_registers = false, stale_reference = false;
+  static constexpr int producer_registers = 32, consumer_registers = 160;
+};
+
+extern "C" __global__ void __launch_bounds__(512, 1)
+streamattn_forward(const __grid_constant__ streamattn::FlashParams params) {
+  streamattn::flash_wgmma<Spec>(params);
+}

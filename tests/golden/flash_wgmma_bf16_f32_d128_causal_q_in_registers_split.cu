@@ -1,0 +1,25 @@
+// streamattn  forward  flash_wgmma  sm_90a
+// problem:  bf16 -> f32, head_dim 128, group 1; mask: k <= q
+// schedule: tile 128 x 128, 3 stages, 2 math warpgroups, ping-pong, stale maximum, Q in registers, split keys
+#include "forward/flash_wgmma.cuh"
+
+namespace streamattn {
+WGMMA_SHAPE(bf16, 128)
+}
+
+struct Spec {
+  using Element = streamattn::bf16;
+  using Score = streamattn::Causal;
+  static constexpr int group_size = 1;
+  static constexpr streamattn::FlashTiling tiling = {
+      .head_dim = 128, .value_head_dim = 128,
+      .tile_q = 128, .tile_kv = 128, .stages = 3,
+      .output = streamattn::OutputPath::partial, .o_passes = 1};
+  static constexpr bool ping_pong = true, q_in_registers = true, stale_reference = true;
+  static constexpr int producer_registers = 24, consumer_registers = 240;
+};
+
+extern "C" __global__ void __launch_bounds__(384, 1)
+streamattn_forward(const __grid_constant__ streamattn::FlashParams params) {
+  streamattn::flash_wgmma<Spec>(params);
+}

@@ -1,0 +1,26 @@
+// streamattn  forward  flash_wgmma  sm_90a
+// problem:  f16 -> f16, head_dim 256, group 1; mask: true
+// schedule: tile 128 x 64, 2 stages, 2 math warpgroups, ping-pong, stale maximum, split keys
+#include "forward/flash_wgmma.cuh"
+
+namespace streamattn {
+WGMMA_SHAPE(f16, 64)
+WGMMA_SHAPE(f16, 256)
+}
+
+struct Spec {
+  using Element = streamattn::f16;
+  using Score = streamattn::Unmasked;
+  static constexpr int group_size = 1;
+  static constexpr streamattn::FlashTiling tiling = {
+      .head_dim = 256, .value_head_dim = 256,
+      .tile_q = 128, .tile_kv = 64, .stages = 2,
+      .output = streamattn::OutputPath::partial, .o_passes = 1};
+  static constexpr bool ping_pong = true, q_in_registers = false, stale_reference = true;
+  static constexpr int producer_registers = 24, consumer_registers = 240;
+};
+
+extern "C" __global__ void __launch_bounds__(384, 1)
+streamattn_forward(const __grid_constant__ streamattn::FlashParams params) {
+  streamattn::flash_wgmma<Spec>(params);
+}
