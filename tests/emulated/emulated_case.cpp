@@ -6,9 +6,7 @@
 #include "tests/support/catch.h"
 
 namespace streamattn {
-namespace {
 
-// The template with the fault in it.
 std::string faulty_text(const Fault& fault) {
   for (const EmbeddedFile& file : embedded_templates()) {
     if (file.name != fault.file) continue;
@@ -24,8 +22,6 @@ std::string faulty_text(const Fault& fault) {
   FAIL("there is no template " << fault.file);
   return "";
 }
-
-}  // namespace
 
 void EmulatedKernel::emulate(ForwardArgs args, const Emulation& how) const {
   const Target& target = find_target("sm_90a");

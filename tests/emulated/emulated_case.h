@@ -41,6 +41,9 @@ struct Fault {
   const char* to;    ///< takes its place everywhere
 };
 
+/// The template with the fault in it. Fails the test where there is no such text.
+std::string faulty_text(const Fault& fault);
+
 /// What the emulator says of the golden kernel with `fault`: its report, "wrong result" if there is
 /// none but the result is off, "nothing" if all is well.
 std::string report_of(const GoldenCase& golden, const Fault& fault, const Shape& shape,
