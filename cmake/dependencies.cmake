@@ -10,8 +10,7 @@ if(LLVM_VERSION_MAJOR LESS 15)
 endif()
 message(STATUS "LLVM ${LLVM_VERSION} in ${LLVM_DIR}")
 find_path(TOMLPLUSPLUS_INCLUDE_DIR toml++/toml.h REQUIRED)
-find_package(PkgConfig REQUIRED)
-pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
+find_path(HIGHWAY_INCLUDE_DIR hwy/highway.h REQUIRED)
 find_package(Threads REQUIRED)
 
 # ADT and Support, linked statically; nothing else of LLVM. The archives are named by themselves,
@@ -31,8 +30,13 @@ add_library(streamattn_toml INTERFACE)
 target_include_directories(streamattn_toml SYSTEM INTERFACE ${TOMLPLUSPLUS_INCLUDE_DIR})
 target_compile_definitions(streamattn_toml INTERFACE TOML_HEADER_ONLY=1)
 
+# Highway as headers; runtime/cpu/highway.cpp stands for the library that goes with them.
+add_library(streamattn_highway INTERFACE)
+target_include_directories(streamattn_highway SYSTEM INTERFACE ${HIGHWAY_INCLUDE_DIR})
+
 # Boost.Context, fibers for the emulator. The emulator is off where it is missing, and under
 # sanitizers, which take a switch of stacks for a fault.
+set(Boost_USE_STATIC_LIBS ON)  # the shared one is of one exact version
 find_package(Boost 1.74 QUIET CONFIG COMPONENTS context)
 set(can_emulate OFF)
 # LLVM 15 still has llvm::Optional where the emulator starts the host compiler.

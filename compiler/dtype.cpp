@@ -1,6 +1,8 @@
 // The table of element types.
 #include "streamattn/dtype.h"
 
+#include <algorithm>
+#include <array>
 #include <string>
 
 #include "streamattn/error.h"
@@ -12,10 +14,13 @@ struct Row {
   DType type;
   std::string_view name;
   int bytes;
+  std::array<std::string_view, 3> aliases;  // other people's names, read but never written
 };
 
 // In the order of the enumerators, which index it.
-constexpr Row rows[] = {{DType::f16, "f16", 2}, {DType::bf16, "bf16", 2}, {DType::f32, "f32", 4}};
+constexpr Row rows[] = {{DType::f16, "f16", 2, {"fp16", "float16", "half"}},
+                        {DType::bf16, "bf16", 2, {"bfloat16"}},
+                        {DType::f32, "f32", 4, {"fp32", "float32", "float"}}};
 
 }  // namespace
 
@@ -26,7 +31,9 @@ int bytes(DType type) { return rows[static_cast<int>(type)].bytes; }
 DType parse_dtype(std::string_view text) {
   std::string known;
   for (const Row& row : rows) {
-    if (row.name == text) return row.type;
+    if (row.name == text || (!text.empty() && std::ranges::count(row.aliases, text) > 0)) {
+      return row.type;
+    }
     known += (known.empty() ? "" : ", ") + std::string(row.name);
   }
   throw Error(ErrorCode::invalid_argument,

@@ -24,7 +24,7 @@ std::string decline(const Family& family, Operation operation, const Problem& pr
 void check(Operation operation, const Problem& problem, const Schedule& schedule,
            const Target& target) {
   problem.validate();
-  const Family& family = find_family(schedule.family);
+  const Family& family = find_family(schedule.family());
   if (auto reason = decline(family, operation, problem, target); !reason.empty())
     throw Error(ErrorCode::unsupported_problem, llvm::formatv("{0}: {1}", family.name, reason));
   if (auto reason = family.refuses(problem, schedule, target); !reason.empty())
@@ -68,11 +68,11 @@ Choice choose(Operation operation, const Problem& problem, const Shape& shape, c
 Program emit(Operation operation, const Problem& problem, const Schedule& schedule,
              const Target& target, const EmitOptions& options) {
   check(operation, problem, schedule, target);
-  const Family& family = find_family(schedule.family);
+  const Family& family = find_family(schedule.family());
   if (!family.emit)
     throw Error(ErrorCode::unsupported_problem,
                 llvm::formatv("{0} has no source: its kernel is part of the library", family.name));
-  Program program = family.emit(problem, schedule, target);
+  Program program = family.emit(problem, compiled_part(schedule), target);
   for (Source& source : program) {
     source.flat = flatten(source.text, options.template_dir);
     source.target = target.name;

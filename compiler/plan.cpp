@@ -7,7 +7,7 @@ namespace streamattn {
 
 Plan plan(const Problem& problem, const Schedule& schedule, const ResolvedCall& call,
           const DeviceFacts& device, WorkspaceSlices& workspace) {
-  return find_family(schedule.family).plan(problem, schedule, call, device, workspace);
+  return find_family(schedule.family()).plan(problem, schedule, call, device, workspace);
 }
 
 std::size_t workspace_bytes(const Problem& problem, const Schedule& schedule,

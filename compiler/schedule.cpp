@@ -1,4 +1,4 @@
-// Reading and printing schedules, all through visit_fields.
+// Reading and printing schedules by the tables of their families.
 #include "streamattn/schedule.h"
 
 #include <llvm/ADT/SmallVector.h>
@@ -8,74 +8,83 @@
 
 #include <algorithm>
 #include <limits>
-#include <type_traits>
-#include <vector>
 
-#include "compiler/schedule_fields.h"
+#include "compiler/families/family.h"
+#include "compiler/knobs.h"
 #include "streamattn/error.h"
 #include "support/did_you_mean.h"
 
 namespace streamattn {
 namespace {
 
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
+std::string in_quotes(std::string_view text) { return "\"" + std::string(text) + "\""; }
 
-std::string text_of(const FieldValue& value) {
+std::string text_of(const KnobValue& value) {
   if (const bool* flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
   if (const std::int64_t* number = std::get_if<std::int64_t>(&value))
     return std::to_string(*number);
-  return quoted(std::get<std::string>(value));
+  return in_quotes(std::get<std::string>(value));
 }
 
-// One overload per kind of field; each returns what the field needs where the value does not suit.
-
-std::string assign(std::string& field, const FieldValue& value) {
-  const std::string* text = std::get_if<std::string>(&value);
-  if (!text || text->empty()) return "a name";
-  field = *text;
-  return {};
+/// What the knob needs.
+std::string needs(const Knob& knob) {
+  if (knob.is_switch) return "true or false";
+  if (knob.choices.empty())
+    return "a number in 0.." + std::to_string(std::numeric_limits<int>::max());
+  std::string names;
+  for (std::string_view name : knob.choices)
+    names += (names.empty() ? "" : " or ") + in_quotes(name);
+  return names;
 }
 
-std::string assign(int& field, const FieldValue& value) {
-  constexpr int most = std::numeric_limits<int>::max();
-  const std::int64_t* number = std::get_if<std::int64_t>(&value);
-  if (!number || *number < 0 || *number > most) return "a number in 0.." + std::to_string(most);
-  field = static_cast<int>(*number);
-  return {};
-}
-
-std::string assign(bool& field, const FieldValue& value) {
-  const bool* flag = std::get_if<bool>(&value);
-  if (!flag) return "true or false";
-  field = *flag;
-  return {};
-}
-
-template <class Enum>
-  requires std::is_enum_v<Enum>
-std::string assign(Enum& field, const FieldValue& value) {
-  const std::span<const std::string_view> names = enumerator_names(field);
-  const std::string* text = std::get_if<std::string>(&value);
-  const auto found = text ? std::ranges::find(names, *text) : names.end();
-  if (found == names.end()) {
-    std::string needed;
-    for (std::string_view name : names) needed += (needed.empty() ? "" : " or ") + quoted(name);
-    return needed;
+/// `value` as the knob keeps it; nothing where it does not suit.
+std::optional<std::int64_t> encode(const Knob& knob, const KnobValue& value) {
+  if (knob.is_switch) {
+    const bool* flag = std::get_if<bool>(&value);
+    return flag ? std::optional<std::int64_t>(*flag) : std::nullopt;
   }
-  field = static_cast<Enum>(found - names.begin());
-  return {};
+  if (knob.choices.empty()) {
+    const std::int64_t* number = std::get_if<std::int64_t>(&value);
+    const bool fits = number && *number >= 0 && *number <= std::numeric_limits<int>::max();
+    return fits ? std::optional(*number) : std::nullopt;
+  }
+  const std::string* text = std::get_if<std::string>(&value);
+  const auto found = text ? std::ranges::find(knob.choices, *text) : knob.choices.end();
+  if (found == knob.choices.end()) return std::nullopt;
+  return found - knob.choices.begin();
 }
 
-std::string print(const std::string& field) { return field; }
-std::string print(int field) { return std::to_string(field); }
-std::string print(bool field) { return field ? "true" : "false"; }
-template <class Enum>
-  requires std::is_enum_v<Enum>
-std::string print(Enum field) {
-  return std::string(enumerator_name(field));
+KnobValue decode(const Knob& knob, std::int64_t value) {
+  if (knob.is_switch) return value != 0;
+  if (knob.choices.empty()) return value;
+  return std::string(knob.choices[static_cast<std::size_t>(value)]);
 }
 
-FieldValue parse_value(llvm::StringRef text) {
+std::span<const Knob> knobs_of(const Schedule& schedule) {
+  const KnobTable* table = KnobAccess::table(schedule);
+  return table ? std::span<const Knob>(table->knobs) : std::span<const Knob>();
+}
+
+/// The knob called `name`; null where there is none.
+const Knob* find_knob(const Schedule& schedule, std::string_view name) {
+  for (const Knob& knob : knobs_of(schedule))
+    if (knob.name == name) return &knob;
+  return nullptr;
+}
+
+std::string unknown_knob(const Schedule& schedule, std::string_view name) {
+  if (schedule.family().empty()) return "there is no family yet that could have " + in_quotes(name);
+  std::vector<std::string_view> known;
+  for (const Knob& knob : knobs_of(schedule)) known.push_back(knob.name);
+  return std::string(schedule.family()) + " has no knob " + in_quotes(name) + ", " +
+         did_you_mean(name, known);
+}
+
+std::size_t index_of(const Schedule& schedule, const Knob* knob) {
+  return static_cast<std::size_t>(knob - knobs_of(schedule).data());
+}
+
+KnobValue parse_value(llvm::StringRef text) {
   std::int64_t number = 0;
   if (text == "true" || text == "false") return text == "true";
   if (!text.getAsInteger(10, number)) return number;
@@ -84,55 +93,75 @@ FieldValue parse_value(llvm::StringRef text) {
 
 }  // namespace
 
-std::span<const std::string_view> enumerator_names(Softmax) {
-  static constexpr std::string_view names[] = {"exact", "stale"};
-  return names;
+Schedule::Schedule(std::string_view family) : knobs_(find_family(family).knobs) {
+  for (const Knob& knob : knobs_->knobs) values_.push_back(knob.initial);
 }
 
-std::span<const std::string_view> enumerator_names(TileOrder) {
-  static constexpr std::string_view names[] = {"fixed", "dynamic"};
-  return names;
+std::string_view Schedule::family() const { return knobs_ ? knobs_->family : std::string_view(); }
+
+KnobValue Schedule::get(std::string_view name) const {
+  const Knob* knob = find_knob(*this, name);
+  if (!knob) throw Error(ErrorCode::invalid_schedule, unknown_knob(*this, name));
+  return decode(*knob, values_[index_of(*this, knob)]);
 }
 
-std::optional<std::string> set_field(Schedule& schedule, std::string_view name,
-                                     const FieldValue& value) {
-  std::vector<std::string_view> known;
-  std::optional<std::string> needed;  // empty text: the field was set
-  visit_fields(schedule, [&](std::string_view field_name, auto& field) {
-    known.push_back(field_name);
-    if (field_name == name) needed = assign(field, value);
-  });
-  if (!needed) return "unknown schedule field " + quoted(name) + ", " + did_you_mean(name, known);
-  if (needed->empty()) return std::nullopt;
-  return std::string(name) + " is " + text_of(value) + ", it needs " + *needed;
+Schedule& Schedule::set(std::string_view name, const KnobValue& value) {
+  if (const auto complaint = set_knob(*this, name, value))
+    throw Error(ErrorCode::invalid_schedule, *complaint);
+  return *this;
 }
 
 std::string Schedule::describe() const {
-  std::string line = family;
+  std::string line(family());
   const char* separator = ": ";
-  visit_fields(*this, [&](std::string_view name, const auto& field) {
-    if (name == "family") return;
-    line += separator + std::string(name) + " " + print(field);
+  for (const Knob& knob : knobs_of(*this)) {
+    const KnobValue value = decode(knob, values_[index_of(*this, &knob)]);
+    const std::string* name = std::get_if<std::string>(&value);
+    line += separator + std::string(knob.name) + " " + (name ? *name : text_of(value));
     separator = ", ";
-  });
+  }
   return line;
+}
+
+std::optional<std::string> set_knob(Schedule& schedule, std::string_view name,
+                                    const KnobValue& value) {
+  const Knob* knob = find_knob(schedule, name);
+  if (!knob) return unknown_knob(schedule, name);
+  const auto encoded = encode(*knob, value);
+  if (!encoded) return std::string(name) + " is " + text_of(value) + ", it needs " + needs(*knob);
+  KnobAccess::values(schedule)[index_of(schedule, knob)] = *encoded;
+  return std::nullopt;
+}
+
+Schedule compiled_part(Schedule schedule) {
+  for (const Knob& knob : knobs_of(schedule))
+    if (knob.use == KnobUse::launch)
+      KnobAccess::values(schedule)[index_of(schedule, &knob)] = knob.initial;
+  return schedule;
 }
 
 Schedule parse_schedule(std::string_view text, Schedule base) {
   const auto refuse = [&](const std::string& complaint) {
-    throw Error(ErrorCode::invalid_config, "schedule " + quoted(text) + ": " + complaint);
+    throw Error(ErrorCode::invalid_config, "schedule " + in_quotes(text) + ": " + complaint);
   };
   llvm::SmallVector<llvm::StringRef> settings;
   llvm::StringRef(text.data(), text.size()).split(settings, ',');
   llvm::StringSet<> seen;
   for (llvm::StringRef setting : settings) {
     if (setting.trim().empty()) continue;
-    const auto [key, value] = setting.split('=');
-    const llvm::StringRef name = key.trim();
+    const auto [key, written] = setting.split('=');
+    const llvm::StringRef name = key.trim(), value = written.trim();
     if (!setting.contains('='))
-      refuse(quoted(setting.trim().str()) + " is not of the form name=value");
+      refuse(in_quotes(setting.trim().str()) + " is not of the form name=value");
     if (!seen.insert(name).second) refuse(name.str() + " is given twice");
-    if (auto complaint = set_field(base, name.str(), parse_value(value.trim()))) refuse(*complaint);
+    try {
+      if (name != "family")
+        base.set(name.str(), parse_value(value));
+      else if (value.str() != base.family())
+        base = Schedule(value.str());
+    } catch (const Error& error) {
+      refuse(error.what());
+    }
   }
   return base;
 }

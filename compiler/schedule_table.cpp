@@ -1,20 +1,23 @@
 // Reading rows of schedules from TOML and matching them.
 #include "streamattn/schedule_table.h"
 
+#include <llvm/ADT/StringExtras.h>
 #include <llvm/ADT/StringRef.h>
 #include <llvm/Support/FormatVariadic.h>
 #include <llvm/Support/MathExtras.h>
-#include <llvm/Support/MemoryBuffer.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <limits>
+#include <variant>
 #include <vector>
 
 #include "compiler/embedded.h"
-#include "compiler/schedule_fields.h"
+#include "compiler/families/family.h"
+#include "compiler/problem_fields.h"
+#include "compiler/toml.h"
 #include "streamattn/error.h"
 #include "support/did_you_mean.h"
+#include "support/files.h"
 
 namespace streamattn {
 namespace {
@@ -34,17 +37,13 @@ std::int64_t tiles(const Problem& problem, const Shape& shape) {
   return static_cast<std::int64_t>(std::min<std::uint64_t>(count, Range{}.last));
 }
 
-/// A key of `when` that holds a number or a range.
-struct NumberKey {
+/// A key of `when` that is about the shape, and holds a number or a range.
+struct ShapeKey {
   std::string_view name;
   std::int64_t (*value)(const Problem& problem, const Shape& shape);
 };
 
-constexpr NumberKey number_keys[] = {
-    {"head_dim", [](const Problem& p, const Shape&) -> std::int64_t { return p.head_dim; }},
-    {"value_head_dim",
-     [](const Problem& p, const Shape&) -> std::int64_t { return p.v_head_dim(); }},
-    {"group_size", [](const Problem& p, const Shape&) -> std::int64_t { return p.group_size; }},
+constexpr ShapeKey shape_keys[] = {
     {"q_len", [](const Problem&, const Shape& s) { return s.q_len; }},
     {"kv_len", [](const Problem&, const Shape& s) { return s.kv_len; }},
     {"batch", [](const Problem&, const Shape& s) { return s.batch; }},
@@ -52,28 +51,44 @@ constexpr NumberKey number_keys[] = {
     {"tiles", tiles},
 };
 
-struct NumberCondition {
-  const NumberKey* key;
-  Range range;
+/// What a row wants of a value: to be this one, or in this range.
+using Wanted = std::variant<DType, Expr, Range>;
+
+bool holds(const Wanted& wanted, DType value) { return std::get<DType>(wanted) == value; }
+bool holds(const Wanted& wanted, const Expr& value) { return std::get<Expr>(wanted) == value; }
+bool holds(const Wanted& wanted, std::int64_t value) {
+  return std::get<Range>(wanted).contains(value);
+}
+
+/// A key of `when`: that of a problem's field, or one of shape_keys.
+struct Condition {
+  std::string_view key;
+  Wanted wanted;
+
+  bool holds_for(const Problem& problem, const Shape& shape) const {
+    for (const ShapeKey& known : shape_keys)
+      if (known.name == key) return holds(wanted, known.value(problem, shape));
+    bool all = true;
+    for_each_problem_field([&](const auto& field) {
+      if (field.name == key) all = holds(wanted, field.value(problem));
+    });
+    return all;
+  }
 };
 
 struct Row {
   std::string_view target;  // a name of the target table
   std::optional<Operation> operation;
-  std::optional<DType> dtype, out_dtype;
-  std::optional<Expr> mask;
-  std::vector<NumberCondition> numbers;
+  std::vector<Condition> conditions;
   Schedule schedule;
   std::string origin;
 
   bool fits(Operation wanted, const Problem& problem, const Shape& shape,
             const Target& where) const {
     return target == where.name && operation.value_or(wanted) == wanted &&
-           (!dtype || *dtype == problem.dtype) &&
-           (!out_dtype || *out_dtype == problem.output_dtype()) &&
-           (!mask || *mask == problem.mask) &&
-           std::ranges::all_of(numbers, [&](const NumberCondition& condition) {
-             return condition.range.contains(condition.key->value(problem, shape));
+           find_family(schedule.family()).operation == wanted &&
+           std::ranges::all_of(conditions, [&](const Condition& condition) {
+             return condition.holds_for(problem, shape);
            });
   }
 };
@@ -87,6 +102,19 @@ std::optional<Range> parse_range(llvm::StringRef text) {
   if (!last.empty() && last.getAsInteger(10, range.last)) return std::nullopt;
   if (range.first < 0 || range.first > range.last) return std::nullopt;
   return range;
+}
+
+/// What a terminal would act on is spelled out: "\x1b". Lines stay lines.
+std::string printable(std::string_view text) {
+  std::string printed;
+  for (const char c : text) {
+    if (c == '\n' || !llvm::isASCII(c) || llvm::isPrint(c)) {
+      printed += c;
+    } else {
+      printed += "\\x" + llvm::toHex(llvm::StringRef(&c, 1), /*LowerCase=*/true);
+    }
+  }
+  return printed;
 }
 
 /// Reads one document; every complaint carries the place.
@@ -110,7 +138,7 @@ class Reader {
   [[noreturn]] void fail(const toml::source_region& place, const std::string& complaint) const {
     throw Error(ErrorCode::invalid_config,
                 llvm::formatv("{0}:{1}:{2}: {3}", origin_, place.begin.line, place.begin.column,
-                              complaint));
+                              printable(complaint)));
   }
 
  private:
@@ -130,7 +158,7 @@ class Reader {
       }
     }
     if (row.target.empty()) fail(table.source(), "the row has no target, such as \"sm_90a\"");
-    if (row.schedule.family.empty()) {
+    if (row.schedule.family().empty()) {
       fail(table.source(), "the row names no family, such as use = { family = \"flash_wgmma\" }");
     }
     return row;
@@ -138,23 +166,46 @@ class Reader {
 
   void read_when(Row& row, const toml::table& when) const {
     for (const auto& [key, node] : when) {
-      if (key.str() == "op") {
+      if (key.str() == "op")
         row.operation = parsed(key, node, parse_operation);
-      } else if (key.str() == "dtype") {
-        row.dtype = parsed(key, node, parse_dtype);
-      } else if (key.str() == "out_dtype") {
-        row.out_dtype = parsed(key, node, parse_dtype);
-      } else if (key.str() == "mask") {
-        row.mask = parsed(key, node, Expr::parse);
-      } else {
-        row.numbers.push_back({number_key(key), range(key, node)});
-      }
+      else
+        row.conditions.push_back(condition(key, node));
     }
   }
 
+  Condition condition(const toml::key& key, const toml::node& node) const {
+    std::vector<std::string_view> known = {"op"};
+    std::optional<Condition> read;
+    for_each_problem_field([&](const auto& field) {
+      known.push_back(field.name);
+      if (field.name == key.str()) read = {field.name, wanted(key, node, field.value({}))};
+    });
+    for (const ShapeKey& shape : shape_keys) {
+      known.push_back(shape.name);
+      if (shape.name == key.str()) read = {shape.name, range(key, node)};
+    }
+    if (!read) fail_unknown(key, "condition", known);
+    return *read;
+  }
+
+  // What is wanted of a value of the last argument's type.
+  Wanted wanted(const toml::key& key, const toml::node& node, DType) const {
+    return parsed(key, node, parse_dtype);
+  }
+  Wanted wanted(const toml::key& key, const toml::node& node, const Expr&) const {
+    return parsed(key, node, Expr::parse);
+  }
+  Wanted wanted(const toml::key& key, const toml::node& node, int) const {
+    return range(key, node);
+  }
+
   void read_use(Row& row, const toml::table& use) const {
+    for (const auto& [key, node] : use)  // the family says which knobs there are
+      if (key.str() == "family") row.schedule = parsed(key, node, new_schedule);
+    if (row.schedule.family().empty()) return;
     for (const auto& [key, node] : use) {
-      FieldValue value;
+      if (key.str() == "family") continue;
+      KnobValue value;
       if (const auto flag = node.value_exact<bool>()) {
         value = *flag;
       } else if (const auto number = node.value_exact<std::int64_t>()) {
@@ -164,19 +215,12 @@ class Reader {
       } else {
         fail(node.source(), std::string(key.str()) + " is not a number, a name, true or false");
       }
-      const auto complaint = set_field(row.schedule, key.str(), value);
+      const auto complaint = set_knob(row.schedule, key.str(), value);
       if (complaint) fail(key.source(), *complaint);
     }
   }
 
-  const NumberKey* number_key(const toml::key& key) const {
-    std::vector<std::string_view> known = {"op", "dtype", "out_dtype", "mask"};
-    for (const NumberKey& number : number_keys) {
-      if (number.name == key.str()) return &number;
-      known.push_back(number.name);
-    }
-    fail_unknown(key, "condition", known);
-  }
+  static Schedule new_schedule(std::string_view family) { return Schedule(family); }
 
   Range range(const toml::key& key, const toml::node& node) const {
     const auto number = node.value_exact<std::int64_t>();
@@ -242,7 +286,7 @@ ScheduleTable ScheduleTable::parse(std::string_view text, std::string_view origi
   const Reader reader(origin);
   try {
     ScheduleTable table;
-    table.rows_->list = reader.read(toml::parse(text));
+    table.rows_->list = reader.read(parse_toml(text));
     return table;
   } catch (const toml::parse_error& error) {
     reader.fail(error.source(), std::string(error.description()));
@@ -250,13 +294,13 @@ ScheduleTable ScheduleTable::parse(std::string_view text, std::string_view origi
 }
 
 ScheduleTable ScheduleTable::load(const std::filesystem::path& path) {
-  const auto file = llvm::MemoryBuffer::getFile(path.native());
-  if (!file) {
+  const FileContent file = read_regular_file(path, most_toml_bytes);
+  if (file.status != FileContent::Status::ok) {
+    const bool refused = file.status == FileContent::Status::refused;
     throw Error(ErrorCode::invalid_config,
-                path.native() + " cannot be read: " + file.getError().message());
+                path.native() + (refused ? " " : " cannot be read: ") + file.problem);
   }
-  const llvm::StringRef text = (*file)->getBuffer();
-  return parse({text.data(), text.size()}, path.native());
+  return parse(file.bytes, path.native());
 }
 
 const ScheduleTable& ScheduleTable::shipped() {

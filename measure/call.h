@@ -9,13 +9,13 @@
 namespace streamattn {
 
 /// Order of a dense tensor's dimensions.
-enum class Layout { bshd, bhsd };
+enum class DenseLayout { bshd, bhsd };
 
 /// One call on dense tensors.
 struct Call {
   Problem problem;
   Shape shape;
-  Layout layout = Layout::bshd;
+  DenseLayout layout = DenseLayout::bshd;
   std::optional<float> scale = {};
   std::optional<std::int64_t> q_offset = {};
   std::int64_t k_offset = 0;

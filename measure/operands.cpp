@@ -23,8 +23,9 @@ ForwardArgs arguments(const Call& call, void* q, void* k, void* v, void* o, void
   const Problem& problem = call.problem;
   const Shape& shape = call.shape;
   const auto dense = [&](void* data, DType type, std::int64_t seq, std::int64_t heads, int dim) {
-    return call.layout == Layout::bshd ? Tensor::bshd(data, type, shape.batch, seq, heads, dim)
-                                       : Tensor::bhsd(data, type, shape.batch, heads, seq, dim);
+    return call.layout == DenseLayout::bshd
+               ? Tensor::bshd(data, type, shape.batch, seq, heads, dim)
+               : Tensor::bhsd(data, type, shape.batch, heads, seq, dim);
   };
   return {.q = dense(q, problem.dtype, shape.q_len, call.heads(), problem.head_dim),
           .k = dense(k, problem.dtype, shape.kv_len, shape.kv_heads, problem.head_dim),

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 #include <string>
 
 #include "streamattn/jit.h"
+#include "streamattn/log.h"
 
 struct streamattn_jit {
   streamattn::Jit jit;
@@ -14,7 +16,24 @@ struct streamattn_jit {
 namespace streamattn {
 namespace {
 
-thread_local std::string last_error;
+/// The last error of a thread, which is gone before static objects and their last calls are.
+struct LastError {
+  std::string text;
+  ~LastError() { is_gone = true; }
+  static thread_local bool is_gone;
+};
+thread_local bool LastError::is_gone = false;
+thread_local LastError last_error;
+
+/// Without memory, and while the process ends, there is a status and no message.
+void keep(const char* message) noexcept {
+  if (LastError::is_gone) return;
+  try {
+    last_error.text = message;
+  } catch (const std::bad_alloc&) {
+    last_error.text.clear();
+  }
+}
 
 // Statuses are the codes of Error shifted by one, so that 0 can be success.
 streamattn_status status(ErrorCode code) {
@@ -30,10 +49,10 @@ streamattn_status guarded(Body body) noexcept {
     body();
     return STREAMATTN_OK;
   } catch (const Error& error) {
-    last_error = error.what();
+    keep(error.what());
     return status(error.code());
   } catch (const std::exception& error) {
-    last_error = error.what();
+    keep(error.what());
     return STREAMATTN_INTERNAL_ERROR;
   }
 }
@@ -153,7 +172,9 @@ const char* streamattn_status_name(streamattn_status status) {
   return name(static_cast<ErrorCode>(status - 1)).data();
 }
 
-const char* streamattn_last_error(void) { return last_error.c_str(); }
+const char* streamattn_last_error(void) {
+  return LastError::is_gone ? "" : last_error.text.c_str();
+}
 
 streamattn_status streamattn_jit_create(const streamattn_jit_options* options,
                                         streamattn_jit** jit) {
@@ -194,10 +215,29 @@ streamattn_status streamattn_launch_forward(const streamattn_kernel* kernel,
 size_t streamattn_describe(const streamattn_kernel* kernel, char* buffer, size_t size) {
   std::string text;
   guarded([&] { text = kernel_of(kernel).describe(); });
-  if (size > 0) {
+  if (buffer && size > 0) {
     const std::size_t length = std::min(text.size(), size - 1);
     std::memcpy(buffer, text.data(), length);
     buffer[length] = '\0';
   }
   return text.size();
+}
+
+static_assert(static_cast<int>(LogLevel::debug) == STREAMATTN_LOG_DEBUG);
+
+streamattn_status streamattn_set_log_callback(streamattn_log_callback callback, void* user) {
+  return guarded([&] {
+    if (!callback) return set_log_callback({});
+    set_log_callback([=](LogLevel level, std::string_view topic, std::string_view message) {
+      callback(user, static_cast<streamattn_log_level>(level), std::string(topic).c_str(),
+               std::string(message).c_str());
+    });
+  });
+}
+
+streamattn_status streamattn_set_log_level(const char* setting) {
+  return guarded([&] {
+    require(setting, "setting");
+    set_log_level(setting);
+  });
 }

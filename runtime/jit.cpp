@@ -14,7 +14,10 @@
 #include "runtime/cpu/executor.h"
 #include "runtime/gpu/executor.h"
 #include "runtime/memo.h"
+#include "support/environment.h"
+#include "support/hash.h"
 #include "support/log.h"
+#include "support/per_process.h"
 
 namespace streamattn {
 namespace {
@@ -54,6 +57,14 @@ class Answers {
   mutable std::shared_mutex mutex_;
   std::unordered_map<Request, const Value*, RequestHash> answers_;
 };
+
+/// What tells a kernel from all others of this process, which has one compiler.
+std::string identity(const Source& source) {
+  FieldHasher hasher("streamattn loaded kernel");
+  hasher.add(0, source.flat);
+  hasher.add(1, source.target);
+  return base32(hasher.digest());
+}
 
 bool is_served(const GpuDevice& device) {
   for (const Target* target : served_targets())
@@ -112,22 +123,26 @@ struct Jit::State {
   ScheduleTable table;
   KernelCache cache;
 
-  Memo<LoadedKernel> loaded;            // by the key of the binary
-  Memo<ForwardKernel> forward_kernels;  // by problem and schedule
-  Answers<ForwardKernel> forward_answers;
+  // What one process has asked for; a forked child asks anew and keeps what it was given before.
+  struct Memory {
+    Memo<LoadedKernel> loaded;            // by source
+    Memo<ForwardKernel> forward_kernels;  // by problem and schedule
+    Answers<ForwardKernel> forward_answers;
+  };
+  PerProcess<Memory> memory;
 };
 
 // Schedules that differ in nothing that is compiled in, and programs that share a kernel, load it
 // once.
 std::shared_ptr<LoadedKernel> Jit::State::load(const Source& source) {
-  const Provenance provenance{compile_options(target), compiler_identity()};
-  const KernelKey key = kernel_key(source, provenance.options, provenance.compiler);
-  return loaded.get(key.text(), [&] {
+  return memory.get().loaded.get(identity(source), [&] {
     bool compiled = false;
-    const Binary binary = cache.find_or_compile(key, source, provenance, [&] {
-      compiled = true;
-      return compile(source);
-    });
+    const Binary binary = cache.find_or_compile(
+        source, [&] { return Provenance{compile_options(target), compiler_identity()}; },
+        [&] {
+          compiled = true;
+          return compile(source);
+        });
     for (const std::string& advisory : binary.advisories)
       log(LogLevel::warning, LogTopic::compile, source.entry + ": " + advisory);
     return std::make_shared<LoadedKernel>(source, binary, !compiled, *device);
@@ -171,6 +186,7 @@ const KernelType& Jit::State::get(Memo<KernelType>& kernels, Operation operation
 
 Jit Jit::create(JitOptions options) {
   set_log_level_from_environment();
+  warn_of_unknown_variables();
   return Jit(std::make_unique<State>(std::move(options)));
 }
 
@@ -180,18 +196,19 @@ Jit& Jit::operator=(Jit&&) noexcept = default;
 Jit::~Jit() = default;
 
 const ForwardKernel& Jit::forward(const Problem& problem, const Shape& shape) const {
+  State::Memory& memory = state_->memory.get();
   const Request request{problem, shape};
-  if (const ForwardKernel* known = state_->forward_answers.find(request)) return *known;
+  if (const ForwardKernel* known = memory.forward_answers.find(request)) return *known;
   const ForwardKernel& kernel =
-      state_->get(state_->forward_kernels, Operation::forward, problem,
+      state_->get(memory.forward_kernels, Operation::forward, problem,
                   choose(Operation::forward, problem, shape, state_->target, state_->table));
-  state_->forward_answers.remember(request, kernel);
+  memory.forward_answers.remember(request, kernel);
   return kernel;
 }
 
 const ForwardKernel& Jit::forward(const Problem& problem, const Schedule& schedule) const {
   check(Operation::forward, problem, schedule, state_->target);
-  return state_->get(state_->forward_kernels, Operation::forward, problem,
+  return state_->get(state_->memory.get().forward_kernels, Operation::forward, problem,
                      {schedule, "given by the caller"});
 }
 

@@ -10,6 +10,8 @@
 #include <algorithm>
 
 #include "streamattn/error.h"
+#include "support/did_you_mean.h"
+#include "support/log.h"
 
 namespace streamattn {
 
@@ -52,6 +54,20 @@ std::vector<std::string> environment_with_prefixes(std::span<const std::string_v
   }
   std::ranges::sort(found);
   return found;
+}
+
+void warn_of_unknown_variables() {
+  // Of the library, of the emulator, and of bench/ and tests/.
+  constexpr std::string_view known[] = {
+      "STREAMATTN_NVRTC",    "STREAMATTN_CACHE_DIR", "STREAMATTN_LOG",    "STREAMATTN_CACHE_MODE",
+      "STREAMATTN_HOST_CXX", "STREAMATTN_LIBRARY",   "STREAMATTN_APPROVE"};
+  constexpr std::string_view prefixes[] = {"STREAMATTN_"};
+  for (const std::string& variable : environment_with_prefixes(prefixes)) {
+    const std::string name = variable.substr(0, variable.find('='));
+    if (llvm::is_contained(known, name)) continue;
+    log_once(LogLevel::warning, LogTopic::config,
+             "nothing reads the variable " + name + ", " + did_you_mean(name, known));
+  }
 }
 
 }  // namespace streamattn

@@ -26,4 +26,8 @@ std::optional<std::size_t> environment_choice(const char* name,
 /// "NAME=value" of every variable whose name begins with one of `prefixes`, sorted.
 std::vector<std::string> environment_with_prefixes(std::span<const std::string_view> prefixes);
 
+/// Logs a warning, once in a process, for every variable that looks like ours and is none: a name
+/// that begins with STREAMATTN_ and that nothing here reads.
+void warn_of_unknown_variables();
+
 }  // namespace streamattn

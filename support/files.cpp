@@ -29,7 +29,20 @@ FileDescriptor open_with_retries(int dir, const std::string& name, int flags) {
   }
 }
 
-std::string refusal(const struct stat& status, std::size_t max_bytes) {
+// Why a file is not read; empty where it is.
+using Refusal = std::string (*)(const struct stat& status, std::size_t max_bytes);
+
+std::string refusal_of_any(const struct stat& status, std::size_t max_bytes) {
+  if (!S_ISREG(status.st_mode)) return "is not a regular file";
+  const auto size = static_cast<std::uint64_t>(status.st_size);
+  if (size > max_bytes) {
+    return "has " + std::to_string(size) + " bytes, at most " + std::to_string(max_bytes) +
+           " are allowed";
+  }
+  return {};
+}
+
+std::string refusal_of_private(const struct stat& status, std::size_t max_bytes) {
   if (!S_ISREG(status.st_mode)) return "is not a regular file";
   if (status.st_uid != ::geteuid()) {
     return "belongs to uid " + std::to_string(status.st_uid) + ", uid " +
@@ -40,12 +53,7 @@ std::string refusal(const struct stat& status, std::size_t max_bytes) {
   }
   // None at all: the file was removed just now, and what was in it is as good as before.
   if (status.st_nlink > 1) return "has " + std::to_string(status.st_nlink) + " links, not 1";
-  const auto size = static_cast<std::uint64_t>(status.st_size);
-  if (size > max_bytes) {
-    return "has " + std::to_string(size) + " bytes, at most " + std::to_string(max_bytes) +
-           " are allowed";
-  }
-  return {};
+  return refusal_of_any(status, max_bytes);
 }
 
 // Until `size` bytes or the end; 0 or errno.
@@ -61,6 +69,28 @@ int read_whole(int fd, std::string& bytes, std::size_t size) {
   }
   bytes.resize(done);
   return 0;
+}
+
+// Non-blocking: a FIFO that somebody put there must not hang us.
+constexpr int read_flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+
+// What is in a file that was just opened, or errno says why it was not.
+FileContent read_opened(const FileDescriptor& file, std::size_t max_bytes, Refusal refusal) {
+  using Status = FileContent::Status;
+  const auto failed = [](int error) {
+    return FileContent{.status = error == ENOENT ? Status::missing : Status::failed,
+                       .problem = std::strerror(error)};
+  };
+  struct stat status;
+  if (!file || ::fstat(file.get(), &status) != 0) return failed(errno);
+  FileContent content{.problem = refusal(status, max_bytes)};
+  if (!content.problem.empty()) {
+    content.status = Status::refused;
+    return content;
+  }
+  const auto size = static_cast<std::size_t>(status.st_size);
+  if (const int error = read_whole(file.get(), content.bytes, size)) return failed(error);
+  return content;
 }
 
 int write_whole(int fd, std::string_view bytes) {
@@ -107,29 +137,17 @@ int FileDescriptor::close() {
 }
 
 FileContent read_private_file(int dir, const std::string& name, std::size_t max_bytes) {
-  using Status = FileContent::Status;
-  // Non-blocking: a FIFO that somebody put there must not hang us.
-  const FileDescriptor file =
-      open_with_retries(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-  if (!file) {
-    if (errno == ENOENT || errno == ENOTDIR) return {.status = Status::missing};
-    if (errno == ELOOP) return {.status = Status::refused, .problem = "is a symbolic link"};
-    return {.status = Status::failed, .problem = std::strerror(errno)};
+  const FileDescriptor file = open_with_retries(dir, name, read_flags | O_NOFOLLOW);
+  if (!file && errno == ENOTDIR) return {.status = FileContent::Status::missing};
+  if (!file && errno == ELOOP) {
+    return {.status = FileContent::Status::refused, .problem = "is a symbolic link"};
   }
-  struct stat status;
-  if (::fstat(file.get(), &status) != 0) {
-    return {.status = Status::failed, .problem = std::strerror(errno)};
-  }
-  FileContent content{.problem = refusal(status, max_bytes)};
-  if (!content.problem.empty()) {
-    content.status = Status::refused;
-    return content;
-  }
-  if (const int error =
-          read_whole(file.get(), content.bytes, static_cast<std::size_t>(status.st_size))) {
-    return {.status = Status::failed, .problem = std::strerror(error)};
-  }
-  return content;
+  return read_opened(file, max_bytes, refusal_of_private);
+}
+
+FileContent read_regular_file(const std::filesystem::path& path, std::size_t max_bytes) {
+  const FileDescriptor file = open_with_retries(AT_FDCWD, path.native(), read_flags);
+  return read_opened(file, max_bytes, refusal_of_any);
 }
 
 int publish_file(int temporary_dir, const std::string& temporary, int dir, const std::string& name,

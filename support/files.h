@@ -60,13 +60,17 @@ struct FileContent {
   enum class Status { ok, missing, refused, failed };
   Status status = Status::ok;
   std::string bytes;
-  std::string problem;  ///< what was found and what is needed, when refused or failed
+  std::string problem;  ///< what was found and what is needed, where not ok
 };
 
 /// Reads file `name` of directory `dir` into memory; a file mapped from a network file system could
 /// kill the process later. Refuses, without blocking, whatever is not a regular file of this user's
 /// with one link, writable by nobody else, of at most `max_bytes`.
 FileContent read_private_file(int dir, const std::string& name, std::size_t max_bytes);
+
+/// The same for a file that the user named: anybody's, links followed. Refuses, without blocking,
+/// whatever is not a regular file of at most `max_bytes`.
+FileContent read_regular_file(const std::filesystem::path& path, std::size_t max_bytes);
 
 /// Writes a new file `temporary` in `temporary_dir`, waits until it is on the disk, then renames it
 /// to `name` in `dir`, so that `name` is complete or absent at every moment. 0, EEXIST if `name` is

@@ -1,6 +1,7 @@
 // Filters, limits and prints log lines.
 #include "support/log.h"
 
+#include <pthread.h>
 #include <unistd.h>
 
 #include <llvm/ADT/STLExtras.h>
@@ -25,8 +26,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::array<std::string_view, 5> level_names{"off", "error", "warning", "info", "debug"};
-constexpr std::array<std::string_view, 7> topic_names{"key",    "cache", "compile", "load",
-                                                      "launch", "tune",  "security"};
+constexpr std::array<std::string_view, 8> topic_names{"key",  "cache",  "compile", "config",
+                                                      "load", "launch", "tune",    "security"};
 constexpr unsigned all_topics = (1u << topic_names.size()) - 1;
 
 constexpr int lines_per_window = 10;
@@ -52,9 +53,19 @@ struct Logger {
   }
 };
 
+Logger& make_logger();
+
+// Kept for good: caches and kernels may be used while the process ends.
 Logger& logger() {
-  static Logger instance;
+  static Logger& instance = make_logger();
   return instance;
+}
+
+Logger& make_logger() {
+  // A child forked while another thread prints would find the mutex locked for ever.
+  ::pthread_atfork([] { logger().mutex.lock(); }, [] { logger().mutex.unlock(); },
+                   [] { logger().mutex.unlock(); });
+  return *new Logger;
 }
 
 template <std::size_t count>
@@ -88,10 +99,11 @@ void print(Logger& log, LogLevel level, LogTopic topic, std::string_view message
   if (left_out < 0) return;
   std::string text(message);
   if (left_out > 0) text += " (" + std::to_string(left_out) + " lines before it were left out)";
-  if (log.callback) return log.callback(level, topic, text);
+  const std::string_view topic_name = topic_names[static_cast<std::size_t>(topic)];
+  if (log.callback) return log.callback(level, topic_name, text);
   const std::string line =
       "streamattn: " + std::string(level_names[static_cast<std::size_t>(level)]) + ": " +
-      std::string(topic_names[static_cast<std::size_t>(topic)]) + ": " + text + "\n";
+      std::string(topic_name) + ": " + text + "\n";
   // One write, so that the lines of several processes do not mix. Nobody is told if stderr is gone.
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
 }
@@ -128,6 +140,8 @@ void set_log_level(std::string_view setting, std::string_view origin) {
   }
   logger().enabled.store(Logger::pack(level, topics), std::memory_order_relaxed);
 }
+
+void set_log_level(std::string_view setting) { set_log_level(setting, "the log level"); }
 
 void set_log_level_from_environment() {
   if (const auto setting = environment("STREAMATTN_LOG")) set_log_level(*setting, "STREAMATTN_LOG");

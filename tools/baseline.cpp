@@ -3,11 +3,11 @@
 
 #include <llvm/ADT/STLExtras.h>
 #include <llvm/Support/JSON.h>
-#include <llvm/Support/MemoryBuffer.h>
 
 #include <algorithm>
 
 #include "streamattn/error.h"
+#include "support/files.h"
 
 namespace streamattn {
 namespace {
@@ -37,9 +37,10 @@ std::string without_nan(llvm::StringRef json) {
 }  // namespace
 
 Baseline Baseline::load(const std::string& path) {
-  const auto file = llvm::MemoryBuffer::getFile(path);
-  if (!file) reject(path, file.getError().message());
-  auto parsed = llvm::json::parse(without_nan((*file)->getBuffer()));
+  constexpr std::size_t most_bytes = 16 << 20;
+  const FileContent file = read_regular_file(path, most_bytes);
+  if (file.status != FileContent::Status::ok) reject(path, file.problem);
+  auto parsed = llvm::json::parse(without_nan(file.bytes));
   if (!parsed) reject(path, llvm::toString(parsed.takeError()));
   const llvm::json::Object* root = parsed->getAsObject();
   const llvm::json::Array* rows = root ? root->getArray("fwd") : nullptr;
@@ -77,7 +78,7 @@ std::vector<PeerFigure> Baseline::find(const Call& call) const {
   const Shape& shape = call.shape;
   const bool plain = problem.dtype == DType::bf16 && problem.output_dtype() == DType::bf16 &&
                      problem.group_size == 1 && problem.v_head_dim() == problem.head_dim &&
-                     shape.q_len == shape.kv_len && call.layout == Layout::bshd;
+                     shape.q_len == shape.kv_len && call.layout == DenseLayout::bshd;
   const bool is_causal = problem.mask == causal();
   if (!plain || (!is_causal && problem.mask != Expr())) return {};
   for (const Row& row : rows_) {

@@ -109,6 +109,7 @@ Exit bench_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
   flags.add("baseline", "FILE", "JSON with peers' TFLOP/s to print beside ours", options.baseline);
   flags.add("json", "print JSON, every round in it", options.json);
   flags.add("csv", "print CSV", options.csv);
+  flags.exclude({"json", "csv"});
   if (!flags.parse(args, out)) return Exit::ok;
   if (options.method.rounds < 1) {
     throw Error(ErrorCode::invalid_config, "--rounds must be >= 1");

@@ -22,8 +22,8 @@ void BenchGridFlags::add_to(Flags& flags) {
   flags.section("what is timed: every combination of the lists");
   flags.add("suite", "NAME", "h200-forward, 36 shapes; the flags below replace parts of it",
             suite_);
-  flags.add("dtype", "TYPE", "of Q, K and V: f16, bf16 or f32 (bf16)", dtype_);
-  flags.add("out-dtype", "TYPE", "of O (that of Q, K and V)", out_dtype_);
+  flags.add("dtype", "f16|bf16|f32", "of Q, K and V (bf16)", dtype_);
+  flags.add("out-dtype", "f16|bf16|f32", "of O (that of Q, K and V)", out_dtype_);
   flags.add("head-dim", "LIST", "of Q and K, such as 64,128 (128)", head_dims_);
   flags.add("value-head-dim", "N", "of V and O (head-dim)", value_head_dim_);
   flags.add("mask", "EXPR", "such as \"k <= q\"; may be repeated (true)",
@@ -35,7 +35,9 @@ void BenchGridFlags::add_to(Flags& flags) {
   flags.add("heads", "N", "query heads (8)", heads_);
   flags.add("hidden", "N", "query heads are N / head-dim", hidden_);
   flags.add("kv-heads", "N", "key-value heads (heads)", kv_heads_);
-  flags.add("layout", "ORDER", "of every tensor: bshd or bhsd (bshd)", layout_);
+  flags.add("layout", "bshd|bhsd", "of every tensor (bshd)", layout_);
+  flags.exclude({"batch", "tokens"});
+  flags.exclude({"heads", "hidden"});
 }
 
 BenchGrid BenchGridFlags::grid() const {

@@ -44,7 +44,7 @@ class BenchGridFlags {
   std::optional<int> value_head_dim_;
   std::vector<std::string> masks_;
   std::vector<std::int64_t> seqs_;
-  Layout layout_ = Layout::bshd;
+  DenseLayout layout_ = DenseLayout::bshd;
   std::optional<std::int64_t> q_len_, batch_, heads_, kv_heads_, tokens_, hidden_;
 };
 

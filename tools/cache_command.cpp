@@ -143,18 +143,18 @@ void print_json(llvm::json::Value value, llvm::raw_ostream& out) {
 
 std::string short_key(const KernelKey& key) { return key.text().substr(0, 12); }
 
-int list(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
+Exit list(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
   bool json = false;
   Flags flags("cache ls [--json]", "Lists the cached kernels, the newest first.");
   flags.add("json", "print JSON", json);
-  if (!flags.parse(args, out)) return 0;
+  if (!flags.parse(args, out)) return Exit::ok;
   const auto cache = open_cache();
   const std::vector<Inspected> files = cache ? inspect_sorted(*cache) : std::vector<Inspected>();
   if (json) {
     llvm::json::Array array;
     for (const Inspected& file : files) array.push_back(to_json(file));
     print_json(std::move(array), out);
-    return 0;
+    return Exit::ok;
   }
   Table table({"key", "target", "KiB", "registers", "spill bytes", "compile ms", "age", "problem"});
   for (const Inspected& file : files) {
@@ -171,7 +171,7 @@ int list(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
                age_text(file.entry->created), problem_of(*file.entry)});
   }
   table.print(out);
-  return 0;
+  return Exit::ok;
 }
 
 struct Summary {
@@ -194,12 +194,12 @@ Summary summarize() {
   return summary;
 }
 
-int stats(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
+Exit stats(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
   bool json = false;
   Flags flags("cache stats [--json]",
               "Shows what is in the cache and what all processes so far got from it.");
   flags.add("json", "print JSON", json);
-  if (!flags.parse(args, out)) return 0;
+  if (!flags.parse(args, out)) return Exit::ok;
   const Summary summary = summarize();
   const auto row = [](llvm::StringRef name, const auto& value) {
     return llvm::formatv("{0,-22}{1}\n", name, value).str();
@@ -211,7 +211,7 @@ int stats(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
     for (const auto& field : cache_counter_fields) {
       out << row(field.name, summary.counters.*field.value);
     }
-    return 0;
+    return Exit::ok;
   }
   llvm::json::Object counters;
   for (const auto& field : cache_counter_fields) {
@@ -225,19 +225,19 @@ int stats(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
                                 {"being_written", static_cast<std::int64_t>(summary.temporary)},
                                 {"counters", std::move(counters)}},
              out);
-  return 0;
+  return Exit::ok;
 }
 
-int verify(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
+Exit verify(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
   bool repair = false;
   Flags flags("cache verify [--repair]",
               "Reads every entry and checks it. Exit code 1 if any is damaged.");
   flags.add("repair", "take damaged entries out of use, so that they are compiled again", repair);
-  if (!flags.parse(args, out)) return 0;
+  if (!flags.parse(args, out)) return Exit::ok;
   const auto cache = open_cache();
   if (!cache) {
     out << "0 entries\n";
-    return 0;
+    return Exit::ok;
   }
   const std::vector<Inspected> files = inspect_all(*cache, "verifying");
   std::size_t damaged = 0;
@@ -250,59 +250,38 @@ int verify(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
   }
   out << files.size() << " entries, " << damaged << " damaged"
       << (repair && damaged > 0 ? " and taken out of use" : "") << "\n";
-  return damaged == 0 ? 0 : 1;
+  return damaged == 0 ? Exit::ok : Exit::wrong;
 }
 
-int clear(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
+Exit clear(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
   Flags flags("cache clear", "Removes every cached kernel. Running processes are not disturbed.");
-  if (!flags.parse(args, out)) return 0;
+  if (!flags.parse(args, out)) return Exit::ok;
   out << "removed " << clear_cache(cache_path()) << " entries\n";
-  return 0;
+  return Exit::ok;
 }
 
-int path(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
-  Flags flags("cache path", "Prints the cache directory.");
-  if (!flags.parse(args, out)) return 0;
+Exit path(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
+  Flags flags(
+      "cache path",
+      "Prints the cache directory: $STREAMATTN_CACHE_DIR, else streamattn in $XDG_CACHE_HOME\n"
+      "or $HOME/.cache.");
+  if (!flags.parse(args, out)) return Exit::ok;
   out << cache_path().string() << "\n";
-  return 0;
+  return Exit::ok;
 }
 
-constexpr struct {
-  llvm::StringLiteral name;
-  llvm::StringLiteral summary;
-  int (*run)(llvm::ArrayRef<std::string>, llvm::raw_ostream&);
-} actions[] = {
+constexpr Command actions[] = {
     {"ls", "list the cached kernels", list}, {"stats", "show sizes and counters", stats},
     {"verify", "check every entry", verify}, {"clear", "remove every entry", clear},
     {"path", "print the directory", path},
 };
 
-void print_help(llvm::raw_ostream& out) {
-  out << "usage: streamattn cache ACTION [flags]\n\n";
-  for (const auto& action : actions) {
-    out << "  " << llvm::left_justify(action.name, 8) << action.summary << "\n";
-  }
-  out << "\nThe directory is $STREAMATTN_CACHE_DIR, else streamattn in $XDG_CACHE_HOME or\n"
-         "$HOME/.cache.\n";
-}
-
 }  // namespace
 
-int cache_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
-  if (args.empty()) {
-    throw Error(ErrorCode::invalid_config,
-                "cache needs an action: ls, stats, verify, clear or path");
-  }
-  if (args.front() == "--help" || args.front() == "-h") {
-    print_help(out);
-    return 0;
-  }
-  for (const auto& action : actions) {
-    if (args.front() == action.name) return action.run(args.drop_front(), out);
-  }
-  throw Error(ErrorCode::invalid_config, "unknown cache action '" + args.front() +
-                                             "', ls, stats, verify, clear or path is "
-                                             "needed");
+Exit cache_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
+  return run_action("cache", actions, args, out);
 }
+
+llvm::ArrayRef<Command> cache_actions() { return actions; }
 
 }  // namespace streamattn

@@ -1,10 +1,11 @@
 // Parsing and help of a command's flags.
 #include "tools/flags.h"
 
+#include <llvm/ADT/STLExtras.h>
 #include <llvm/ADT/StringExtras.h>
-#include <llvm/Support/Format.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <string_view>
 #include <utility>
@@ -22,10 +23,17 @@ namespace {
 
 template <class Integer>
 void read_integer(llvm::StringRef flag, llvm::StringRef text, Integer& value) {
-  if (text.getAsInteger(10, value)) {
-    reject_value(flag, text,
-                 std::numeric_limits<Integer>::is_signed ? "an integer" : "an integer >= 0");
-  }
+  if (!text.getAsInteger(10, value)) return;
+  // What is no number, and what is none of ours.
+  constexpr auto least = std::numeric_limits<Integer>::min();
+  constexpr auto most = std::numeric_limits<Integer>::max();
+  const llvm::StringRef digits = text.ltrim('-');
+  const bool is_integer =
+      !digits.empty() && text.size() - digits.size() <= 1 && llvm::all_of(digits, llvm::isDigit);
+  reject_value(flag, text,
+               is_integer   ? "an integer in " + std::to_string(least) + ".." + std::to_string(most)
+               : least == 0 ? "an integer >= 0"
+                            : "an integer");
 }
 
 }  // namespace
@@ -65,7 +73,7 @@ void read_value(llvm::StringRef flag, llvm::StringRef text, DType& value) {
 void read_value(llvm::StringRef flag, llvm::StringRef text, Rows& value) {
   const auto [begin, end] = text.split(':');
   if (begin.getAsInteger(10, value.begin) || end.getAsInteger(10, value.end)) {
-    reject_value(flag, text, "rows as begin:end");
+    reject_value(flag, text, "rows as begin:end, each a 64-bit integer");
   }
 }
 
@@ -74,15 +82,17 @@ Flags::Flags(std::string usage, std::string summary)
 
 void Flags::section(std::string title) { next_section_ = std::move(title); }
 
-void Flags::add(std::string name, std::string placeholder, std::string help,
-                std::function<void(llvm::StringRef)> read) {
-  flags_.push_back({std::move(name), std::move(placeholder), std::move(help), std::move(read),
-                    std::exchange(next_section_, {})});
+void Flags::add(Flag flag) {
+  flag.section = std::exchange(next_section_, {});
+  flags_.push_back(std::move(flag));
 }
 
 void Flags::add(std::string name, std::string help, bool& value) {
-  add(std::move(name), "", std::move(help), [&value](llvm::StringRef) { value = true; });
+  add({std::move(name), "", std::move(help), [&value](llvm::StringRef) { value = true; },
+       /*repeatable=*/true});
 }
+
+void Flags::exclude(std::vector<std::string> names) { exclusions_.push_back(std::move(names)); }
 
 const Flags::Flag& Flags::find(llvm::StringRef name) const {
   const auto same = [&](const Flag& flag) { return name == flag.name; };
@@ -95,12 +105,40 @@ const Flags::Flag& Flags::find(llvm::StringRef name) const {
               "unknown flag \"" + name.str() + "\", " + did_you_mean(name.str(), known));
 }
 
+void Flags::check_exclusions(const llvm::StringSet<>& given) const {
+  for (const std::vector<std::string>& names : exclusions_) {
+    std::vector<std::string> found;
+    for (const std::string& name : names) {
+      if (given.contains(name)) found.push_back("--" + name);
+    }
+    if (found.size() > 1) {
+      throw Error(ErrorCode::invalid_config,
+                  llvm::join(found, " and ") + " exclude each other, give one of them");
+    }
+  }
+}
+
+namespace {
+
+/// The form that an argument asks for; nothing where it is another flag.
+std::optional<HelpForm> asked_form(llvm::StringRef arg) {
+  if (arg == "--help" || arg == "-h") return HelpForm::text;
+  if (!arg.consume_front("--help=")) return std::nullopt;
+  constexpr std::array<llvm::StringLiteral, 5> forms{"text", "man", "bash", "zsh", "fish"};
+  const auto* const found = llvm::find(forms, arg);
+  if (found == forms.end()) reject_value("--help", arg, llvm::join(forms, ", "));
+  return static_cast<HelpForm>(found - forms.begin());
+}
+
+}  // namespace
+
 bool Flags::parse(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) const {
+  llvm::StringSet<> given;
   while (!args.empty()) {
     llvm::StringRef arg = args.front();
     args = args.drop_front();
-    if (arg == "--help" || arg == "-h") {
-      print_help(out);
+    if (const auto form = asked_form(arg)) {
+      print_help(*form, out);
       return false;
     }
     if (!arg.consume_front("--")) {
@@ -108,6 +146,9 @@ bool Flags::parse(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) cons
     }
     const auto [name, attached] = arg.split('=');
     const Flag& flag = find(name);
+    if (!given.insert(name).second && !flag.repeatable) {
+      throw Error(ErrorCode::invalid_config, "--" + flag.name + " is given twice");
+    }
     const bool has_attached = name.size() < arg.size();
     if (flag.placeholder.empty()) {
       if (has_attached) {
@@ -123,20 +164,8 @@ bool Flags::parse(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) cons
       throw Error(ErrorCode::invalid_config, "--" + flag.name + " needs a value");
     }
   }
+  check_exclusions(given);
   return true;
-}
-
-void Flags::print_help(llvm::raw_ostream& out) const {
-  out << "usage: streamattn " << usage_ << "\n\n" << summary_ << "\n";
-  const auto left = [](const Flag& flag) {
-    return "  --" + flag.name + (flag.placeholder.empty() ? "" : " " + flag.placeholder);
-  };
-  std::size_t width = 0;
-  for (const Flag& flag : flags_) width = std::max(width, left(flag).size());
-  for (const Flag& flag : flags_) {
-    if (!flag.section.empty()) out << "\n" << flag.section << ":\n";
-    out << llvm::left_justify(left(flag), width + 2) << flag.help << "\n";
-  }
 }
 
 }  // namespace streamattn

@@ -3,11 +3,13 @@
 
 #include <llvm/ADT/ArrayRef.h>
 #include <llvm/ADT/StringRef.h>
+#include <llvm/ADT/StringSet.h>
 #include <llvm/Support/raw_ostream.h>
 
 #include <functional>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "streamattn/dtype.h"
@@ -45,37 +47,51 @@ void read_value(llvm::StringRef flag, llvm::StringRef text, std::vector<T>& valu
   }
 }
 
+/// How the flags of a command are described: to a reader of --help, in a section of the manual
+/// page, or in the part of a shell's completion script that is about the command.
+enum class HelpForm { text, man, bash, zsh, fish };
+
 /// What a command accepts. Flags are "--name value", "--name=value" or, for switches, "--name".
 /// Types declare their own read_value() beside them.
 class Flags {
  public:
-  /// `usage` is the line after "streamattn", `summary` a sentence.
+  /// `usage` is the line after "streamattn": the command's name, then what follows it in brackets.
+  /// `summary` is a sentence or more.
   Flags(std::string usage, std::string summary);
 
   /// Starts a group of flags in the help.
   void section(std::string title);
 
-  /// Calls `read` with the value of every --name.
+  /// Calls `read` with the value of every --name, which may be repeated. The placeholder of the
+  /// value tells shells how to complete it: "FILE" and "DIR" are that, "a|b|c" are all there is.
   void add(std::string name, std::string placeholder, std::string help,
-           std::function<void(llvm::StringRef)> read);
+           std::function<void(llvm::StringRef)> read) {
+    add({std::move(name), std::move(placeholder), std::move(help), std::move(read),
+         /*repeatable=*/true});
+  }
 
-  /// Reads --name's value into `value`, which must outlive parse().
+  /// Reads --name's value into `value`, which must outlive parse(). Only a list may be repeated.
   template <class T>
   void add(std::string name, std::string placeholder, std::string help, T& value) {
+    constexpr bool is_list = requires { value.push_back({}); } && !std::is_same_v<T, std::string>;
     const std::string flag = "--" + name;
-    add(std::move(name), std::move(placeholder), std::move(help),
-        [flag, &value](llvm::StringRef text) { read_value(flag, text, value); });
+    add({std::move(name), std::move(placeholder), std::move(help),
+         [flag, &value](llvm::StringRef text) { read_value(flag, text, value); }, is_list});
   }
 
   /// A switch: sets `value` to true.
   void add(std::string name, std::string help, bool& value);
 
-  /// Reads `args`. Returns false after printing the help to `out` when --help is among them.
+  /// At most one of these may be given.
+  void exclude(std::vector<std::string> names);
+
+  /// Reads `args`. Returns false after printing to `out` when --help is among them, or --help=FORM.
   /// Throws Error (invalid_config) for an unknown flag (naming the nearest one), a missing value,
-  /// a value for a switch, and a stray argument.
+  /// a value for a switch, a stray argument, a flag that is given twice, and flags that exclude
+  /// each other.
   bool parse(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) const;
 
-  void print_help(llvm::raw_ostream& out) const;
+  void print_help(HelpForm form, llvm::raw_ostream& out) const;
 
  private:
   struct Flag {
@@ -83,13 +99,25 @@ class Flags {
     std::string placeholder;  // empty: a switch
     std::string help;
     std::function<void(llvm::StringRef)> read;
-    std::string section;  // set where one begins
+    bool repeatable = false;
+    std::string section = {};  // set where one begins
   };
 
+  void add(Flag flag);
   const Flag& find(llvm::StringRef name) const;
+  void check_exclusions(const llvm::StringSet<>& given) const;
+
+  // help_forms.cpp, one per form
+  std::string command() const;  // "cache ls"
+  void print_text(llvm::raw_ostream& out) const;
+  void print_man(llvm::raw_ostream& out) const;
+  void print_bash(llvm::raw_ostream& out) const;
+  void print_zsh(llvm::raw_ostream& out) const;
+  void print_fish(llvm::raw_ostream& out) const;
 
   std::string usage_, summary_, next_section_;
   std::vector<Flag> flags_;
+  std::vector<std::vector<std::string>> exclusions_;
 };
 
 }  // namespace streamattn

@@ -1,8 +1,7 @@
-// Counts visible pairs in closed form.
+// Counts visible pairs, in closed form where the mask has one.
 #include "tools/flops.h"
 
 #include <algorithm>
-#include <cassert>
 
 namespace streamattn {
 namespace {
@@ -17,22 +16,38 @@ double causal_pairs(std::int64_t rows, std::int64_t keys, std::int64_t shift) {
   return ramp + static_cast<double>(rows - last) * keys;
 }
 
-double visible_pairs(const Call& call) {
+struct Positions {
+  std::int64_t rows, keys;  // how many
+  std::int64_t q, k;        // of the first ones
+};
+
+Positions positions(const Call& call) {
   const Rows q_rows = call.q_rows.value_or(Rows{0, call.shape.q_len});
   const Rows kv_rows = call.kv_rows.value_or(Rows{0, call.shape.kv_len});
-  const std::int64_t rows = q_rows.end - q_rows.begin;
-  const std::int64_t keys = kv_rows.end - kv_rows.begin;
-  if (call.problem.mask == Expr()) return static_cast<double>(rows) * keys;
-
-  assert(call.problem.mask == causal());
-  const std::int64_t offset =
+  const std::int64_t q_offset =
       call.q_offset.value_or(call.k_offset + call.shape.kv_len - call.shape.q_len);
-  const std::int64_t shift = offset + q_rows.begin - call.k_offset - kv_rows.begin;
-  if (rows == keys && shift == 0) return 0.5 * rows * keys;
-  return causal_pairs(rows, keys, shift);
+  return {q_rows.end - q_rows.begin, kv_rows.end - kv_rows.begin, q_offset + q_rows.begin,
+          call.k_offset + kv_rows.begin};
+}
+
+double visible_pairs(const Call& call) {
+  const auto [rows, keys, q, k] = positions(call);
+  if (call.problem.mask == Expr()) return static_cast<double>(rows) * keys;
+  if (call.problem.mask != causal()) return counted_pairs(call);
+  if (rows == keys && q == k) return 0.5 * rows * keys;
+  return causal_pairs(rows, keys, q - k);
 }
 
 }  // namespace
+
+double counted_pairs(const Call& call) {
+  const auto [rows, keys, q, k] = positions(call);
+  std::int64_t pairs = 0;
+  for (std::int64_t i = 0; i < rows; ++i) {
+    for (std::int64_t j = 0; j < keys; ++j) pairs += call.problem.mask.evaluate(q + i, k + j);
+  }
+  return static_cast<double>(pairs);
+}
 
 double forward_flops(const Call& call) {
   const double width = 2.0 * (call.problem.head_dim + call.problem.v_head_dim());

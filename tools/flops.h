@@ -10,4 +10,7 @@ namespace streamattn {
 /// over a square counts as exactly half of it; any other as the pairs it really holds.
 double forward_flops(const Call& call);
 
+/// Pairs of a row of Q and a key that the mask lets it see, counted one by one.
+double counted_pairs(const Call& call);
+
 }  // namespace streamattn

@@ -1,14 +1,16 @@
 // Reads problems, launches and schedules from flags.
 #include "tools/problem_flags.h"
 
+#include <limits>
+
 #include "streamattn/compiler.h"
 #include "streamattn/error.h"
 
 namespace streamattn {
 
-void read_value(llvm::StringRef flag, llvm::StringRef text, Layout& value) {
+void read_value(llvm::StringRef flag, llvm::StringRef text, DenseLayout& value) {
   if (text != "bshd" && text != "bhsd") reject_value(flag, text, "bshd or bhsd");
-  value = text == "bshd" ? Layout::bshd : Layout::bhsd;
+  value = text == "bshd" ? DenseLayout::bshd : DenseLayout::bhsd;
 }
 
 void read_value(llvm::StringRef flag, llvm::StringRef text, Distribution& value) {
@@ -18,14 +20,15 @@ void read_value(llvm::StringRef flag, llvm::StringRef text, Distribution& value)
 
 void ProblemFlags::add_to(Flags& flags) {
   flags.section("problem");
-  flags.add("dtype", "TYPE", "of Q, K and V: f16, bf16 or f32 (bf16)", dtype_);
-  flags.add("out-dtype", "TYPE", "of O (that of Q, K and V)", out_dtype_);
+  flags.add("dtype", "f16|bf16|f32", "of Q, K and V (bf16)", dtype_);
+  flags.add("out-dtype", "f16|bf16|f32", "of O (that of Q, K and V)", out_dtype_);
   flags.add("head-dim", "N", "of Q and K (128)", head_dim_);
   flags.add("value-head-dim", "N", "of V and O (head-dim)", value_head_dim_);
   flags.add("heads", "N", "query heads (8)", heads_);
   flags.add("kv-heads", "N", "key-value heads (heads)", kv_heads_);
   flags.add("mask", "EXPR", "which keys a query sees, such as \"k <= q\" (true)", mask_);
   flags.add("causal", "short for --mask \"k <= q\"", causal_);
+  flags.exclude({"mask", "causal"});
   flags.section("shape");
   flags.add("batch", "N", "(1)", batch_);
   flags.add("seq", "N", "tokens of Q and of K (1024)", seq_);
@@ -35,7 +38,7 @@ void ProblemFlags::add_to(Flags& flags) {
 
 void ProblemFlags::add_launch_to(Flags& flags) {
   flags.section("launch");
-  flags.add("layout", "ORDER", "of every tensor: bshd or bhsd (bshd)", launch_.layout);
+  flags.add("layout", "bshd|bhsd", "of every tensor (bshd)", launch_.layout);
   flags.add("scale", "X", "of the scores (1 / sqrt(head-dim))", launch_.scale);
   flags.add("q-offset", "N", "position of Q's first row (the last rows of Q and K align)",
             launch_.q_offset);
@@ -63,17 +66,20 @@ Call ProblemFlags::call() const {
 }
 
 int group_size(std::int64_t heads, std::int64_t kv_heads) {
-  if (heads < 1 || kv_heads < 1 || heads % kv_heads != 0) {
-    throw Error(ErrorCode::invalid_config, "--heads " + std::to_string(heads) +
-                                               " is no multiple of --kv-heads " +
-                                               std::to_string(kv_heads));
+  const bool is_multiple = heads >= 1 && kv_heads >= 1 && heads % kv_heads == 0;
+  if (!is_multiple || heads > std::numeric_limits<int>::max()) {
+    throw Error(
+        ErrorCode::invalid_config,
+        "--heads " + std::to_string(heads) +
+            (is_multiple ? " is more than " + std::to_string(std::numeric_limits<int>::max())
+                         : " is no multiple of --kv-heads " + std::to_string(kv_heads)));
   }
   return static_cast<int>(heads / kv_heads);
 }
 
 void ScheduleFlags::add_to(Flags& flags) {
   flags.section("schedule");
-  flags.add("target", "NAME", "sm_90a, or cpu for the host (the device's)", target);
+  flags.add("target", "sm_90a|cpu", "where to run; cpu is the host (the device's)", target);
   flags.add("pin", "FILE", "schedule rows tried before the shipped ones; may be repeated",
             [this](llvm::StringRef text) { pins.push_back(text.str()); });
   flags.add("schedule", "FIELDS", "replace fields of the chosen schedule: \"tile_kv=176,stages=2\"",

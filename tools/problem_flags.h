@@ -15,7 +15,7 @@
 namespace streamattn {
 
 /// "bshd" or "bhsd". Throws Error (invalid_config).
-void read_value(llvm::StringRef flag, llvm::StringRef text, Layout& value);
+void read_value(llvm::StringRef flag, llvm::StringRef text, DenseLayout& value);
 
 /// "normal" or "outliers". Throws Error (invalid_config).
 void read_value(llvm::StringRef flag, llvm::StringRef text, Distribution& value);
@@ -47,7 +47,8 @@ class ProblemFlags {
   Call launch_;
 };
 
-/// Query heads per key-value head. Throws Error (invalid_config) unless it is a whole number >= 1.
+/// Query heads per key-value head. Throws Error (invalid_config) unless it is a whole number >= 1
+/// and `heads` fits an int.
 int group_size(std::int64_t heads, std::int64_t kv_heads);
 
 /// The flags that say how to compute: --target, --pin, --schedule.

@@ -156,7 +156,7 @@ Exit run_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
   flags.section("inputs and output");
   flags.add("seed", "N", "of the random inputs, and of the order of emulated warps (1)",
             options.seed);
-  flags.add("dist", "NAME", "normal, or outliers: 1 % of the entries x 30 (normal)",
+  flags.add("dist", "normal|outliers", "outliers: 1 % of the entries x 30 (normal)",
             options.distribution);
   flags.add("json", "print JSON", options.json);
   if (!flags.parse(args, out)) return Exit::ok;

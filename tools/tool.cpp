@@ -1,41 +1,54 @@
 // Picks the subcommand and turns errors into messages and exit codes.
 #include "tools/tool.h"
 
+#include <llvm/ADT/STLExtras.h>
+#include <llvm/ADT/StringExtras.h>
 #include <llvm/Support/Format.h>
 
 #include <exception>
+#include <string_view>
+#include <vector>
 
 #include "streamattn/jit.h"
+#include "support/did_you_mean.h"
 #include "tools/cache_command.h"
 
 namespace streamattn {
 namespace {
 
-struct Command {
-  llvm::StringRef name;
-  llvm::StringRef summary;
-  Exit (*run)(llvm::ArrayRef<std::string>, llvm::raw_ostream&);
-};
-
-Exit run_cache_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
-  return cache_command(args, out) == 0 ? Exit::ok : Exit::wrong;
-}
-
-constexpr Command commands[] = {
+constexpr Command all_commands[] = {
     {"run", "run one problem on random inputs and check it against float64", run_command},
     {"emit", "print the CUDA source of a problem; needs no GPU", emit_command},
     {"compile", "compile a problem and show its resources; needs no GPU", compile_command},
     {"bench", "time problems and schedules, beside a baseline", bench_command},
-    {"cache", "list, check or clear the kernel cache", run_cache_command},
+    {"cache", "list, check or clear the kernel cache", cache_command, cache_actions},
     {"doctor", "show what this machine has, what it lacks and how to get it", doctor_command},
+    {"completion", "print what makes a shell complete this command", completion_command,
+     completion_shells},
+    {"manual", "print the manual page", manual_command},
 };
+
+/// The one called `name`. Throws Error (invalid_config) that says what "a `kind`" may be.
+const Command& find(llvm::ArrayRef<Command> list, llvm::StringRef kind, llvm::StringRef name) {
+  std::vector<std::string_view> known;
+  for (const Command& command : list) {
+    if (command.name == name) return command;
+    known.emplace_back(command.name.data(), command.name.size());
+  }
+  throw Error(ErrorCode::invalid_config,
+              ("unknown " + kind + " \"" + name + "\", ").str() + did_you_mean(name.str(), known));
+}
+
+void print_list(llvm::ArrayRef<Command> list, llvm::raw_ostream& out) {
+  for (const Command& command : list) {
+    out << "  " << llvm::left_justify(command.name, 12) << command.summary << "\n";
+  }
+}
 
 void print_help(llvm::raw_ostream& out) {
   out << "usage: streamattn COMMAND [flags]\n\n"
          "Compiles attention kernels for NVIDIA GPUs at run time.\n\n";
-  for (const Command& command : commands) {
-    out << "  " << llvm::left_justify(command.name, 9) << command.summary << "\n";
-  }
+  print_list(all_commands, out);
   out << "\n`streamattn COMMAND --help` lists a command's flags; `streamattn --version` is the\n"
          "version.\n\n"
          "exit codes: 0 ok\n"
@@ -78,14 +91,28 @@ Exit dispatch(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
     out << "streamattn " << version() << "\n";
     return Exit::ok;
   }
-  for (const Command& command : commands) {
-    if (first == command.name) return command.run(args.drop_front(), out);
-  }
-  throw Error(ErrorCode::invalid_config,
-              "unknown command \"" + first.str() + "\", see streamattn --help");
+  return find(all_commands, "command", first).run(args.drop_front(), out);
 }
 
 }  // namespace
+
+llvm::ArrayRef<Command> commands() { return all_commands; }
+
+Exit run_action(llvm::StringRef command, llvm::ArrayRef<Command> actions,
+                llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
+  if (args.empty()) {
+    const auto names = llvm::map_range(actions, [](const Command& action) { return action.name; });
+    throw Error(ErrorCode::invalid_config,
+                (command + " needs an action: " + llvm::join(names, ", ")).str());
+  }
+  if (args.front() != "--help" && args.front() != "-h") {
+    const std::string kind = (command + " action").str();
+    return find(actions, kind, args.front()).run(args.drop_front(), out);
+  }
+  out << "usage: streamattn " << command << " ACTION [flags]\n\n";
+  print_list(actions, out);
+  return Exit::ok;
+}
 
 Exit run_tool(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out, llvm::raw_ostream& err) {
   try {

@@ -17,6 +17,22 @@ enum class Exit {
   environment = 4,  ///< this machine lacks something: a GPU, NVRTC, a cache directory
 };
 
+/// A subcommand, or an action of one.
+struct Command {
+  llvm::StringRef name;
+  llvm::StringRef summary;
+  Exit (*run)(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out);
+  llvm::ArrayRef<Command> (*actions)() = nullptr;  ///< what its first argument may be; null: flags
+};
+
+/// Every subcommand, in the order of the help.
+llvm::ArrayRef<Command> commands();
+
+/// Runs the one of a command's `actions` that `args` begin with; --help lists them. Throws Error
+/// (invalid_config) for another.
+Exit run_action(llvm::StringRef command, llvm::ArrayRef<Command> actions,
+                llvm::ArrayRef<std::string> args, llvm::raw_ostream& out);
+
 /// Runs `streamattn args...`: results go to `out`, an error's message to `err`. Never throws.
 Exit run_tool(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out, llvm::raw_ostream& err);
 
@@ -27,5 +43,8 @@ Exit emit_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out);
 Exit compile_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out);
 Exit bench_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out);
 Exit doctor_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out);
+Exit completion_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out);
+llvm::ArrayRef<Command> completion_shells();
+Exit manual_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out);
 
 }  // namespace streamattn

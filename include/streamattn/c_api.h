@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "streamattn/version.h"
+
 #if defined(__GNUC__)
 #define STREAMATTN_C_API __attribute__((visibility("default")))
 #else
@@ -149,10 +151,32 @@ STREAMATTN_C_API streamattn_status streamattn_launch_forward(const streamattn_ke
                                                              void* stream);
 
 /* Writes what the kernel is and why it was chosen to buffer, cut to size - 1 characters and ended
- * by a zero; returns the length of the whole text, 0 on failure. The buffer may be null when size
- * is 0. */
+ * by a zero; returns the length of the whole text, 0 on failure. A null buffer, or size 0, asks for
+ * the length alone. */
 STREAMATTN_C_API size_t streamattn_describe(const streamattn_kernel* kernel, char* buffer,
                                             size_t size);
+
+typedef enum streamattn_log_level {
+  STREAMATTN_LOG_OFF = 0,
+  STREAMATTN_LOG_ERROR = 1,
+  STREAMATTN_LOG_WARNING = 2,
+  STREAMATTN_LOG_INFO = 3,
+  STREAMATTN_LOG_DEBUG = 4
+} streamattn_log_level;
+
+/* Receives a log line; topic and message end with a zero and are gone afterwards. Called by one
+ * thread at a time. It must not call this library. */
+typedef void (*streamattn_log_callback)(void* user, streamattn_log_level level, const char* topic,
+                                        const char* message);
+
+/* Sends log lines to callback, which gets user, instead of stderr; null gives them back. The
+ * callback before is no longer called when this returns. */
+STREAMATTN_C_API streamattn_status streamattn_set_log_callback(streamattn_log_callback callback,
+                                                               void* user);
+
+/* Which lines are printed: "level" or "level:topic:topic...", such as "debug:cache". STREAMATTN_LOG
+ * in the environment takes its place when a jit is created. */
+STREAMATTN_C_API streamattn_status streamattn_set_log_level(const char* setting);
 
 #ifdef __cplusplus
 }

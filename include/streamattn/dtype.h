@@ -15,7 +15,8 @@ STREAMATTN_API std::string_view name(DType type);
 /// Size of one element.
 STREAMATTN_API int bytes(DType type);
 
-/// The type called `text`. Throws Error (invalid_argument) that lists the known names.
+/// The type called `text`, also by the names "fp16", "float16", "half", "bfloat16", "fp32",
+/// "float32" and "float". Throws Error (invalid_argument) that lists the known names.
 STREAMATTN_API DType parse_dtype(std::string_view text);
 
 }  // namespace streamattn

@@ -57,7 +57,7 @@ class STREAMATTN_API Jit {
   int device() const;
 
  private:
-  struct State;
+  struct STREAMATTN_LOCAL State;
   explicit Jit(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

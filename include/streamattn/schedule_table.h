@@ -61,7 +61,7 @@ class STREAMATTN_API ScheduleTable {
   std::size_t size() const;
 
  private:
-  struct Rows;
+  struct STREAMATTN_LOCAL Rows;
   std::unique_ptr<Rows> rows_;
 };
 

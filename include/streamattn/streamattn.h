@@ -2,3 +2,5 @@
 #pragma once
 
 #include "streamattn/jit.h"
+#include "streamattn/log.h"
+#include "streamattn/version.h"

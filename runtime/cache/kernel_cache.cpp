@@ -1,8 +1,6 @@
 // What happens when a kernel is asked for, found, missing, damaged or cannot be stored.
 #include "runtime/cache/kernel_cache.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
@@ -14,6 +12,7 @@
 #include "runtime/cache/directory.h"
 #include "runtime/cache/entry.h"
 #include "runtime/cache/locks.h"
+#include "streamattn/error.h"
 #include "support/environment.h"
 #include "support/log.h"
 
@@ -35,6 +34,18 @@ std::filesystem::path default_directory() {
   const std::filesystem::path home = environment("HOME").value_or("");
   if (home.is_absolute()) return home / ".cache" / "streamattn";
   return {};
+}
+
+std::filesystem::path absolute_directory(const std::filesystem::path& given) {
+  if (given.empty()) throw Error(ErrorCode::invalid_argument, "cache_dir is empty, needs a path");
+  std::error_code error;
+  std::filesystem::path absolute = std::filesystem::absolute(given, error);
+  if (error) {
+    throw Error(ErrorCode::invalid_argument,
+                "cache_dir is " + given.string() +
+                    ", relative to a working directory that cannot be read: " + error.message());
+  }
+  return absolute;
 }
 
 std::uint64_t seconds_since_1970() {
@@ -61,24 +72,21 @@ CacheOptions cache_options(std::optional<CacheMode> mode,
   } else if (const auto choice = environment_choice("STREAMATTN_CACHE_MODE", names)) {
     options.mode = modes[*choice];
   }
-  options.directory = directory ? std::filesystem::absolute(*directory) : default_directory();
+  options.directory = directory ? absolute_directory(*directory) : default_directory();
   return options;
 }
 
-KernelCache::KernelCache(CacheOptions options)
-    : options_(std::move(options)), process_(::getpid()) {}
+KernelCache::KernelCache(CacheOptions options) : options_(std::move(options)) {}
 
 KernelCache::~KernelCache() {
-  // A forked child has a copy of counters that its parent saves.
-  if (!may_write() || counters() == CacheCounters{} || process_ != ::getpid()) return;
-  if (const auto cache = directory(Access::write)) cache->add_counters(counters_);
+  const CacheCounters counted = counters();
+  if (!may_write() || counted == CacheCounters{}) return;
+  if (const auto cache = directory(Access::write)) cache->add_counters(counted);
 }
 
 std::optional<Binary> KernelCache::find(const KernelKey& key) {
   std::optional<Binary> binary = look_up(key);
-  if (options_.mode != CacheMode::off) {
-    count(binary ? &CacheCounters::hits : &CacheCounters::misses);
-  }
+  count_find(binary.has_value());
   return binary;
 }
 
@@ -118,9 +126,45 @@ Binary KernelCache::find_or_compile(const KernelKey& key, const Source& source,
   return binary;
 }
 
+Binary KernelCache::find_or_compile(const Source& source,
+                                    const std::function<Provenance()>& provenance,
+                                    const std::function<Binary()>& compile) {
+  std::optional<Provenance> known;
+  try {
+    known = provenance();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::nvrtc_missing) throw;
+    if (auto binary = find_of_any_compiler(source)) return std::move(*binary);
+    std::string place = options_.directory.string();
+    if (place.empty()) place = "it has no directory";
+    if (options_.mode == CacheMode::off) place = "it is off";
+    throw Error(
+        ErrorCode::nvrtc_missing,
+        std::string(error.what()) + "\nthe kernel cache has no such kernel (" + place + ")");
+  }
+  return find_or_compile(kernel_key(source, known->options, known->compiler), source, *known,
+                         compile);
+}
+
+std::optional<Binary> KernelCache::find_of_any_compiler(const Source& source) {
+  std::optional<CacheEntry> youngest;
+  if (const auto cache = directory(Access::read)) {
+    for (const CacheDirectory::EntryFile& file : cache->entries()) {
+      std::optional<CacheEntry> entry = load(*cache, file.key);
+      if (!entry || entry->target != source.target || entry->compiler.empty()) continue;
+      if (kernel_key(source, entry->options, entry->compiler) != file.key) continue;
+      if (!youngest || entry->created > youngest->created) youngest = std::move(entry);
+    }
+  }
+  count_find(youngest.has_value());
+  if (!youngest) return std::nullopt;
+  return std::move(youngest->binary);
+}
+
 CacheCounters KernelCache::counters() const {
-  const std::lock_guard lock(mutex_);
-  return counters_;
+  Session& session = session_.get();
+  const std::lock_guard lock(session.mutex);
+  return session.counters;
 }
 
 // Null when there is nothing to read, or nowhere to write; the reason is logged once.
@@ -132,9 +176,10 @@ std::shared_ptr<const CacheDirectory> KernelCache::directory(Access access) {
              "names a directory");
     return nullptr;
   }
-  const std::lock_guard lock(mutex_);
+  Session& session = session_.get();
+  const std::lock_guard lock(session.mutex);
   const bool writing = access == Access::write;
-  if (directory_ && (directory_->can_write() || !writing)) return directory_;
+  if (session.directory && (session.directory->can_write() || !writing)) return session.directory;
   CacheDirectory::Opened opened = CacheDirectory::open(options_.directory, writing);
   if (!opened.directory) {
     if (opened.error != ENOENT || writing) {
@@ -143,15 +188,23 @@ std::shared_ptr<const CacheDirectory> KernelCache::directory(Access access) {
     }
     return nullptr;
   }
-  directory_ = std::move(opened.directory);
-  if (!locks_) locks_ = std::make_unique<const CacheLocks>(directory_->identity());
-  return directory_;
+  session.directory = std::move(opened.directory);
+  if (!session.locks) {
+    session.locks = std::make_unique<const CacheLocks>(session.directory->identity());
+  }
+  return session.directory;
 }
 
 std::optional<Binary> KernelCache::look_up(const KernelKey& key) {
   const auto cache = directory(Access::read);
   if (!cache) return std::nullopt;
-  FileContent file = cache->read(key);
+  std::optional<CacheEntry> entry = load(*cache, key);
+  if (!entry) return std::nullopt;
+  return std::move(entry->binary);
+}
+
+std::optional<CacheEntry> KernelCache::load(const CacheDirectory& cache, const KernelKey& key) {
+  FileContent file = cache.read(key);
   switch (file.status) {
     case FileContent::Status::ok:
       break;
@@ -167,9 +220,8 @@ std::optional<Binary> KernelCache::look_up(const KernelKey& key) {
   }
   count(&CacheCounters::bytes_read, file.bytes.size());
   DecodedEntry decoded = decode(file.bytes, key);
-  if (decoded.entry) return std::move(decoded.entry->binary);
-  if (decoded.damaged) discard(key, decoded.problem);
-  return std::nullopt;
+  if (!decoded.entry && decoded.damaged) discard(key, decoded.problem);
+  return std::move(decoded.entry);
 }
 
 void KernelCache::discard(const KernelKey& key, const std::string& problem) {
@@ -186,8 +238,9 @@ int KernelCache::write(const KernelKey& key, const std::string& bytes) {
   if (error != ENOENT) return error;
   // Somebody cleared or removed the directory that we hold: make it anew.
   {
-    const std::lock_guard lock(mutex_);
-    directory_.reset();
+    Session& session = session_.get();
+    const std::lock_guard lock(session.mutex);
+    session.directory.reset();
   }
   const auto cache = directory(Access::write);
   return cache ? cache->publish(key, bytes) : error;
@@ -203,9 +256,10 @@ void KernelCache::note_publish(int error, const KernelKey& key, std::size_t byte
   count(&CacheCounters::publish_failures);
   log(LogLevel::warning, LogTopic::cache,
       "cannot store " + key.text() + ": " + std::strerror(error));
-  const std::lock_guard lock(mutex_);
-  if (error == ENOSPC || error == EDQUOT) writes_resume_ = Clock::now() + full_disk_pause;
-  if (error == EROFS) writes_resume_ = Clock::time_point::max();
+  Session& session = session_.get();
+  const std::lock_guard lock(session.mutex);
+  if (error == ENOSPC || error == EDQUOT) session.writes_resume = Clock::now() + full_disk_pause;
+  if (error == EROFS) session.writes_resume = Clock::time_point::max();
 }
 
 // Returns with the entry as soon as another process has made it; else with the lock, or without it
@@ -215,7 +269,7 @@ std::optional<Binary> KernelCache::await_turn(const KernelKey& key, std::optiona
   const std::string stripe = key.text().substr(0, 2);
   const auto deadline = Clock::now() + options_.patience;
   for (auto pause = first_poll;; pause = std::min(2 * pause, slowest_poll)) {
-    lock = locks_->try_lock(stripe);
+    lock = session_.get().locks->try_lock(stripe);
     // Also with the lock in hand: the entry may have been made just before.
     if (auto binary = look_up(key)) {
       count(&CacheCounters::shared);
@@ -232,13 +286,21 @@ std::optional<Binary> KernelCache::await_turn(const KernelKey& key, std::optiona
 }
 
 bool KernelCache::may_write() const {
-  const std::lock_guard lock(mutex_);
-  return options_.mode == CacheMode::read_write && Clock::now() >= writes_resume_;
+  Session& session = session_.get();
+  const std::lock_guard lock(session.mutex);
+  return options_.mode == CacheMode::read_write && Clock::now() >= session.writes_resume;
+}
+
+void KernelCache::count_find(bool is_hit) {
+  if (options_.mode != CacheMode::off) {
+    count(is_hit ? &CacheCounters::hits : &CacheCounters::misses);
+  }
 }
 
 void KernelCache::count(Counter counter, std::uint64_t amount) {
-  const std::lock_guard lock(mutex_);
-  counters_.*counter += amount;
+  Session& session = session_.get();
+  const std::lock_guard lock(session.mutex);
+  session.counters.*counter += amount;
 }
 
 }  // namespace streamattn

@@ -1,8 +1,6 @@
 // Compiled kernels on disk, shared by every process of a user.
 #pragma once
 
-#include <sys/types.h>
-
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -16,12 +14,14 @@
 #include "runtime/cache/counters.h"
 #include "runtime/cache/kernel_key.h"
 #include "streamattn/jit.h"
+#include "support/per_process.h"
 
 namespace streamattn {
 
 class CacheDirectory;
 class CacheLocks;
 class FileLock;
+struct CacheEntry;
 
 /// Where the cache is and what may be done to it.
 struct CacheOptions {
@@ -36,7 +36,7 @@ struct CacheOptions {
 
 /// What is given, else STREAMATTN_CACHE_MODE (rw, ro, off) and STREAMATTN_CACHE_DIR, else
 /// read-write in $XDG_CACHE_HOME/streamattn or $HOME/.cache/streamattn, else no directory. Throws
-/// Error (invalid_config) for a bad variable.
+/// Error (invalid_config) for a bad variable, (invalid_argument) for a bad `directory`.
 CacheOptions cache_options(std::optional<JitOptions::CacheMode> mode = {},
                            const std::optional<std::filesystem::path>& directory = {});
 
@@ -46,8 +46,9 @@ struct Provenance {
   std::string compiler;              ///< as given to kernel_key()
 };
 
-/// Binaries by key. Thread-safe. A problem with the cache is never the caller's: it is a miss, a
-/// counter and a log line. Nothing touches the file system before the first call.
+/// Binaries by key. Thread-safe, and usable in a forked child whatever the parent's threads were
+/// doing. A problem with the cache is never the caller's: it is a miss, a counter and a log line.
+/// Nothing touches the file system before the first call.
 class KernelCache {
  public:
   explicit KernelCache(CacheOptions options);
@@ -69,7 +70,16 @@ class KernelCache {
   Binary find_or_compile(const KernelKey& key, const Source& source, const Provenance& provenance,
                          const std::function<Binary()>& compile);
 
-  /// What this object has counted so far.
+  /// The same with the key of what `provenance` returns. Where that finds no compiler (Error,
+  /// nvrtc_missing), a kernel that any compiler made of this source serves; if there is none, the
+  /// error says so too.
+  Binary find_or_compile(const Source& source, const std::function<Provenance()>& provenance,
+                         const std::function<Binary()>& compile);
+
+  /// The kernel that some compiler made of `source`, the youngest of several. Reads every entry.
+  std::optional<Binary> find_of_any_compiler(const Source& source);
+
+  /// What this object has counted so far in this process.
   CacheCounters counters() const;
 
  private:
@@ -78,6 +88,8 @@ class KernelCache {
 
   std::shared_ptr<const CacheDirectory> directory(Access access);
   std::optional<Binary> look_up(const KernelKey& key);
+  std::optional<CacheEntry> load(const CacheDirectory& directory, const KernelKey& key);
+  void count_find(bool is_hit);
   void discard(const KernelKey& key, const std::string& problem);
   int write(const KernelKey& key, const std::string& bytes);
   std::optional<Binary> await_turn(const KernelKey& key, std::optional<FileLock>& lock);
@@ -85,13 +97,17 @@ class KernelCache {
   void note_publish(int error, const KernelKey& key, std::size_t bytes);
   void count(Counter counter, std::uint64_t amount = 1);
 
+  /// What one process has open and has counted.
+  struct Session {
+    std::mutex mutex;  // guards what follows
+    std::shared_ptr<const CacheDirectory> directory;
+    std::unique_ptr<const CacheLocks> locks;
+    std::chrono::steady_clock::time_point writes_resume{};  // later than now while the disk is full
+    CacheCounters counters;
+  };
+
   const CacheOptions options_;
-  const pid_t process_;
-  mutable std::mutex mutex_;  // guards what follows
-  std::shared_ptr<const CacheDirectory> directory_;
-  std::unique_ptr<const CacheLocks> locks_;
-  std::chrono::steady_clock::time_point writes_resume_{};  // later than now while the disk is full
-  CacheCounters counters_;
+  mutable PerProcess<Session> session_;
 };
 
 }  // namespace streamattn

@@ -26,17 +26,22 @@ class FileLock {
 };
 
 /// The lock files of one cache, in a directory of this machine's memory: locks on network file
-/// systems differ in meaning. They are empty and never removed, since a removed lock is no lock.
+/// systems differ in meaning. They are empty, and stay as long as anybody uses the cache, since a
+/// removed lock is no lock.
 class CacheLocks {
  public:
   /// `cache` names the cache that is locked. Without any usable directory every lock is free.
   explicit CacheLocks(const std::string& cache);
+  CacheLocks(const CacheLocks&) = delete;
+  CacheLocks& operator=(const CacheLocks&) = delete;
+  ~CacheLocks();  ///< removes the files that nobody uses any more, those of other caches too
 
   /// Nothing if another holder, thread or process, has the lock now.
   std::optional<FileLock> try_lock(const std::string& name) const;
 
  private:
-  FileDescriptor directory_;
+  FileDescriptor all_caches_;
+  FileDescriptor directory_;  // with a shared lock: somebody uses it
 };
 
 }  // namespace streamattn

@@ -8,18 +8,22 @@ namespace streamattn {
 
 class CpuExecutor final : public Executor {
  public:
-  CpuExecutor(Problem problem, Schedule schedule)
-      : problem_(std::move(problem)), schedule_(std::move(schedule)) {}
+  CpuExecutor(Problem problem, const Schedule& schedule)
+      : problem_(std::move(problem)), tile_{side(schedule, "tile_q"), side(schedule, "tile_kv")} {}
 
   std::size_t workspace_bytes(const ResolvedCall&) const override { return 0; }
 
   void run(const ResolvedCall& call, const Workspace&, Stream) const override {
-    cpu_forward(problem_, schedule_, std::get<ForwardCall>(call));
+    cpu_forward(problem_, tile_, std::get<ForwardCall>(call));
   }
 
  private:
+  static int side(const Schedule& schedule, const char* knob) {
+    return static_cast<int>(std::get<std::int64_t>(schedule.get(knob)));
+  }
+
   Problem problem_;
-  Schedule schedule_;
+  CpuTileSides tile_;
 };
 
 }  // namespace streamattn

@@ -1,12 +1,16 @@
 // Cuts a call into tiles of queries and hands them to the cores.
 #include "runtime/cpu/forward.h"
 
+#include <llvm/Support/FormatVariadic.h>
+
 #include <algorithm>
 #include <cassert>
+#include <new>
 
 #include "compiler/operations/forward/call.h"
 #include "runtime/cpu/threads.h"
 #include "runtime/cpu/tile.h"
+#include "streamattn/error.h"
 
 namespace streamattn {
 namespace {
@@ -49,21 +53,33 @@ class Cut {
   std::int64_t count_;
 };
 
-}  // namespace
-
-void cpu_forward(const Problem& problem, const Schedule& schedule, const ForwardCall& call) {
-  assert(schedule.tile_q > 0 && schedule.tile_kv > 0);
-  if (call.batch() == 0 || call.q_len() == 0 || call.heads() == 0) return;
-  Cut cut(problem, call, schedule.tile_q);
+void run(const Problem& problem, CpuTileSides tile, const ForwardCall& call) {
+  Cut cut(problem, call, tile.q);
   // A call too small to keep every core busy is cut finer, down to one block of rows.
   const int threads = thread_count(call.max_sms);
-  for (std::int64_t tile_q = schedule.tile_q; cut.count() < 4 * threads && tile_q > block_rows();) {
+  for (std::int64_t tile_q = tile.q; cut.count() < 4 * threads && tile_q > block_rows();) {
     tile_q = std::max<std::int64_t>(tile_q / 2, block_rows());
     cut = Cut(problem, call, tile_q);
   }
   parallel_for(cut.count(), call.max_sms, [&](std::int64_t index) {
-    attend_tile(problem, call, cut.tile(call, index), schedule.tile_kv);
+    attend_tile(problem, call, cut.tile(call, index), tile.kv);
   });
+}
+
+}  // namespace
+
+void cpu_forward(const Problem& problem, CpuTileSides tile, const ForwardCall& call) {
+  assert(tile.q > 0 && tile.kv > 0);
+  if (call.batch() == 0 || call.q_len() == 0 || call.heads() == 0) return;
+  try {
+    run(problem, tile, call);
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::launch_failed,
+                llvm::formatv("the system has no memory for tiles of {0} x {1} with head dims {2} "
+                              "and {3}, one on each of {4} threads; part of o may be written",
+                              tile.q, tile.kv, problem.head_dim, problem.v_head_dim(),
+                              thread_count(call.max_sms)));
+  }
 }
 
 }  // namespace streamattn

@@ -12,6 +12,7 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
+#include <new>
 
 #include "runtime/cpu/tile.h"
 #include "runtime/cpu/vectors-inl.h"
@@ -24,9 +25,12 @@ namespace HWY_NAMESPACE {
 template <typename T>
 using Buffer = hwy::AlignedFreeUniquePtr<T[]>;
 
+/// Throws std::bad_alloc.
 template <typename T>
 Buffer<T> allocate(size_t count) {
-  return hwy::AllocateAligned<T>(count);
+  Buffer<T> buffer = hwy::AllocateAligned<T>(count);
+  if (!buffer) throw std::bad_alloc();
+  return buffer;
 }
 
 template <typename T>
@@ -106,17 +110,21 @@ class FloatOperands {
   void score(size_t block, size_t keys, float* p) const {
     const size_t dim = problem_.head_dim;
     const float* q = q_.get() + block * dim * block_lanes();
-    multiply<false>({k_.get(), dim, 1}, keys, q, dim, nullptr, p);
+    multiply<false>({k_.get(), dim, 1}, keys, q, nullptr, dim, nullptr, p);
   }
 
+  /// Whether the values that are loaded have no NaN and no infinity among them.
+  bool values_are_finite() const { return v_is_finite_; }
+
   /// o = o * factor + P V, for the probabilities `p` of the first `keys` keys, which may be lost.
-  void add_values(float* p, size_t keys, bool all_seen, const float* factor, float* o) const {
-    // Keys that only some rows see need care where V is not finite: a probability of zero wins.
-    const Left v = {v_.get(), 1, static_cast<size_t>(problem_.v_head_dim())};
-    if (all_seen || v_is_finite_) {
-      multiply<false>(v, problem_.v_head_dim(), p, keys, factor, o);
+  /// Where `sees` is not null, keys count only for the rows for which it is not zero.
+  void add_values(float* p, const float* sees, size_t keys, const float* factor, float* o) const {
+    const size_t dim = problem_.v_head_dim();
+    const Left v = {v_.get(), 1, dim};
+    if (sees == nullptr) {
+      multiply<false>(v, dim, p, nullptr, keys, factor, o);
     } else {
-      multiply<true>(v, problem_.v_head_dim(), p, keys, factor, o);
+      multiply<true>(v, dim, p, sees, keys, factor, o);
     }
   }
 

@@ -66,7 +66,9 @@ class PairOperands {
                       .c = p});
   }
 
-  void add_values(float* p, size_t keys, bool all_seen, const float* factor, float* o) const {
+  bool values_are_finite() const { return not_finite_.empty(); }
+
+  void add_values(float* p, const float* sees, size_t keys, const float* factor, float* o) const {
     round_to_pairs(p, keys);
     multiply_pairs()({.a = v_.get(),
                       .a_step = keys_,
@@ -75,7 +77,7 @@ class PairOperands {
                       .sums = hwy::RoundUpTo(keys, pair_tile),
                       .factor = factor,
                       .c = o});
-    add_not_finite(p, keys, all_seen, o);
+    add_not_finite(p, sees, keys, o);
   }
 
  private:
@@ -130,7 +132,7 @@ class PairOperands {
   }
 
   /// Adds to o what was set aside of the first `keys` keys, for the rows that see it.
-  void add_not_finite(const float* pairs, size_t keys, bool all_seen, float* o) const {
+  void add_not_finite(const float* pairs, const float* sees, size_t keys, float* o) const {
     const Lanes d;
     const hn::RebindToUnsigned<Lanes> du;
     for (const NotFinite& element : not_finite_) {
@@ -142,8 +144,12 @@ class PairOperands {
                                                 : hn::And(pair, hn::Set(du, 0xFFFF0000U)));
         float* at = o + element.column * pair_tile + lane;
         const Vector before = hn::Load(d, at);
-        const Vector sum = hn::MulAdd(p, hn::Set(d, element.value), before);
-        hn::Store(all_seen ? sum : hn::IfThenElse(hn::Eq(p, hn::Zero(d)), before, sum), d, at);
+        Vector sum = hn::MulAdd(p, hn::Set(d, element.value), before);
+        if (sees != nullptr) {
+          const Vector seen = hn::Load(d, sees + element.key * pair_tile + lane);
+          sum = hn::IfThenElse(hn::Eq(seen, hn::Zero(d)), before, sum);
+        }
+        hn::Store(sum, d, at);
       }
     }
   }

@@ -25,14 +25,7 @@ __attribute__((target("avx512f,avx512bf16"))) void multiply_rows(const PairProdu
   const std::uint16_t* a = product.a + row * product.a_step;
   float* c = product.c + row * pair_tile;
   __m512 sum[rows_at_once][2];
-  for (int i = 0; i < rows_at_once; ++i) {
-    for (int half = 0; half < 2; ++half) {
-      sum[i][half] = product.factor == nullptr
-                         ? _mm512_setzero_ps()
-                         : _mm512_mul_ps(_mm512_load_ps(c + (2 * i + half) * lanes),
-                                         _mm512_load_ps(product.factor + half * lanes));
-    }
-  }
+  for (int i = 0; i < rows_at_once; ++i) sum[i][0] = sum[i][1] = _mm512_setzero_ps();
   for (std::size_t s = 0; s < product.sums; s += 2) {
     const auto* b = reinterpret_cast<const __m512i*>(product.b + s / 2 * pair_tile);
     const auto b0 = reinterpret_cast<__m512bh>(_mm512_load_si512(b));
@@ -48,7 +41,12 @@ __attribute__((target("avx512f,avx512bf16"))) void multiply_rows(const PairProdu
   }
   for (int i = 0; i < rows_at_once; ++i) {
     for (int half = 0; half < 2; ++half) {
-      _mm512_store_ps(c + (2 * i + half) * lanes, sum[i][half]);
+      float* to = c + (2 * i + half) * lanes;
+      if (product.factor != nullptr) {
+        const __m512 factor = _mm512_load_ps(product.factor + half * lanes);
+        sum[i][half] = _mm512_fmadd_ps(_mm512_load_ps(to), factor, sum[i][half]);
+      }
+      _mm512_store_ps(to, sum[i][half]);
     }
   }
 }
@@ -66,11 +64,14 @@ struct alignas(64) TileConfig {
   std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
 
-__attribute__((target("avx512f"))) void scale_rows(float* c, const float* factor) {
+/// c = c * factor + sum, for pair_tile rows of as many floats.
+__attribute__((target("avx512f"))) void add_rows(const float* sum, const float* factor, float* c) {
   for (std::size_t row = 0; row < pair_tile; ++row) {
     for (int half = 0; half < 2; ++half) {
-      float* at = c + row * pair_tile + half * lanes;
-      _mm512_store_ps(at, _mm512_mul_ps(_mm512_load_ps(at), _mm512_load_ps(factor + half * lanes)));
+      const std::size_t at = row * pair_tile + half * lanes;
+      _mm512_store_ps(c + at,
+                      _mm512_fmadd_ps(_mm512_load_ps(c + at), _mm512_load_ps(factor + half * lanes),
+                                      _mm512_load_ps(sum + at)));
     }
   }
 }
@@ -85,20 +86,10 @@ __attribute__((target("amx-tile,amx-bf16"))) void multiply_by_matrices(const Pai
   for (std::size_t row = 0; row < product.rows; row += pair_tile) {
     const std::uint16_t* a = product.a + row * product.a_step;
     float* c = product.c + row * pair_tile;
-    if (product.factor == nullptr) {
-      _tile_zero(0);
-      _tile_zero(1);
-      _tile_zero(2);
-      _tile_zero(3);
-    } else {
-      scale_rows(c, product.factor);
-      // Compilers do not know that the intrinsics read and write memory.
-      std::atomic_signal_fence(std::memory_order_seq_cst);
-      _tile_loadd(0, c, row_bytes);
-      _tile_loadd(1, c + lanes, row_bytes);
-      _tile_loadd(2, c + lanes * pair_tile, row_bytes);
-      _tile_loadd(3, c + lanes * pair_tile + lanes, row_bytes);
-    }
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
     for (std::size_t s = 0; s < product.sums; s += pair_tile) {
       const float* b = product.b + s / 2 * pair_tile;
       _tile_loadd(4, a + s, a_bytes);
@@ -110,12 +101,16 @@ __attribute__((target("amx-tile,amx-bf16"))) void multiply_by_matrices(const Pai
       _tile_dpbf16ps(2, 5, 6);
       _tile_dpbf16ps(3, 5, 7);
     }
-    _tile_stored(0, c, row_bytes);
-    _tile_stored(1, c + lanes, row_bytes);
-    _tile_stored(2, c + lanes * pair_tile, row_bytes);
-    _tile_stored(3, c + lanes * pair_tile + lanes, row_bytes);
+    alignas(64) float sum[pair_tile * pair_tile];
+    float* to = product.factor == nullptr ? c : sum;
+    _tile_stored(0, to, row_bytes);
+    _tile_stored(1, to + lanes, row_bytes);
+    _tile_stored(2, to + lanes * pair_tile, row_bytes);
+    _tile_stored(3, to + lanes * pair_tile + lanes, row_bytes);
+    // Compilers do not know that the intrinsics read and write memory.
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    if (product.factor != nullptr) add_rows(sum, product.factor, c);
   }
-  std::atomic_signal_fence(std::memory_order_seq_cst);
   _tile_release();
 }
 

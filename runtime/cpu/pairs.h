@@ -11,7 +11,7 @@ namespace streamattn {
 inline constexpr std::size_t pair_tile = 32;
 
 /// c[i] = c[i] * factor + sum over s of a(i, s) * b[s], where c[i] and factor are rows of
-/// `pair_tile` floats.
+/// `pair_tile` floats. The sum is added up by itself.
 struct PairProduct {
   const std::uint16_t* a;  ///< [rows][sums] of bf16, rows `a_step` apart
   std::size_t a_step;

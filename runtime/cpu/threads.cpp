@@ -8,7 +8,9 @@
 #include <exception>
 #include <mutex>
 #include <thread>
-#include <vector>
+
+#include "support/log.h"
+#include "support/per_process.h"
 
 namespace streamattn {
 namespace {
@@ -46,30 +48,24 @@ class Loop {
   std::exception_ptr error_;
 };
 
+/// The threads that help callers of parallel_for. They are started when a loop first wants them and
+/// never stopped: they wait for nothing but loops, and loops may come while the process ends.
 class Workers {
  public:
-  explicit Workers(int count) {
-    for (int i = 0; i < count; ++i) threads_.emplace_back([this] { serve(); });
-  }
-
-  ~Workers() {
-    {
-      const std::lock_guard lock(mutex_);
-      stopping_ = true;
-    }
-    offered_.notify_all();
-    for (std::thread& thread : threads_) thread.join();
-  }
-
-  /// The caller works too and waits only for workers that have joined, so a loop ends even where
-  /// no worker is left (in a forked child).
+  /// The caller works too and waits only for workers that have joined.
   void run(Loop& loop, int helpers) {
+    int places;
     {
       const std::lock_guard lock(mutex_);
-      loop.open_places = helpers;
-      loops_.push_back(&loop);
+      places = std::min(helpers, have(helpers));
+      loop.open_places = places;
+      if (places > 0) loops_.push_back(&loop);
     }
-    for (int i = 0; i < helpers; ++i) offered_.notify_one();
+    if (places < helpers) {
+      log_once(LogLevel::warning, LogTopic::launch,
+               "the system refuses a thread: launches on the CPU use those that there are");
+    }
+    for (int i = 0; i < places; ++i) offered_.notify_one();
     loop.work();
     std::unique_lock lock(mutex_);
     std::erase(loops_, &loop);
@@ -77,11 +73,20 @@ class Workers {
   }
 
  private:
-  void serve() {
+  /// Starts threads until there are `wanted` or the system refuses one. Returns how many there are.
+  int have(int wanted) {
+    try {
+      for (; threads_ < wanted; ++threads_) std::thread([this] { serve(); }).detach();
+    } catch (const std::exception&) {
+      // No memory, or a limit of the process, its user or its container: the next loop tries again.
+    }
+    return threads_;
+  }
+
+  [[noreturn]] void serve() {
     std::unique_lock lock(mutex_);
     while (true) {
-      offered_.wait(lock, [&] { return stopping_ || !loops_.empty(); });
-      if (stopping_) return;
+      offered_.wait(lock, [&] { return !loops_.empty(); });
       Loop& loop = *loops_.front();
       if (--loop.open_places == 0) loops_.pop_front();
       ++loop.workers;
@@ -96,9 +101,17 @@ class Workers {
   std::mutex mutex_;
   std::condition_variable offered_, left_;
   std::deque<Loop*> loops_;  ///< with open places
-  bool stopping_ = false;
-  std::vector<std::thread> threads_;
+  int threads_ = 0;
 };
+
+/// The one thing kept between launches: starting threads costs as much as a small attention call.
+/// A union, as its destructor destroys nothing: launches may come after those of static objects.
+union KeptWorkers {
+  constexpr KeptWorkers() : of_process() {}
+  ~KeptWorkers() {}
+  PerProcess<Workers> of_process;
+};
+constinit KeptWorkers workers;
 
 }  // namespace
 
@@ -112,10 +125,7 @@ void parallel_for(std::int64_t count, int max_threads,
   Loop loop(count, body);
   const std::int64_t threads = std::min<std::int64_t>(thread_count(max_threads), count);
   if (threads > 1) {
-    // The one thing kept between launches: starting threads costs as much as a small attention
-    // call. They start with the first loop that wants them.
-    static Workers workers(thread_count(0) - 1);
-    workers.run(loop, static_cast<int>(threads) - 1);
+    workers.of_process.get().run(loop, static_cast<int>(threads) - 1);
   } else {
     loop.work();
   }

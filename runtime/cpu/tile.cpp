@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numbers>
 
 #include "compiler/operations/forward/key_bounds.h"
 #include "support/half.h"
@@ -37,13 +36,13 @@ class Tile {
         call_(call),
         tile_(tile),
         heads_(tile.head_end - tile.head_begin),
-        scale_log2_(call.scale * std::numbers::log2e_v<float>),
         rows_((tile.q_end - tile.q_begin) * heads_),
         blocks_(hwy::DivCeil<size_t>(rows_, block_lanes())),
         tile_kv_(std::clamp<std::int64_t>(call.kv_len(), 1, tile_kv)),
         o_rows_(hwy::RoundUpTo(problem.v_head_dim(), Operands::row_multiple)),
         operands_(problem, call, tile, blocks_, tile_kv_),
         p_(allocate<float>(hwy::RoundUpTo(tile_kv_, Operands::row_multiple) * block_lanes())),
+        sees_(allocate<float>(tile_kv_ * block_lanes())),
         o_(allocate_zeros<float>(blocks_ * o_rows_ * block_lanes())),
         maximum_(allocate<float>(blocks_ * block_lanes())),
         sum_(allocate_zeros<float>(blocks_ * block_lanes())),
@@ -85,8 +84,15 @@ class Tile {
     const std::int64_t seen_by_all = std::clamp<std::int64_t>(bounds.full - begin, 0, keys);
     hide_keys(first, last, begin, seen_by_all, keys);
     softmax(block, keys);
-    operands_.add_values(p_.get(), keys, seen_by_all == keys, factor_.get(),
+    // A probability of zero hides no NaN and no infinity of V, so these need the mask once more.
+    const bool masks_values = seen_by_all < keys && !operands_.values_are_finite();
+    if (masks_values) note_seen(first, last, begin, keys);
+    operands_.add_values(p_.get(), masks_values ? sees_.get() : nullptr, keys, factor_.get(),
                          o_.get() + first * o_rows_);
+  }
+
+  bool sees(size_t row, std::int64_t key) const {
+    return problem_.mask.evaluate(call_.q_position + query(row), call_.k_position + key);
   }
 
   /// Gives the scores of unseen keys among [from, keys) of the loaded ones the value -inf.
@@ -95,11 +101,16 @@ class Tile {
     for (std::int64_t key = from; key < keys; ++key) {
       float* scores = p_.get() + key * block_lanes();
       for (size_t row = first; row <= last; ++row) {
-        if (!problem_.mask.evaluate(call_.q_position + query(row),
-                                    call_.k_position + begin + key)) {
-          scores[row - first] = -infinity;
-        }
+        if (!sees(row, begin + key)) scores[row - first] = -infinity;
       }
+    }
+  }
+
+  /// Writes to sees_ which of the loaded keys each row sees.
+  void note_seen(size_t first, size_t last, std::int64_t begin, std::int64_t keys) {
+    for (std::int64_t key = 0; key < keys; ++key) {
+      float* to = sees_.get() + key * block_lanes();
+      for (size_t row = first; row <= last; ++row) to[row - first] = sees(row, begin + key);
     }
   }
 
@@ -108,7 +119,7 @@ class Tile {
   void softmax(size_t block, size_t keys) {
     const Lanes d;
     const size_t lanes = hn::Lanes(d);
-    const Vector scale_log2 = hn::Set(d, scale_log2_);
+    const Vector scale = hn::Set(d, call_.scale);
     for (size_t lane = 0; lane < block_lanes(); lane += lanes) {
       float* scores = p_.get() + lane;
       float* row_maximum = maximum_.get() + block * block_lanes() + lane;
@@ -119,20 +130,22 @@ class Tile {
         largest = hn::Max(largest, hn::Load(d, scores + key * block_lanes()));
       }
       const Vector before = hn::Load(d, row_maximum);
-      const Vector maximum = hn::Max(before, hn::Mul(largest, scale_log2));
+      const Vector maximum = hn::Max(before, largest);
       // A row that has seen no key yet has the maximum -inf, which must not meet itself.
       const Vector shift =
           hn::IfThenElse(hn::Eq(maximum, hn::Set(d, -infinity)), hn::Zero(d), maximum);
-      const Vector factor = exp2(hn::Sub(before, shift));
-      Vector sum = hn::Mul(hn::Load(d, row_sum), factor);
+      // Scaled after the subtraction: a rounded product of a large score is no maximum any more.
+      const auto weight = [&](Vector score) { return exp(hn::Mul(hn::Sub(score, shift), scale)); };
+      const Vector factor = weight(before);
+      Vector sum = hn::Zero(d);  // by itself, so that the sum of many tiles does not swallow a key
       for (size_t key = 0; key < keys; ++key) {
         float* score = scores + key * block_lanes();
-        const Vector p = exp2(hn::MulSub(hn::Load(d, score), scale_log2, shift));
+        const Vector p = weight(hn::Load(d, score));
         sum = hn::Add(sum, p);
         hn::Store(p, d, score);
       }
       hn::Store(maximum, d, row_maximum);
-      hn::Store(sum, d, row_sum);
+      hn::Store(hn::MulAdd(hn::Load(d, row_sum), factor, sum), d, row_sum);
       hn::Store(factor, d, factor_.get() + lane);
     }
   }
@@ -146,23 +159,35 @@ class Tile {
           tile_.batch * o.batch_stride + query(r) * o.seq_stride + head(r) * o.head_stride;
       const float* from =
           o_.get() + r / block_lanes() * o_rows_ * block_lanes() + r % block_lanes();
-      const float inverse = sum_[r] == 0 ? 0 : 1 / sum_[r];
+      const bool is_empty = sum_[r] == 0 && !sees_any_key(r);
+      const float inverse = is_empty ? 0 : 1 / sum_[r];
       for (size_t d = 0; d < v_dim; ++d) {
         store_element(o.data, type, offset + d, from[d * block_lanes()] * inverse);
       }
       if (call_.lse.data != nullptr) {
         const Tensor& lse = call_.lse;
         static_cast<float*>(lse.data)[tile_.batch * lse.batch_stride + query(r) * lse.seq_stride +
-                                      head(r) * lse.head_stride] = log_sum(r);
+                                      head(r) * lse.head_stride] =
+            is_empty ? -infinity : log_sum(r);
       }
     }
   }
 
-  /// The LSE of a row. In float64, and with what scale_log2_ really is to the scale: where scores
-  /// are large, a rounding here is as large as all others together.
+  /// Asked only of rows without a weight: their scores may all be -inf.
+  bool sees_any_key(size_t row) const {
+    const KeyBounds bounds = key_bounds(problem_.mask, call_, query(row), query(row));
+    if (bounds.full > 0) return true;
+    for (std::int64_t key = 0; key < bounds.end; ++key) {
+      if (sees(row, key)) return true;
+    }
+    return false;
+  }
+
+  /// The LSE of a row that sees a key. In float64: where scores are large, a rounding here is as
+  /// large as all others together. NaN where all scores are -inf, as the row of O is (0 / 0).
   float log_sum(size_t row) const {
-    const double to_natural = call_.scale / static_cast<double>(scale_log2_);
-    return static_cast<float>(maximum_[row] * to_natural +
+    if (sum_[row] == 0) return std::numeric_limits<float>::quiet_NaN();
+    return static_cast<float>(maximum_[row] * static_cast<double>(call_.scale) +
                               std::log(static_cast<double>(sum_[row])));
   }
 
@@ -170,13 +195,13 @@ class Tile {
   const ForwardCall& call_;
   const CpuTile& tile_;
   const std::int64_t heads_;
-  const float scale_log2_;
   const size_t rows_, blocks_, tile_kv_;
   const size_t o_rows_;  // v_head_dim, and what the operands add to it
   Operands operands_;
   Buffer<float> p_;        // [key][row]: scores, then probabilities of one block
+  Buffer<float> sees_;     // [key][row]: 1 where the row sees the key, else 0; seldom needed
   Buffer<float> o_;        // [block][o_rows_][row], not yet divided by the sums
-  Buffer<float> maximum_;  // [block][row], of the scores times scale_log2_
+  Buffer<float> maximum_;  // [block][row], of the scores before they are scaled
   Buffer<float> sum_;      // [block][row]
   Buffer<float> factor_;   // [row]
 };

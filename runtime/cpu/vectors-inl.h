@@ -27,24 +27,25 @@ inline size_t block_lanes() { return 2 * hn::Lanes(Lanes()); }
 // the loads are few beside these.
 constexpr int most_rows = HWY_TARGET <= HWY_AVX3 ? 12 : 6;
 
-/// 2^x for x <= 0, to 2 ulp; 0 below 2^-126, NaN for NaN.
-HWY_INLINE Vector exp2(Vector x) {
+/// e^x for x <= 0, to 2 ulp and what rounding x has cost; 0 below -87.33 (2^-126), NaN for NaN.
+HWY_INLINE Vector exp(Vector x) {
   const Lanes d;
   const hn::RebindToSigned<Lanes> di;
+  const Vector log2_e = hn::Set(d, 1.44269504F);
   // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits, here with the exponent's
   // bias on top.
   const Vector magic = hn::Set(d, 12582912.0F + 127.0F);
-  const Vector shifted = hn::Add(x, magic);
-  const Vector fraction = hn::Sub(x, hn::Sub(shifted, magic));
+  const Vector shifted = hn::MulAdd(x, log2_e, magic);
+  const Vector fraction = hn::MulSub(x, log2_e, hn::Sub(shifted, magic));
   const Vector power = hn::BitCast(d, hn::ShiftLeft<23>(hn::BitCast(di, shifted)));
-  // Minimax for the relative error (9.2e-8) on [-0.5, 0.5], exact at 0.
+  // 2^fraction: minimax for the relative error (9.2e-8) on [-0.5, 0.5], exact at 0.
   Vector y = hn::Set(d, 0.00132647369F);
   y = hn::MulAdd(y, fraction, hn::Set(d, 0.00967151672F));
   y = hn::MulAdd(y, fraction, hn::Set(d, 0.0555073359F));
   y = hn::MulAdd(y, fraction, hn::Set(d, 0.240222424F));
   y = hn::MulAdd(y, fraction, hn::Set(d, 0.693147004F));
   y = hn::MulAdd(y, fraction, hn::Set(d, 1.0F));
-  return hn::IfThenElse(hn::Lt(x, hn::Set(d, -126.0F)), hn::Zero(d), hn::Mul(y, power));
+  return hn::IfThenElse(hn::Lt(x, hn::Set(d, -87.33F)), hn::Zero(d), hn::Mul(y, power));
 }
 
 /// The left operand of multiply(): value (i, s) is data[i * row_step + s * sum_step].
@@ -54,22 +55,18 @@ struct Left {
 };
 
 /// c[i] = c[i] * factor + sum over s of a(i, s) * b[s], for i < rows, where c[i], factor and b[s]
-/// are blocks. Without `factor`, what was in c does not count. With skip_zeros, terms whose b is
-/// zero do not count, even if a is not finite.
-template <bool skip_zeros, int rows>
-HWY_INLINE void multiply_rows(Left a, const float* HWY_RESTRICT b, size_t sums,
-                              const float* HWY_RESTRICT factor, float* HWY_RESTRICT c) {
+/// are blocks. Without `factor`, what was in c does not count. The sum is added up by itself, so
+/// that a long c does not swallow its terms. With is_masked, terms whose block of `mask` is zero do
+/// not count, even if a is not finite.
+template <bool is_masked, int rows>
+HWY_INLINE void multiply_rows(Left a, const float* HWY_RESTRICT b, const float* HWY_RESTRICT mask,
+                              size_t sums, const float* HWY_RESTRICT factor,
+                              float* HWY_RESTRICT c) {
   const Lanes d;
   const size_t lanes = hn::Lanes(d);
   const Vector zero = hn::Zero(d);
   Vector sum[rows][2];
-  for (int i = 0; i < rows; ++i) {
-    for (int half = 0; half < 2; ++half) {
-      sum[i][half] = factor == nullptr ? zero
-                                       : hn::Mul(hn::Load(d, c + (2 * i + half) * lanes),
-                                                 hn::Load(d, factor + half * lanes));
-    }
-  }
+  for (int i = 0; i < rows; ++i) sum[i][0] = sum[i][1] = zero;
   for (size_t s = 0; s < sums; ++s) {
     const Vector b0 = hn::Load(d, b + 2 * s * lanes);
     const Vector b1 = hn::Load(d, b + (2 * s + 1) * lanes);
@@ -77,27 +74,40 @@ HWY_INLINE void multiply_rows(Left a, const float* HWY_RESTRICT b, size_t sums,
       const Vector value = hn::Set(d, a.data[i * a.row_step + s * a.sum_step]);
       const Vector sum0 = hn::MulAdd(value, b0, sum[i][0]);
       const Vector sum1 = hn::MulAdd(value, b1, sum[i][1]);
-      sum[i][0] = skip_zeros ? hn::IfThenElse(hn::Eq(b0, zero), sum[i][0], sum0) : sum0;
-      sum[i][1] = skip_zeros ? hn::IfThenElse(hn::Eq(b1, zero), sum[i][1], sum1) : sum1;
+      if constexpr (is_masked) {
+        const auto hides0 = hn::Eq(hn::Load(d, mask + 2 * s * lanes), zero);
+        const auto hides1 = hn::Eq(hn::Load(d, mask + (2 * s + 1) * lanes), zero);
+        sum[i][0] = hn::IfThenElse(hides0, sum[i][0], sum0);
+        sum[i][1] = hn::IfThenElse(hides1, sum[i][1], sum1);
+      } else {
+        sum[i][0] = sum0;
+        sum[i][1] = sum1;
+      }
     }
   }
   for (int i = 0; i < rows; ++i) {
-    hn::Store(sum[i][0], d, c + 2 * i * lanes);
-    hn::Store(sum[i][1], d, c + (2 * i + 1) * lanes);
+    for (int half = 0; half < 2; ++half) {
+      float* to = c + (2 * i + half) * lanes;
+      if (factor != nullptr) {
+        const Vector before = hn::Load(d, to);
+        sum[i][half] = hn::MulAdd(before, hn::Load(d, factor + half * lanes), sum[i][half]);
+      }
+      hn::Store(sum[i][half], d, to);
+    }
   }
 }
 
 /// multiply_rows for any number of rows: as many as possible at once, then in fours, then singly.
-template <bool skip_zeros, int at_once = most_rows>
-HWY_INLINE void multiply(Left a, size_t rows, const float* b, size_t sums, const float* factor,
-                         float* c) {
+template <bool is_masked, int at_once = most_rows>
+HWY_INLINE void multiply(Left a, size_t rows, const float* b, const float* mask, size_t sums,
+                         const float* factor, float* c) {
   for (; rows >= at_once; rows -= at_once) {
-    multiply_rows<skip_zeros, at_once>(a, b, sums, factor, c);
+    multiply_rows<is_masked, at_once>(a, b, mask, sums, factor, c);
     a.data += at_once * a.row_step;
     c += at_once * block_lanes();
   }
   if constexpr (at_once > 1) {
-    multiply<skip_zeros, (at_once > 4 ? 4 : 1)>(a, rows, b, sums, factor, c);
+    multiply<is_masked, (at_once > 4 ? 4 : 1)>(a, rows, b, mask, sums, factor, c);
   }
 }
 

@@ -44,8 +44,7 @@ TEST_CASE("equal input gives equal text and shapes never reach it") {
   CHECK(once.text == emit(Operation::forward, problem, schedule, target).front().text);
   CHECK(once.flat == emit(Operation::forward, problem, schedule, target).front().flat);
   // What only steers the launch is not in the text either.
-  schedule.section_heads = 7;
-  schedule.tile_order = TileOrder::fixed;
+  schedule.set("section_heads", std::int64_t{7}).set("tile_order", std::string("fixed"));
   CHECK(once.flat == emit(Operation::forward, problem, schedule, target).front().flat);
 }
 
@@ -53,8 +52,7 @@ TEST_CASE("a flattened source includes nothing and has every template once") {
   std::string flat = golden_cases().front().source().flat;
   CHECK(flat.find("#include") == std::string::npos);
   CHECK(flat.find("#pragma once") == std::string::npos);
-  for (const char* once :
-       {"struct FlashParams {", "struct RowStats {", "struct FlashConsumer {"}) {
+  for (const char* once : {"struct FlashParams {", "struct RowStats {", "struct FlashConsumer {"}) {
     CHECK(flat.find(once) != std::string::npos);
     CHECK(flat.find(once) == flat.rfind(once));
   }

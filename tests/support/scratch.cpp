@@ -31,7 +31,8 @@ ScopedVariable::ScopedVariable(const char* name, const std::optional<std::string
 ScopedVariable::~ScopedVariable() { old_ ? ::setenv(name_, old_->c_str(), 1) : ::unsetenv(name_); }
 
 LogRecorder::LogRecorder() {
-  set_log_callback([this](LogLevel, LogTopic, std::string_view line) { lines.emplace_back(line); });
+  set_log_callback(
+      [this](LogLevel, std::string_view, std::string_view line) { lines.emplace_back(line); });
 }
 
 LogRecorder::~LogRecorder() { set_log_callback({}); }

@@ -63,6 +63,7 @@ TEST_CASE("any other causal call counts the pairs it really holds") {
              offset + rows.begin == call.k_offset + keys.begin;
     }();
     if (!is_square) CHECK(forward_flops(call) == counted_flops(call));
+    CHECK(counted_pairs(call) * 32 * call.shape.batch * call.heads() == counted_flops(call));
   }
 }
 

@@ -116,7 +116,7 @@ TEST_CASE("a grid without a suite takes batch and heads as given") {
   REQUIRE(rows.size() == 2);
   CHECK(rows[0].shape == Shape{3, 2, 1, 7});
   CHECK(rows[1].heads() == 6);
-  CHECK(rows[1].layout == Layout::bhsd);
+  CHECK(rows[1].layout == DenseLayout::bhsd);
 }
 
 TEST_CASE("grids that make no sense are refused") {
@@ -151,7 +151,7 @@ TEST_CASE("a baseline gives the figures of exactly the same call, the best first
   CHECK(is_unknown([](Call& call) { call.problem.head_dim = 64; }));
   CHECK(is_unknown([](Call& call) { call.shape.q_len = 1; }));
   CHECK(is_unknown([](Call& call) { call.shape.batch = 1; }));
-  CHECK(is_unknown([](Call& call) { call.layout = Layout::bhsd; }));
+  CHECK(is_unknown([](Call& call) { call.layout = DenseLayout::bhsd; }));
   CHECK(is_unknown([](Call& call) {
     call.problem.group_size = 2;
     call.shape.kv_heads = 8;

@@ -1,5 +1,8 @@
 // The C entry points on the CPU target: results, defaults and every status they can give here.
+#include <unistd.h>
+
 #include <cmath>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -7,7 +10,9 @@
 #include "measure/reference.h"
 #include "streamattn/c_api.h"
 #include "streamattn/jit.h"
+#include "support/log.h"
 #include "tests/support/catch.h"
+#include "tests/support/forked.h"
 
 extern "C" streamattn_status c89_create_on_cpu(streamattn_jit** jit);
 
@@ -164,6 +169,7 @@ TEST_CASE("a description is cut to the buffer and its whole length is returned")
   CHECK(whole.find("cpu_tiled") != std::string::npos);
   char cut[5] = "####";
   CHECK(streamattn_describe(kernel, cut, sizeof cut) == length);
+  CHECK(streamattn_describe(kernel, nullptr, 100) == length);
   CHECK(std::string(cut) == whole.substr(0, 4));
 }
 
@@ -209,6 +215,31 @@ TEST_CASE("failures are statuses with a message of their own") {
   fails([](auto& problem) { problem.head_dim = -1; }, STREAMATTN_INVALID_PROBLEM, "head_dim");
 }
 
+TEST_CASE("the version macros are the library's version") {
+  const std::string macros = std::to_string(STREAMATTN_VERSION_MAJOR) + "." +
+                             std::to_string(STREAMATTN_VERSION_MINOR) + "." +
+                             std::to_string(STREAMATTN_VERSION_PATCH);
+  CHECK(macros == streamattn_version());
+}
+
+TEST_CASE("a log callback in C gets its lines and its pointer") {
+  std::vector<std::string> lines;
+  const auto record = [](void* user, streamattn_log_level level, const char* topic,
+                         const char* message) {
+    static_cast<std::vector<std::string>*>(user)->push_back(std::to_string(level) + " " + topic +
+                                                            " " + message);
+  };
+  CHECK(streamattn_set_log_level("loud") == STREAMATTN_INVALID_CONFIG);
+  CHECK(streamattn_set_log_level(nullptr) == STREAMATTN_INVALID_ARGUMENT);
+  CHECK(streamattn_set_log_level("error") == STREAMATTN_OK);
+  CHECK(streamattn_set_log_callback(record, &lines) == STREAMATTN_OK);
+  log(LogLevel::error, LogTopic::load, "broken");
+  log(LogLevel::warning, LogTopic::load, "odd");
+  CHECK(streamattn_set_log_callback(nullptr, nullptr) == STREAMATTN_OK);
+  CHECK(streamattn_set_log_level("warning") == STREAMATTN_OK);
+  CHECK(lines == std::vector<std::string>{"1 load broken"});
+}
+
 TEST_CASE("null pointers are refused by name") {
   const CpuJit jit;
   const streamattn_problem problem = c_problem();
@@ -249,6 +280,26 @@ TEST_CASE("an unknown target in C is an invalid argument") {
   streamattn_jit* jit = nullptr;
   CHECK(streamattn_jit_create(&options, &jit) == STREAMATTN_INVALID_ARGUMENT);
   CHECK(jit == nullptr);
+}
+
+TEST_CASE("the C entry points work while the process ends") {
+  SKIP_TEST_OF_THREADS_IN_CHILD();
+  CHECK(exit_code_of_child([] {
+          static const CpuJit jit;
+          static const streamattn_kernel* kernel = find_kernel(jit);
+          std::atexit([] {
+            Buffers buffers;
+            const streamattn_forward_args args = buffers.args();
+            const bool launches =
+                streamattn_launch_forward(kernel, &args, nullptr) == STREAMATTN_OK;
+            const bool refuses =
+                streamattn_launch_forward(kernel, nullptr, nullptr) != STREAMATTN_OK;
+            ::_exit(launches && refuses && *streamattn_last_error() == 0 ? 7 : 1);
+          });
+          streamattn_launch_forward(kernel, nullptr, nullptr);  // a message that is freed before
+          std::exit(1);
+          return 1;
+        }) == 7);
 }
 
 }  // namespace

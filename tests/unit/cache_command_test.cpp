@@ -22,8 +22,8 @@ struct Printed {
 Printed run(const std::vector<std::string>& args) {
   std::string text;
   llvm::raw_string_ostream out(text);
-  const int code = cache_command(args, out);
-  return {code, out.str()};
+  const Exit code = cache_command(args, out);
+  return {static_cast<int>(code), out.str()};
 }
 
 llvm::json::Value run_json(const std::vector<std::string>& args) {
@@ -179,9 +179,9 @@ TEST_CASE("cache commands say that there is no directory") {
 
 TEST_CASE("wrong cache arguments are refused") {
   CHECK(error_of([] { run({}); }) ==
-        "invalid_config: cache needs an action: ls, stats, verify, clear or path");
+        "invalid_config: cache needs an action: ls, stats, verify, clear, path");
   CHECK(error_of([] { run({"list"}); }) ==
-        "invalid_config: unknown cache action 'list', ls, stats, verify, clear or path is needed");
+        "invalid_config: unknown cache action \"list\", did you mean \"ls\"?");
   CHECK(contains(error_of([] { run({"ls", "--repair"}); }), "invalid_config: "));
 }
 

@@ -6,6 +6,10 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
+#include <memory>
+#include <thread>
+#include <vector>
 
 #include "tests/support/catch.h"
 #include "tests/support/scratch.h"
@@ -97,4 +101,63 @@ TEST_CASE("lock files are kept apart from the cache, for their owner alone") {
   const auto folder = place.folder.path() / "streamattn";
   CHECK(std::filesystem::exists(folder / "cache/ab"));
   CHECK(std::filesystem::status(folder).permissions() == std::filesystem::perms::owner_all);
+}
+
+TEST_CASE("the last to use the locks of a cache removes them") {
+  const Place place;
+  const auto folder = place.folder.path() / "streamattn/cache";
+  {
+    const CacheLocks ours("cache");
+    CHECK(ours.try_lock("ab"));
+    {
+      const CacheLocks theirs("cache");
+      CHECK(theirs.try_lock("cd"));
+    }
+    CHECK(std::filesystem::exists(folder / "cd"));
+  }
+  CHECK_FALSE(std::filesystem::exists(folder));
+}
+
+TEST_CASE("locks of killed processes are removed by the next user of any cache, others are not") {
+  const Place place;
+  const auto folders = place.folder.path() / "streamattn";
+  const auto use = [](const char* cache) {
+    return fork_and_wait_for([&] {
+      auto locks = std::make_unique<CacheLocks>(cache);
+      [[maybe_unused]] const auto lock = locks->try_lock("ab");
+      return locks;
+    });
+  };
+  const pid_t killed = use("killed"), living = use("living");
+  end(killed);
+  CHECK(std::filesystem::exists(folders / "killed/ab"));
+  {
+    const CacheLocks ours("ours");
+  }
+  CHECK_FALSE(std::filesystem::exists(folders / "killed"));
+  CHECK_FALSE(std::filesystem::exists(folders / "ours"));
+  CHECK(std::filesystem::exists(folders / "living/ab"));
+  end(living);
+}
+
+TEST_CASE("a lock has one holder at a time while users of its cache come and go") {
+  const Place place;
+  std::atomic<int> holders = 0, shared = 0, taken = 0;
+  std::vector<std::thread> users;
+  for (int user = 0; user < 4; ++user) {
+    users.emplace_back([&] {
+      for (int round = 0; round < 300; ++round) {
+        const CacheLocks locks("cache");
+        const auto lock = locks.try_lock("ab");
+        if (!lock) continue;
+        ++taken;
+        shared += ++holders > 1;
+        std::this_thread::yield();
+        --holders;
+      }
+    });
+  }
+  for (std::thread& user : users) user.join();
+  CHECK(shared == 0);
+  CHECK(taken > 0);
 }

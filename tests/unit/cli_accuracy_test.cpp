@@ -12,7 +12,7 @@ namespace {
 struct Computed {
   Call call{.problem = {.dtype = DType::f32, .head_dim = 16, .group_size = 2, .mask = causal()},
             .shape = {2, 3, 20, 35},
-            .layout = Layout::bhsd};
+            .layout = DenseLayout::bhsd};
   HostTensors tensors;
 
   Computed() {

@@ -61,14 +61,14 @@ TEST_CASE("the command without arguments shows its help and counts as misused") 
 }
 
 TEST_CASE("every command is in the help and has help of its own") {
-  for (const std::string command : {"run", "emit", "compile", "bench", "doctor"}) {
+  for (const std::string command :
+       {"run", "emit", "compile", "bench", "doctor", "cache", "completion", "manual"}) {
     INFO(command);
     CHECK(tool({"--help"}).says("\n  " + command + " "));
     const Outcome help = tool({command, "--help"});
     CHECK(help.exit == Exit::ok);
     CHECK(help.out.rfind("usage: streamattn " + command, 0) == 0);
   }
-  CHECK(tool({"--help"}).says("\n  cache "));
 }
 
 TEST_CASE("the version is one line") {
@@ -83,7 +83,7 @@ TEST_CASE("misuse exits with 2 and says what is wrong") {
     CHECK(outcome.out.empty());
     CHECK(outcome.complains(message));
   };
-  misused({"rum"}, "streamattn: invalid_config: unknown command \"rum\", see streamattn --help");
+  misused({"rum"}, "streamattn: invalid_config: unknown command \"rum\", did you mean \"run\"?");
   misused({"run", "--head-dmi", "64"}, "unknown flag \"head-dmi\", did you mean \"head-dim\"?");
   misused({"run", "--heads", "5", "--kv-heads", "2"}, "--heads 5 is no multiple of --kv-heads 2");
   misused({"run", "--batch", "-1"}, "batch and lengths must be >= 0");
@@ -99,6 +99,14 @@ TEST_CASE("misuse exits with 2 and says what is wrong") {
   misused({"emit", "--schedule", "stages=100"}, "invalid_schedule");
   misused({"bench", "--rounds", "0"}, "--rounds must be >= 1");
   misused({"cache", "frobnicate"}, "frobnicate");
+  misused({"completion"}, "completion needs an action: bash, zsh, fish");
+  misused({"run", "--mask", "true", "--causal"}, "--mask and --causal exclude each other");
+  misused({"run", "--heads", "4294967297", "--kv-heads", "1"}, "--heads 4294967297 is more than");
+  misused({"run", "--head-dim", "4294967297"}, "needs an integer in -2147483648..2147483647");
+  misused({"bench", "--json", "--csv"}, "--json and --csv exclude each other");
+  misused({"bench", "--tokens", "64", "--batch", "2"}, "--batch and --tokens exclude each other");
+  misused({"bench", "--hidden", "64", "--heads", "2"}, "--heads and --hidden exclude each other");
+  misused({"bench", "--heads", "4294967297", "--kv-heads", "1"}, "--heads 4294967297 is more than");
 }
 
 TEST_CASE("a problem that nobody serves exits with 3 and lists every family's reason") {
@@ -273,6 +281,42 @@ TEST_CASE("doctor names the GPU, NVRTC, the cache and the CPU, and exits with 4 
   if (!try_driver()) {
     CHECK(outcome.exit == Exit::environment);
     CHECK(outcome.says("libcuda.so.1"));
+  }
+}
+
+TEST_CASE("doctor as JSON says the same") {
+  const Outcome outcome = tool({"doctor", "--json"});
+  const llvm::json::Object json = parsed(outcome.out);
+  CHECK(json.getString("version")->str() == version());
+  CHECK(*json.getBoolean("ok") == (outcome.exit == Exit::ok));
+  CHECK(*json.getObject("cpu")->getInteger("threads") > 0);
+  const llvm::json::Array& candidates = *json.getObject("nvrtc")->getArray("candidates");
+  CHECK(candidates.size() == find_nvrtc().size());
+  CHECK(json.getObject("gpu")->getString("problem")->empty() == (try_driver() != nullptr));
+  CHECK(json.getObject("cache")->getBoolean("ok"));
+}
+
+TEST_CASE("the manual has every command, and every flag of it") {
+  const Outcome manual = tool({"manual"});
+  CHECK(manual.exit == Exit::ok);
+  for (const std::string part : {".TH STREAMATTN 1", "\n.SH NAME\n", ".SS streamattn run [flags]\n",
+                                 ".SS streamattn cache ls ", ".SS streamattn completion zsh\n",
+                                 "\\-\\-head\\-dim", "\n.SH EXIT STATUS\n"}) {
+    INFO(part);
+    CHECK(manual.says(part));
+  }
+}
+
+TEST_CASE("completion knows the commands, the actions and their flags") {
+  for (const std::string shell : {"bash", "zsh", "fish"}) {
+    INFO(shell);
+    const Outcome script = tool({"completion", shell});
+    CHECK(script.exit == Exit::ok);
+    for (const std::string part : {"doctor", "cache verify", "head-dim", "f16 bf16 f32"}) {
+      INFO(part);
+      CHECK(script.says(part));
+    }
+    CHECK(tool({"completion", shell, "--help"}).says("usage: streamattn completion " + shell));
   }
 }
 

@@ -16,7 +16,7 @@
 namespace streamattn {
 namespace {
 
-const Schedule default_tiles{.family = "cpu_tiled", .tile_q = 96, .tile_kv = 256};
+constexpr CpuTileSides default_tiles{.q = 96, .kv = 256};
 
 /// A product of random matrices and its operands.
 struct RandomProduct {
@@ -137,9 +137,7 @@ TEST_CASE("NaN in bf16 values changes nothing in rows that do not see it, at any
     ForwardTensors poisoned(given);
     poisoned.v.poison({200, 207});
     // All rows are computed, so that tiles hold rows that see the poison and others that do not.
-    Schedule schedule = default_tiles;
-    schedule.tile_q = tile_q;
-    cpu_forward(given.problem, schedule, resolve(given.problem, poisoned.args()));
+    cpu_forward(given.problem, {tile_q, default_tiles.kv}, resolve(given.problem, poisoned.args()));
     const std::vector<OutputRow> rows = all_rows(args);
     CHECK(read_rows(poisoned.args(), rows).o == read_rows(args, rows).o);
   }

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "runtime/cache/kernel_cache.h"
+#include "tests/support/forked.h"
 #include "tests/unit/kernel_cache_use.h"
 
 using namespace streamattn;
@@ -70,4 +71,42 @@ TEST_CASE("a process that waits too long for another compiles by itself") {
   CHECK(quick.counters().published == 1);
   CHECK(slow.counters().lost_races == 1);
   CHECK(log.has("compiling " + kernel.key.text() + " although another process is at it"));
+}
+
+TEST_CASE("a forked child uses its parent's cache and counts for itself") {
+  const ScratchFolder folder;
+  const FakeKernel kernel(1);
+  KernelCache cache({.directory = folder.path()});
+  int compiles = 0;
+  find_or_compile(cache, kernel, compiles);
+  CHECK(exit_code_of_child([&] {
+          if (cache.counters() != CacheCounters{}) return 1;
+          if (!cache.find(kernel.key)) return 2;
+          return cache.counters().hits == 1 && cache.counters().published == 0 ? 0 : 3;
+        }) == 0);
+  CHECK(cache.counters().hits == 0);
+  CHECK(cache.counters().published == 1);
+}
+
+TEST_CASE("a child forked while other threads use the cache neither waits nor fails") {
+  const ScratchFolder folder;
+  KernelCache cache({.directory = folder.path()});
+  std::atomic<bool> done = false;
+  std::vector<std::thread> users;
+  for (int user = 0; user < 3; ++user) {
+    users.emplace_back([&] {
+      const FakeKernel kernel(1);
+      int compiles = 0;
+      while (!done) find_or_compile(cache, kernel, compiles);
+    });
+  }
+  for (int child = 0; child < 50; ++child) {
+    CHECK(exit_code_of_child([&] {
+            const FakeKernel kernel(1);
+            int compiles = 0;
+            return find_or_compile(cache, kernel, compiles).cubin == kernel.binary.cubin ? 0 : 1;
+          }) == 0);
+  }
+  done = true;
+  for (std::thread& user : users) user.join();
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/cache/directory.h"
+#include "tests/support/forked.h"
 #include "tests/unit/kernel_cache_use.h"
 
 using namespace streamattn;
@@ -174,6 +175,27 @@ TEST_CASE("options come from the caller, else from the environment, else from th
   CHECK(cache_options().mode == Mode::read_only);
   CHECK(cache_options(Mode::off, "/given").directory == "/given");
   CHECK(cache_options(Mode::off, "/given").mode == Mode::off);
+}
+
+TEST_CASE("a cache directory that is given relative to the working directory is made absolute") {
+  CHECK(cache_options({}, "cache").directory == fs::current_path() / "cache");
+}
+
+TEST_CASE("a cache directory that names none is refused") {
+  CHECK(error_of([] { cache_options({}, ""); }) ==
+        "invalid_argument: cache_dir is empty, needs a path");
+  CHECK(error_of([] { Jit::create({.target = "cpu", .cache_dir = ""}); }) ==
+        "invalid_argument: cache_dir is empty, needs a path");
+  CHECK(exit_code_of_child([] {
+          const ScratchFolder folder;
+          fs::current_path(folder.path());
+          fs::remove(folder.path());
+          const std::string error = error_of([] { cache_options({}, "cache"); });
+          return error == "invalid_argument: cache_dir is cache, relative to a working directory "
+                          "that cannot be read: No such file or directory"
+                     ? 0
+                     : 1;
+        }) == 0);
 }
 
 TEST_CASE("without a home folder there is no directory") {

@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <map>
+#include <regex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -84,8 +86,8 @@ const std::vector<std::string> none = {};
 }  // namespace
 
 TEST_CASE("support includes no other module") {
-  CHECK(foreign_includes("support", {"support/", "streamattn/error.h", "streamattn/dtype.h"}) ==
-        none);
+  CHECK(foreign_includes("support", {"support/", "streamattn/error.h", "streamattn/dtype.h",
+                                     "streamattn/log.h"}) == none);
 }
 
 TEST_CASE("the compiler includes only support and the shared launch parameters") {
@@ -156,6 +158,23 @@ TEST_CASE("LLVM's command line, which keeps its options in globals, is used by t
           return included(line, '<') == "llvm/Support/CommandLine.h" &&
                  !file.name.starts_with("tools/");
         }) == none);
+}
+
+TEST_CASE("no two headers of a program give one name to a type") {
+  std::map<std::string, std::string> headers;  // by the type's name
+  const std::regex type("^(?:struct|class|enum class) (?:STREAMATTN_API )?(\\w+)[^;]*$");
+  for (const SourceFile& file : files_below(
+           {"include", "support", "compiler", "runtime", "measure", "tools", "tests/support"})) {
+    if (!file.name.ends_with(".h")) continue;
+    for (const std::string& line : file.lines) {
+      std::smatch match;
+      if (!std::regex_match(line, match, type)) continue;
+      const auto [other, inserted] = headers.emplace(match[1], file.name);
+      INFO(line << " in " << file.name << " and " << other->second);
+      CHECK(inserted);
+    }
+  }
+  CHECK(headers.size() > 50);
 }
 
 TEST_CASE("every file opens with a comment that says what it is for") {

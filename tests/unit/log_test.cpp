@@ -1,7 +1,11 @@
 // Levels, topics and limits of the log.
 #include "support/log.h"
 
+#include <atomic>
+#include <thread>
+
 #include "tests/support/catch.h"
+#include "tests/support/forked.h"
 #include "tests/support/scratch.h"
 
 using namespace streamattn;
@@ -45,7 +49,46 @@ TEST_CASE("STREAMATTN_LOG is read, and a bad value is refused by name") {
   const ScopedVariable bad_topic("STREAMATTN_LOG", "info:cash");
   CHECK(error_of(set_log_level_from_environment) ==
         "invalid_config: STREAMATTN_LOG is 'info:cash': 'cash' is none of key, cache, compile, "
-        "load, launch, tune, security");
+        "config, load, launch, tune, security");
+}
+
+TEST_CASE("a child forked while another thread logs can log") {
+  std::atomic<int> lines = 0;
+  set_log_callback([&](LogLevel, std::string_view, std::string_view) { ++lines; });
+  std::atomic<bool> done = false;
+  std::thread speaker([&] {
+    for (int line = 0; !done; ++line) {
+      log_once(LogLevel::warning, LogTopic::tune, "line " + std::to_string(line));
+    }
+  });
+  for (int child = 0; child < 50; ++child) {
+    CHECK(exit_code_of_child([&] {
+            const int before = lines;
+            log(LogLevel::error, LogTopic::launch, "from the child");
+            return lines == before + 1 ? 0 : 1;
+          }) == 0);
+  }
+  done = true;
+  speaker.join();
+  set_log_callback({});
+}
+
+TEST_CASE("a callback gets the level, the topic and the message of every line that is printed") {
+  const DefaultLevel restore;
+  std::vector<std::string> lines;
+  set_log_level("info");
+  set_log_callback([&](LogLevel level, std::string_view topic, std::string_view message) {
+    lines.push_back(std::to_string(static_cast<int>(level)) + " " + std::string(topic) + " " +
+                    std::string(message));
+  });
+  streamattn::log(LogLevel::warning, LogTopic::config, "one");
+  streamattn::log(LogLevel::info, LogTopic::launch, "two");
+  streamattn::log(LogLevel::debug, LogTopic::cache, "three");
+  set_log_callback({});
+  CHECK(lines == std::vector<std::string>{"2 config one", "3 launch two"});
+  CHECK(error_of([] { set_log_level("loud"); }) ==
+        "invalid_config: the log level is 'loud': 'loud' is none of off, error, warning, info, "
+        "debug");
 }
 
 TEST_CASE("a topic that speaks too often is cut short") {

@@ -17,9 +17,16 @@ TEST_CASE("every element type is found under its name") {
   CHECK(bytes(DType::f32) == 4);
 }
 
+TEST_CASE("element types are known by the names that others have for them") {
+  for (const char* text : {"fp16", "float16", "half"}) CHECK(parse_dtype(text) == DType::f16);
+  CHECK(parse_dtype("bfloat16") == DType::bf16);
+  for (const char* text : {"fp32", "float32", "float"}) CHECK(parse_dtype(text) == DType::f32);
+  CHECK_THROWS_AS(parse_dtype(""), Error);
+}
+
 TEST_CASE("an unknown element type is refused with the known ones") {
-  CHECK(error_of([] { parse_dtype("float"); }) ==
-        "invalid_argument: unknown element type \"float\", known: f16, bf16, f32");
+  CHECK(error_of([] { parse_dtype("f64"); }) ==
+        "invalid_argument: unknown element type \"f64\", known: f16, bf16, f32");
 }
 
 TEST_CASE("every target is found under its name") {

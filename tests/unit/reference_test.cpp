@@ -128,6 +128,21 @@ TEST_CASE("the reference never reads what the mask hides") {
   }
 }
 
+TEST_CASE("a key that a row sees counts in the reference whatever its weight") {
+  // The first key's weight is e^-1000, nothing even in float64.
+  float q[] = {1}, k[] = {-1000, 0}, v[] = {std::nanf(""), 2}, o[1];
+  const Problem problem{.dtype = DType::f32, .head_dim = 1};
+  const ForwardArgs args{.q = Tensor::bshd(q, DType::f32, 1, 1, 1, 1),
+                         .k = Tensor::bshd(k, DType::f32, 1, 2, 1, 1),
+                         .v = Tensor::bshd(v, DType::f32, 1, 2, 1, 1),
+                         .o = Tensor::bshd(o, DType::f32, 1, 1, 1, 1)};
+  for (const auto forward : {reference_forward, plain_forward}) {
+    const RowValues values = forward(problem, args, all_rows(args));
+    CHECK(std::isnan(values.o[0]));
+    CHECK(values.lse[0] == 0);
+  }
+}
+
 TEST_CASE("plain attention rounds its result to the output type and errs as the type does") {
   for (const auto& [type, least, most] :
        {std::tuple(DType::bf16, 1e-3, 1e-2), std::tuple(DType::f16, 1e-4, 1e-3),

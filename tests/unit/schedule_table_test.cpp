@@ -1,6 +1,11 @@
 // Tables of schedules: reading TOML, matching, errors with their place.
 #include "streamattn/schedule_table.h"
 
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <random>
+
 #include "tests/support/catch.h"
 #include "tests/support/scratch.h"
 
@@ -12,9 +17,9 @@ const Target& hopper = find_target("sm_90a");
 
 /// A table of one row with the given conditions.
 ScheduleTable row(const std::string& when) {
-  return ScheduleTable::parse(
-      "[[schedule]]\ntarget = \"sm_90a\"\nwhen = { " + when + " }\nuse = { family = \"f\" }\n",
-      "row.toml");
+  return ScheduleTable::parse("[[schedule]]\ntarget = \"sm_90a\"\nwhen = { " + when +
+                                  " }\nuse = { family = \"flash_wgmma\" }\n",
+                              "row.toml");
 }
 
 bool fits(const std::string& when, const Problem& problem, const Shape& shape) {
@@ -42,11 +47,8 @@ use = { family = "flash_wgmma", tile_q = 128, tile_kv = 176, softmax = "stale", 
   REQUIRE(table.size() == 1);
   const auto match = table.find(Operation::forward, {}, {}, hopper);
   REQUIRE(match);
-  CHECK(match->schedule == Schedule{.family = "flash_wgmma",
-                                    .tile_q = 128,
-                                    .tile_kv = 176,
-                                    .o_buffer = true,
-                                    .softmax = Softmax::stale});
+  CHECK(match->schedule == parse_schedule("family=flash_wgmma, tile_q=128, tile_kv=176, "
+                                          "softmax=stale, o_buffer=true"));
   CHECK(match->origin == "pins.toml:2");
 }
 
@@ -87,15 +89,14 @@ TEST_CASE("the number of tiles of an absurd shape does not wrap around") {
 }
 
 TEST_CASE("the first row that fits wins, and appended rows come last") {
-  const auto named = [](const char* family) {
-    return ScheduleTable::parse(
-        std::string("[[schedule]]\ntarget = \"sm_90a\"\nuse.family = \"") + family + "\"\n",
-        family);
+  const auto named = [](const char* name) {
+    return ScheduleTable::parse("[[schedule]]\ntarget = \"sm_90a\"\nuse.family = \"flash_wgmma\"\n",
+                                name);
   };
   ScheduleTable table = named("first");
   table.append(named("second"));
   CHECK(table.size() == 2);
-  CHECK(table.find(Operation::forward, {}, {}, hopper)->schedule.family == "first");
+  CHECK(table.find(Operation::forward, {}, {}, hopper)->origin == "first:1");
 
   table.append(table);
   CHECK(table.size() == 4);
@@ -129,7 +130,7 @@ TEST_CASE("an empty table fits nothing") {
 TEST_CASE("a table is read from a file that names its rows") {
   const ScratchFolder folder;
   const auto path = folder.path() / "pins.toml";
-  write_file(path, "[[schedule]]\ntarget = \"sm_90a\"\nuse = { family = \"f\" }\n");
+  write_file(path, "[[schedule]]\ntarget = \"sm_90a\"\nuse = { family = \"flash_wgmma\" }\n");
   CHECK(ScheduleTable::load(path).find(Operation::forward, {}, {}, hopper)->origin ==
         path.string() + ":1");
 
@@ -137,6 +138,97 @@ TEST_CASE("a table is read from a file that names its rows") {
   CHECK(error_of([&] { ScheduleTable::load(missing); }) ==
         "invalid_config: " + missing.string() + " cannot be read: No such file or directory");
   CHECK_THROWS_AS(ScheduleTable::load(folder.path()), Error);
+}
+
+TEST_CASE("what is no regular file of a bearable size is refused before it is read") {
+  const ScratchFolder folder;
+  const auto complaint_about = [](const std::filesystem::path& path) {
+    return error_of([&] { ScheduleTable::load(path); });
+  };
+  CHECK(complaint_about("/dev/zero") == "invalid_config: /dev/zero is not a regular file");
+  CHECK(complaint_about(folder.path()) ==
+        "invalid_config: " + folder.path().string() + " is not a regular file");
+  const auto fifo = folder.path() / "fifo";
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  CHECK(complaint_about(fifo) == "invalid_config: " + fifo.string() + " is not a regular file");
+  const auto vast = folder.path() / "vast.toml";
+  write_file(vast, "");
+  std::filesystem::resize_file(vast, std::uintmax_t{1} << 40);
+  CHECK(complaint_about(vast) == "invalid_config: " + vast.string() +
+                                     " has 1099511627776 bytes, at most 16777216 are allowed");
+}
+
+TEST_CASE("a text too large or too deep to be walked is refused") {
+  std::string key = "a";
+  for (int i = 0; i < 400000; ++i) key += ".a";
+  CHECK(complaint("\n" + key + " = 1\n") ==
+        "invalid_config: pins.toml:2:1: more than 256 dots in a line");
+  CHECK(complaint("[" + key + "]\n") ==
+        "invalid_config: pins.toml:1:1: more than 256 dots in a line");
+  CHECK(complaint(std::string(20 << 20, '\n')) ==
+        "invalid_config: pins.toml:1:1: 20971520 bytes, at most 16777216 are allowed");
+  CHECK_THAT(complaint("a = " + std::string(100000, '[')),
+             Catch::Matchers::StartsWith("invalid_config: pins.toml:1:"));
+}
+
+TEST_CASE("a text on which toml++ contradicts itself is an error") {
+  for (const char* text : {"a = [}", "[.", "a = 1979-05-27true07:32:00.9"}) {
+    INFO(text);
+    CHECK_THAT(complaint(text), Catch::Matchers::StartsWith("invalid_config: pins.toml:1:"));
+  }
+}
+
+TEST_CASE("random pieces of TOML are read or refused") {
+  constexpr const char* pieces[] = {"[[schedule]]\n",
+                                    "target",
+                                    "=",
+                                    "\"sm_90a\"",
+                                    "\n",
+                                    "when",
+                                    "{",
+                                    "}",
+                                    "use",
+                                    " ",
+                                    "\"",
+                                    ".",
+                                    "[",
+                                    "]",
+                                    "'",
+                                    "\\u00",
+                                    "#",
+                                    "1",
+                                    "1979-05-27",
+                                    "T07:32",
+                                    "0x",
+                                    "1e5",
+                                    "nan",
+                                    "true",
+                                    ",",
+                                    "\xc3",
+                                    "\xff",
+                                    "\r",
+                                    "\x7f",
+                                    "-"};
+  std::mt19937 random(7);
+  for (int i = 0; i < 20000; ++i) {
+    std::string text = random() % 2 == 0 ? "a = " : "";
+    for (auto count = random() % 12; count > 0; --count)
+      text += pieces[random() % std::size(pieces)];
+    const std::string result = complaint(text);
+    INFO(text);
+    REQUIRE((result == "nothing" || result.starts_with("invalid_config: pins.toml:")));
+  }
+}
+
+TEST_CASE("control characters of a file do not reach a message") {
+  CHECK(complaint("\"\\u001b[31m\" = 1\n") ==
+        "invalid_config: pins.toml:1:1: unknown table \"\\x1b[31m\", known: schedule");
+  for (int c = 1; c < 128; ++c) {
+    const std::string result = complaint(std::string("a") + static_cast<char>(c) + "b = 1\n");
+    INFO(result);
+    CHECK(
+        std::ranges::none_of(result, [](unsigned char byte) { return byte < 32 && byte != '\n'; }));
+  }
 }
 
 TEST_CASE("the shipped tables can be read and say where their rows are") {
@@ -155,7 +247,7 @@ TEST_CASE("a mistake in a table is an error with file, line and column") {
         "invalid_config: pins.toml:1:3: unknown table \"schedules\", did you mean \"schedule\"?");
   CHECK(complaint("schedule = 1\n") ==
         "invalid_config: pins.toml:1:12: schedule is no [[schedule]]");
-  CHECK(complaint("\n[[schedule]]\nuse = { family = \"f\" }\n") ==
+  CHECK(complaint("\n[[schedule]]\nuse = { family = \"flash_wgmma\" }\n") ==
         "invalid_config: pins.toml:2:1: the row has no target, such as \"sm_90a\"");
   CHECK(row_complaint("use = { tile_q = 128 }") ==
         "invalid_config: pins.toml:1:1: the row names no family, such as use = { family = "
@@ -178,8 +270,8 @@ TEST_CASE("a mistake in a condition is an error with its place") {
       "invalid_config: pins.toml:3:10: unknown condition \"hed_dim\", did you mean \"head_dim\"?");
   CHECK(row_complaint("when = { op = \"sideways\" }") ==
         "invalid_config: pins.toml:3:15: unknown operation \"sideways\", known: forward");
-  CHECK(row_complaint("when = { dtype = \"fp16\" }") ==
-        "invalid_config: pins.toml:3:18: unknown element type \"fp16\", known: f16, bf16, f32");
+  CHECK(row_complaint("when = { dtype = \"fp8\" }") ==
+        "invalid_config: pins.toml:3:18: unknown element type \"fp8\", known: f16, bf16, f32");
   CHECK_THAT(row_complaint("when = { mask = \"k < q\" }"),
              Catch::Matchers::StartsWith(
                  "invalid_config: pins.toml:3:17: mask: this is left over\n  k < q\n"));
@@ -194,11 +286,17 @@ TEST_CASE("a mistake in a condition is an error with its place") {
 }
 
 TEST_CASE("a mistake in a schedule is an error with its place") {
-  CHECK(row_complaint("use = { family = \"f\", tilekv = 1 }") ==
-        "invalid_config: pins.toml:3:23: unknown schedule field \"tilekv\", did you mean "
+  CHECK(
+      row_complaint("use = { family = \"flash\" }") ==
+      "invalid_config: pins.toml:3:18: unknown family \"flash\"; there are flash_wgmma, cpu_tiled");
+  CHECK(row_complaint("use = { family = \"flash_wgmma\", tilekv = 1 }") ==
+        "invalid_config: pins.toml:3:33: flash_wgmma has no knob \"tilekv\", did you mean "
         "\"tile_kv\"?");
-  CHECK(row_complaint("use = { tile_kv = \"wide\" }") ==
+  CHECK(row_complaint("use = { family = \"cpu_tiled\", ping_pong = true }") ==
+        "invalid_config: pins.toml:3:31: cpu_tiled has no knob \"ping_pong\", known: tile_q, "
+        "tile_kv");
+  CHECK(row_complaint("use = { tile_kv = \"wide\", family = \"flash_wgmma\" }") ==
         "invalid_config: pins.toml:3:9: tile_kv is \"wide\", it needs a number in 0..2147483647");
-  CHECK(row_complaint("use = { tile_kv = 1.5 }") ==
-        "invalid_config: pins.toml:3:19: tile_kv is not a number, a name, true or false");
+  CHECK(row_complaint("use = { family = \"flash_wgmma\", tile_kv = 1.5 }") ==
+        "invalid_config: pins.toml:3:43: tile_kv is not a number, a name, true or false");
 }

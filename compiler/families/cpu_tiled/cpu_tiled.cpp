@@ -6,8 +6,6 @@
 namespace streamattn {
 namespace {
 
-constexpr std::string_view family_name = "cpu_tiled";
-
 std::string misses(const Target& target) {
   if (!target.is_cpu()) return llvm::formatv("{0} is a GPU", target.name);
   return {};
@@ -16,15 +14,15 @@ std::string misses(const Target& target) {
 std::string declines(const Problem&, const Target&) { return {}; }
 
 std::string refuses(const Problem&, const Schedule& schedule, const Target&) {
-  if (schedule.tile_q < 1 || schedule.tile_kv < 1)
-    return llvm::formatv("tile {0} x {1}: both sides must be positive", schedule.tile_q,
-                         schedule.tile_kv);
+  const auto [tile_q, tile_kv] = settings_of<CpuSchedule>(schedule);
+  if (tile_q < 1 || tile_kv < 1)
+    return llvm::formatv("tile {0} x {1}: both sides must be positive", tile_q, tile_kv);
   return {};
 }
 
 std::optional<Schedule> first_guess(const Problem&, const Shape&, const Target&) {
   // A tile of K and V in float fits the second-level cache of one core at head_dim 128.
-  return Schedule{.family = std::string(family_name), .tile_q = 96, .tile_kv = 256};
+  return to_schedule(CpuSchedule{});
 }
 
 std::vector<Schedule> schedules(const Problem& problem, const Shape& shape, const Target& target) {
@@ -34,8 +32,9 @@ std::vector<Schedule> schedules(const Problem& problem, const Shape& shape, cons
 }  // namespace
 
 Family cpu_tiled_family() {
-  return {.name = family_name,
+  return {.name = CpuSchedule::family,
           .operation = Operation::forward,
+          .knobs = &knob_table<CpuSchedule>(),
           .misses = misses,
           .declines = declines,
           .refuses = refuses,

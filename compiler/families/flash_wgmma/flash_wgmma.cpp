@@ -9,8 +9,6 @@
 namespace streamattn {
 namespace {
 
-constexpr std::string_view family_name = "flash_wgmma";
-
 // Registers a thread of the producer and of a math warpgroup gets by setmaxnreg, for 1, 2 and 3
 // math warpgroups: multiples of 8 that add up to at most 512 over all warpgroups.
 struct RegisterBudget {
@@ -18,13 +16,13 @@ struct RegisterBudget {
 };
 constexpr RegisterBudget register_budgets[] = {{56, 240}, {24, 240}, {32, 160}};
 
-RegisterBudget register_budget(const Schedule& schedule) {
+RegisterBudget register_budget(const FlashSchedule& schedule) {
   return register_budgets[schedule.math_warpgroups - 1];
 }
 
 // What a consumer thread needs: O, S and P beside it; Q where it is held; and about 24 for
 // everything else, fitted to compiled kernels. See docs/flash_wgmma.md.
-int registers_needed(const Problem& problem, const Schedule& schedule) {
+int registers_needed(const Problem& problem, const FlashSchedule& schedule) {
   int v_columns = padded_columns(problem.v_head_dim());
   int needed = v_columns / 2 + schedule.tile_kv / 2 + schedule.tile_kv / 4 + 24;
   if (schedule.q_in_registers) needed += padded_columns(problem.head_dim) / 4;
@@ -52,7 +50,7 @@ std::string declines(const Problem& problem, const Target&) {
   return check_head_dim("value_head_dim", problem.v_head_dim());
 }
 
-std::string refuse_tiles(const Schedule& schedule) {
+std::string refuse_tiles(const FlashSchedule& schedule) {
   if (schedule.math_warpgroups < 1 || schedule.math_warpgroups > 3)
     return llvm::formatv("math_warpgroups {0} is not in 1..3", schedule.math_warpgroups);
   if (schedule.tile_q != 64 * schedule.math_warpgroups)
@@ -68,7 +66,7 @@ std::string refuse_tiles(const Schedule& schedule) {
   return {};
 }
 
-std::string refuses(const Problem& problem, const Schedule& schedule, const Target& target) {
+std::string refusal(const Problem& problem, const FlashSchedule& schedule, const Target& target) {
   if (auto reason = refuse_tiles(schedule); !reason.empty()) return reason;
   if (schedule.ping_pong && schedule.math_warpgroups < 2)
     return "ping_pong needs 2 math_warpgroups, the schedule has 1";
@@ -101,28 +99,31 @@ std::string refuses(const Problem& problem, const Schedule& schedule, const Targ
   return {};
 }
 
+std::string refuses(const Problem& problem, const Schedule& schedule, const Target& target) {
+  return refusal(problem, settings_of<FlashSchedule>(schedule), target);
+}
+
 // ---- Schedules
 
 // Guesses in the order in which they are tried, after what won on an H200 (docs/flash_wgmma.md):
 // the most query rows that registers allow, since every key tile is then read for more of them;
 // with few tiles to hand out, two warpgroups and a wide key tile instead.
-std::vector<Schedule> guesses(const Problem& problem, const Shape& shape) {
-  std::vector<Schedule> list;
+std::vector<FlashSchedule> guesses(const Problem& problem, const Shape& shape) {
+  std::vector<FlashSchedule> list;
   auto add = [&](int warpgroups, int tile_kv, auto change) {
-    Schedule schedule{.family = std::string(family_name),
-                      .tile_q = 64 * warpgroups,
-                      .tile_kv = tile_kv,
-                      .math_warpgroups = warpgroups,
-                      .o_buffer = true,
-                      .softmax = Softmax::stale};
+    FlashSchedule schedule{.tile_q = 64 * warpgroups,
+                           .tile_kv = tile_kv,
+                           .math_warpgroups = warpgroups,
+                           .o_buffer = true,
+                           .softmax = Softmax::stale};
     change(schedule);
     list.push_back(schedule);
   };
-  auto as_it_is = [](Schedule&) {};
-  auto exact = [](Schedule& s) { s.softmax = Softmax::exact; };
-  auto q_in_registers = [](Schedule& s) { s.q_in_registers = true; };
-  auto o_in_halves = [](Schedule& s) { s.o_passes = 2; };
-  auto o_over_q = [](Schedule& s) { s.o_buffer = false; };
+  auto as_it_is = [](FlashSchedule&) {};
+  auto exact = [](FlashSchedule& s) { s.softmax = Softmax::exact; };
+  auto q_in_registers = [](FlashSchedule& s) { s.q_in_registers = true; };
+  auto o_in_halves = [](FlashSchedule& s) { s.o_passes = 2; };
+  auto o_over_q = [](FlashSchedule& s) { s.o_buffer = false; };
 
   std::int64_t heads = shape.batch * shape.kv_heads * problem.group_size;
   bool few_tiles = heads * ((shape.q_len + 127) / 128) < 1024;
@@ -145,7 +146,7 @@ std::vector<Schedule> guesses(const Problem& problem, const Shape& shape) {
 // Every combination of the knobs that decide.
 template <class Visit>
 void for_each_schedule(Visit&& visit) {
-  Schedule s{.family = std::string(family_name)};
+  FlashSchedule s;
   for (int warpgroups : {2, 3, 1})
     for (int tile_kv = 256; tile_kv >= 32; tile_kv -= 16)
       for (int stages : {2, 3})
@@ -168,18 +169,19 @@ void for_each_schedule(Visit&& visit) {
 
 std::optional<Schedule> first_guess(const Problem& problem, const Shape& shape,
                                     const Target& target) {
-  for (const Schedule& schedule : guesses(problem, shape))
-    if (refuses(problem, schedule, target).empty()) return schedule;
+  for (const FlashSchedule& schedule : guesses(problem, shape))
+    if (refusal(problem, schedule, target).empty()) return to_schedule(schedule);
   return {};
 }
 
 std::vector<Schedule> schedules(const Problem& problem, const Shape& shape, const Target& target) {
   std::vector<Schedule> legal;
-  auto add = [&](const Schedule& schedule) {
-    if (refuses(problem, schedule, target).empty() && !llvm::is_contained(legal, schedule))
-      legal.push_back(schedule);
+  auto add = [&](const FlashSchedule& settings) {
+    if (!refusal(problem, settings, target).empty()) return;
+    Schedule schedule = to_schedule(settings);
+    if (!llvm::is_contained(legal, schedule)) legal.push_back(std::move(schedule));
   };
-  for (const Schedule& schedule : guesses(problem, shape)) add(schedule);
+  for (const FlashSchedule& schedule : guesses(problem, shape)) add(schedule);
   for_each_schedule(add);
   return legal;
 }
@@ -200,7 +202,7 @@ const char* output_path(OutputPath path) {
   return "";
 }
 
-std::string describe_compiled(const Schedule& s) {
+std::string describe_compiled(const FlashSchedule& s) {
   std::string text = llvm::formatv("tile {0} x {1}, {2} stages, {3} math warpgroups", s.tile_q,
                                    s.tile_kv, s.stages, s.math_warpgroups);
   if (s.ping_pong) text += ", ping-pong";
@@ -209,7 +211,7 @@ std::string describe_compiled(const Schedule& s) {
   return text;
 }
 
-std::string main_text(const Problem& problem, const Schedule& schedule, const Target& target) {
+std::string main_text(const Problem& problem, const FlashSchedule& schedule, const Target& target) {
   FlashTiling tiling = flash_tiling(problem, schedule);
   RegisterBudget registers = register_budget(schedule);
   std::string element(name(problem.dtype));
@@ -220,7 +222,7 @@ std::string main_text(const Problem& problem, const Schedule& schedule, const Ta
     shapes += llvm::formatv("WGMMA_SHAPE({0}, {1})\n", element, pv_columns);
 
   std::string text;
-  text += llvm::formatv("// streamattn  forward  {0}  {1}\n", family_name, target.name);
+  text += llvm::formatv("// streamattn  forward  {0}  {1}\n", FlashSchedule::family, target.name);
   text += llvm::formatv("// problem:  {0}\n", problem.describe());
   text += llvm::formatv("// schedule: {0}\n", describe_compiled(schedule));
   text += "#include \"forward/flash_wgmma.cuh\"\n\n";
@@ -254,7 +256,8 @@ std::string main_text(const Problem& problem, const Schedule& schedule, const Ta
   return text;
 }
 
-Program emit(const Problem& problem, const Schedule& schedule, const Target& target) {
+Program emit(const Problem& problem, const Schedule& chosen, const Target& target) {
+  const auto schedule = settings_of<FlashSchedule>(chosen);
   return {{.text = main_text(problem, schedule, target),
            .entry = "streamattn_forward",
            .threads = flash_threads(schedule),
@@ -265,8 +268,9 @@ Program emit(const Problem& problem, const Schedule& schedule, const Target& tar
 }  // namespace
 
 Family flash_wgmma_family() {
-  return {.name = family_name,
+  return {.name = FlashSchedule::family,
           .operation = Operation::forward,
+          .knobs = &knob_table<FlashSchedule>(),
           .misses = misses,
           .declines = declines,
           .refuses = refuses,
@@ -276,7 +280,17 @@ Family flash_wgmma_family() {
           .plan = flash_plan};
 }
 
-FlashTiling flash_tiling(const Problem& problem, const Schedule& schedule) {
+std::span<const std::string_view> enumerator_names(Softmax) {
+  static constexpr std::string_view names[] = {"exact", "stale"};
+  return names;
+}
+
+std::span<const std::string_view> enumerator_names(TileOrder) {
+  static constexpr std::string_view names[] = {"fixed", "dynamic"};
+  return names;
+}
+
+FlashTiling flash_tiling(const Problem& problem, const FlashSchedule& schedule) {
   OutputPath output = problem.output_dtype() == DType::f32 ? OutputPath::direct
                       : schedule.o_buffer                  ? OutputPath::buffered
                                                            : OutputPath::over_q;
@@ -285,9 +299,9 @@ FlashTiling flash_tiling(const Problem& problem, const Schedule& schedule) {
           schedule.o_passes};
 }
 
-int flash_threads(const Schedule& schedule) { return 128 * (1 + schedule.math_warpgroups); }
+int flash_threads(const FlashSchedule& schedule) { return 128 * (1 + schedule.math_warpgroups); }
 
-int flash_section_heads(const Problem& problem, const Schedule& schedule, const Shape& shape,
+int flash_section_heads(const Problem& problem, const FlashSchedule& schedule, const Shape& shape,
                         int sms, std::int64_t l2_bytes) {
   std::int64_t heads = shape.batch * shape.kv_heads * problem.group_size;
   if (schedule.section_heads > 0)

@@ -6,13 +6,61 @@
 
 namespace streamattn {
 
+/// How the running maximum of the online softmax is kept.
+enum class Softmax {
+  exact,  ///< the true maximum after every tile; the accumulator is rescaled every time
+  stale,  ///< the maximum of some earlier tile, moved only when a score exceeds it by 2^8
+};
+
+/// In which order the tiles of a persistent grid are handed out.
+enum class TileOrder {
+  fixed,    ///< tile i goes to block i modulo the grid
+  dynamic,  ///< by a counter at run time, longest first
+};
+
+/// The names of the enumerators, in their order.
+std::span<const std::string_view> enumerator_names(Softmax);
+std::span<const std::string_view> enumerator_names(TileOrder);
+
+/// The knobs of the family.
+struct FlashSchedule {
+  static constexpr std::string_view family = "flash_wgmma";
+
+  int tile_q = 0;               ///< query rows of a tile: math_warpgroups x 64
+  int tile_kv = 0;              ///< keys of a tile
+  int stages = 2;               ///< K and V tiles in flight
+  int math_warpgroups = 2;      ///< 1 to 3
+  bool ping_pong = true;        ///< warpgroups take turns at issuing matrix instructions
+  bool q_in_registers = false;  ///< Q is loaded into registers once a tile
+  bool o_buffer = false;  ///< O has shared memory of its own; its store overlaps the next tile
+  int o_passes = 1;       ///< parts in which O goes through that memory, each as large as one
+  Softmax softmax = Softmax::exact;
+  TileOrder tile_order = TileOrder::dynamic;
+  int section_heads = 0;  ///< heads that share the L2 in the dynamic order; 0: by shape
+
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor&& visit) {
+    visit("tile_q", self.tile_q, KnobUse::compiled);
+    visit("tile_kv", self.tile_kv, KnobUse::compiled);
+    visit("stages", self.stages, KnobUse::compiled);
+    visit("math_warpgroups", self.math_warpgroups, KnobUse::compiled);
+    visit("ping_pong", self.ping_pong, KnobUse::compiled);
+    visit("q_in_registers", self.q_in_registers, KnobUse::compiled);
+    visit("o_buffer", self.o_buffer, KnobUse::compiled);
+    visit("o_passes", self.o_passes, KnobUse::compiled);
+    visit("softmax", self.softmax, KnobUse::compiled);
+    visit("tile_order", self.tile_order, KnobUse::launch);
+    visit("section_heads", self.section_heads, KnobUse::launch);
+  }
+};
+
 Family flash_wgmma_family();
 
 /// Tiles and shared memory of the kernel.
-FlashTiling flash_tiling(const Problem& problem, const Schedule& schedule);
+FlashTiling flash_tiling(const Problem& problem, const FlashSchedule& schedule);
 
 /// Threads of a block.
-int flash_threads(const Schedule& schedule);
+int flash_threads(const FlashSchedule& schedule);
 
 /// How a call is launched: compiler/families/flash_wgmma/plan.cpp.
 Plan flash_plan(const Problem& problem, const Schedule& schedule, const ResolvedCall& call,
@@ -20,7 +68,7 @@ Plan flash_plan(const Problem& problem, const Schedule& schedule, const Resolved
 
 /// Query heads (of batch * heads) in one L2 section of the tile order on a device with `sms`
 /// multiprocessors and an L2 of `l2_bytes`.
-int flash_section_heads(const Problem& problem, const Schedule& schedule, const Shape& shape,
+int flash_section_heads(const Problem& problem, const FlashSchedule& schedule, const Shape& shape,
                         int sms, std::int64_t l2_bytes);
 
 }  // namespace streamattn

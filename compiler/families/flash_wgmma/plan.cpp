@@ -55,8 +55,9 @@ Strides strides(const Tensor& t) { return {t.batch_stride, t.seq_stride, t.head_
 
 }  // namespace
 
-Plan flash_plan(const Problem& problem, const Schedule& schedule, const ResolvedCall& resolved,
+Plan flash_plan(const Problem& problem, const Schedule& chosen, const ResolvedCall& resolved,
                 const DeviceFacts& device, WorkspaceSlices& /*workspace*/) {
+  const auto schedule = settings_of<FlashSchedule>(chosen);
   const auto& call = std::get<ForwardCall>(resolved);
   require_addressable(call);
   const FlashTiling tiling = flash_tiling(problem, schedule);
