@@ -10,8 +10,8 @@ namespace streamattn::emulator {
 
 class Background {
  public:
-  /// How long copies stay under way, drawn by the seed: as long as anything else, rarely longer
-  /// than it takes to look the other way, or as a rule until nothing else can go on.
+  /// The seed draws how long events stay away: some slices, more, or as a rule until no thread can
+  /// go on.
   explicit Background(Scheduler& scheduler) : scheduler_(scheduler), patience_(patience()) {}
 
   void add(std::function<void()> event) { events_.push_back(std::move(event)); }

@@ -7,7 +7,6 @@
 
 namespace streamattn {
 
-// The template with the fault in it.
 std::string faulty_text(const Fault& fault) {
   for (const EmbeddedFile& file : embedded_templates()) {
     if (file.name != fault.file) continue;

@@ -44,7 +44,7 @@ struct Fault {
   const char* to;    ///< takes its place everywhere
 };
 
-/// The template with the fault in it. Fails the test where it has not the text to be replaced.
+/// The template with the fault in it. Fails the test where there is no such text.
 std::string faulty_text(const Fault& fault);
 
 /// What the emulator says of the golden kernel with `fault`: its report, "wrong result" if there is

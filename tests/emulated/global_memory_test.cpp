@@ -136,3 +136,23 @@ TEST_CASE("tensors may reach over more memory than there is") {
   CHECK(p.report() == "nothing");
   CHECK(p.memory.unfinished() == "");
 }
+
+TEST_CASE("every slice of workspace has guards") {
+  SmallProgram p;
+  auto slices = p.memory.begin_workspace(4096);
+  auto* partial = slices.take<unsigned>("partial", 16);
+  auto* flags = slices.take<unsigned>("flags", 4);
+  p.memory.end_workspace(slices);
+  const unsigned* end = nullptr;
+  p.add([&](Machine& m, int thread) {
+    const unsigned value = 3;
+    if (thread != 0) return;
+    m.store_global(partial + 15, &value, 4, here);
+    m.store_global(flags, &value, 4, here);
+    m.store_global(const_cast<unsigned*>(end), &value, 4, there);
+  });
+  end = partial + 16;
+  CHECK_THAT(p.report(), contains_text("stores to byte 64 of partial, which is behind it"));
+  end = flags - 1;
+  CHECK_THAT(p.report(2), contains_text("stores to byte -4 of flags, which is in front of it"));
+}

@@ -79,8 +79,9 @@ TEST_CASE("O in two passes, sections of one head and the fixed order agree with 
 
 TEST_CASE("every offset of the queries modulo a key tile agrees with float64") {
   const GoldenCase golden = golden_case("flash_wgmma_bf16_d128_causal_three_stages");
+  constexpr int tile_kv = 64;  // its own
   const EmulatedKernel kernel(golden.problem, {golden.schedule, "golden"}, golden.program());
-  for (int offset = -3; offset < golden.schedule.tile_kv; offset++) {
+  for (int offset = -3; offset < tile_kv; offset++) {
     const ForwardCase given{.problem = golden.problem, .shape = {1, 1, 20, 150}};
     INFO("offset " << offset);
     const ForwardTensors tensors(given);
