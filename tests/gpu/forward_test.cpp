@@ -239,6 +239,56 @@ TEST_CASE("every kind of schedule gives an accurate and repeatable result") {
   }
 }
 
+TEST_CASE("split keys are as accurate, and give the same bits each time") {
+  NEEDS_GPU();
+  const auto split = [](const GpuCase& c, int splits) -> const ForwardKernel& {
+    const Schedule guess =
+        choose(Operation::forward, c.problem, {.kv_heads = 1, .q_len = 64, .kv_len = 1 << 15},
+               gpu_jit().target())
+            .schedule;
+    return gpu_jit().forward(c.problem, parse_schedule("splits=" + std::to_string(splits), guess));
+  };
+  std::vector<GpuCase> cases;
+  for (int head_dim : {16, 64, 72, 128, 192, 256})
+    for (const Expr& mask : {Expr(), causal()})
+      cases.push_back({.problem = {.head_dim = head_dim, .mask = mask},
+                       .batch = 2,
+                       .kv_heads = 2,
+                       .q_len = 70,
+                       .kv_len = 3001});
+  cases.push_back({.problem = {.dtype = DType::f16, .out_dtype = DType::f32, .group_size = 3},
+                   .kv_heads = 2,
+                   .q_len = 1,
+                   .kv_len = 5000});
+  cases.push_back({.problem = {.head_dim = 192, .value_head_dim = 128, .mask = causal()},
+                   .q_len = 300,
+                   .kv_len = 900,
+                   .order = Order::sbhd,
+                   .gap = 8,
+                   .q_offset = -100,  // rows that see no key
+                   .q_rows = Rows{17, 280},
+                   .kv_rows = Rows{5, 801}});
+  cases.push_back({.problem = {.head_dim = 64}, .q_len = 100, .kv_len = 0, .with_lse = false});
+  for (const GpuCase& c : cases)
+    for (int splits : {1, 3, 16, 0}) {
+      const ForwardKernel& kernel = split(c, splits);
+      REQUIRE(kernel.resources().size() == 2);
+      check_case(c, kernel);
+      CHECK(run(c, kernel).o == run(c, kernel).o);
+    }
+}
+
+TEST_CASE("few query tiles against many keys get split keys, many query tiles do not") {
+  NEEDS_GPU();
+  const Problem problem{.head_dim = 128, .mask = causal()};
+  const auto kernels = [&](const Shape& shape) {
+    return gpu_jit().forward(problem, shape).resources().size();
+  };
+  CHECK(kernels({.kv_heads = 8, .q_len = 64, .kv_len = 1 << 15}) == 2);
+  CHECK(kernels({.kv_heads = 8, .q_len = 64, .kv_len = 256}) == 1);
+  CHECK(kernels({.kv_heads = 16, .q_len = 4096, .kv_len = 4096}) == 1);
+}
+
 TEST_CASE("sequences of many tiles and heads are computed whole") {
   NEEDS_GPU();
   std::vector<GpuCase> cases;
@@ -264,5 +314,8 @@ TEST_CASE("one small launch of each skeleton") {
                 .kv_len = 450,
                 .max_sms = 2};
       check_cases({c});
+      const Schedule chosen = gpu_jit().forward(c.problem, c.shape()).schedule();
+      check_case(c, gpu_jit().forward(
+                        c.problem, parse_schedule("split_keys=true,splits=3,o_passes=1", chosen)));
     }
 }

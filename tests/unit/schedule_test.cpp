@@ -35,8 +35,8 @@ TEST_CASE("the description of a schedule names every knob of its family in order
       parse_schedule("tile_q=128,tile_kv=176,softmax=stale,section_heads=8", flash()).describe();
   CHECK_THAT(line, Catch::Matchers::StartsWith("flash_wgmma: tile_q 128, tile_kv 176, stages 2, "
                                                "math_warpgroups 2, ping_pong true"));
-  CHECK_THAT(line,
-             Catch::Matchers::EndsWith(", softmax stale, tile_order dynamic, section_heads 8"));
+  CHECK_THAT(line, Catch::Matchers::EndsWith(
+                       ", softmax stale, tile_order dynamic, section_heads 8, splits 0"));
   CHECK(Schedule("cpu_tiled").describe() == "cpu_tiled: tile_q 96, tile_kv 256");
   CHECK(Schedule().describe().empty());
 }
