@@ -33,32 +33,33 @@ struct DeviceFacts {
   llvm::function_ref<unsigned*()> zero_word;
 };
 
-/// The struct that a kernel takes, as bytes.
-class ParameterBytes {
+/// Launches a kernel of the program.
+class KernelLaunch {
  public:
+  /// Takes a copy of the struct that the kernel takes.
   template <class Parameters>
-  explicit ParameterBytes(const Parameters& parameters) : size_(sizeof(Parameters)) {
+  KernelLaunch(std::size_t kernel, unsigned blocks, const Parameters& parameters,
+               bool overlaps_previous = false)
+      : kernel(kernel),
+        blocks(blocks),
+        overlaps_previous(overlaps_previous),
+        parameter_bytes(sizeof(Parameters)) {
     static_assert(std::is_trivially_copyable_v<Parameters> && sizeof(Parameters) <= capacity);
-    std::memcpy(bytes_, &parameters, sizeof(Parameters));
+    std::memcpy(parameters_, &parameters, sizeof(Parameters));
   }
 
-  const void* data() const { return bytes_; }
-  std::size_t size() const { return size_; }
+  const void* parameters() const { return parameters_; }
+
+  std::size_t kernel;  ///< index in the program
+  unsigned blocks;     ///< along x
+  /// Programmatic dependent launch: it may begin while the kernel before it still runs, and waits
+  /// for that one's results itself.
+  bool overlaps_previous;
+  std::size_t parameter_bytes;
 
  private:
   static constexpr std::size_t capacity = 1024;  // CUDA allows 4 KiB; no kernel needs a quarter
-  alignas(64) std::byte bytes_[capacity];
-  std::size_t size_;
-};
-
-/// Launches a kernel of the program.
-struct KernelLaunch {
-  std::size_t kernel;  ///< index in the program
-  unsigned blocks;     ///< along x
-  ParameterBytes parameters;
-  /// Programmatic dependent launch: it may begin while the kernel before it still runs, and waits
-  /// for that one's results itself.
-  bool overlaps_previous = false;
+  alignas(64) std::byte parameters_[capacity];
 };
 
 /// Sets memory to zero.

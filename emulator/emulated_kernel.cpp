@@ -27,7 +27,7 @@ std::vector<emulator::Command> commands(const Plan& plan, const EmulatedProgram&
       all.emplace_back(emulator::Zeroing{clear->data, clear->bytes});
     } else {
       const auto& launch = std::get<KernelLaunch>(step);
-      all.emplace_back(program[launch.kernel].launch(launch.blocks, launch.parameters.data(),
+      all.emplace_back(program[launch.kernel].launch(launch.blocks, launch.parameters(),
                                                      launch.overlaps_previous));
     }
   }

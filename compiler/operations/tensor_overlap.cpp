@@ -2,92 +2,66 @@
 #include "compiler/operations/tensor_overlap.h"
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
 #include <limits>
 
 namespace streamattn {
 namespace {
 
-/// A dimension in bytes.
-struct Dimension {
-  std::int64_t size, stride;
-};
-
-/// Those with more than one element, the smallest stride first.
-struct Layout {
-  explicit Layout(const Tensor& t)
-      : begin(reinterpret_cast<std::intptr_t>(t.data)), row_bytes(t.dim * bytes(t.dtype)) {
-    for (const auto& [size, stride] :
-         {Dimension{t.batch, t.batch_stride}, Dimension{t.seq, t.seq_stride},
-          Dimension{t.heads, t.head_stride}})
-      if (size > 1) dimensions[count++] = {size, stride * bytes(t.dtype)};
-    std::sort(dimensions.begin(), dimensions.begin() + count,
-              [](const Dimension& a, const Dimension& b) {
-                return std::abs(a.stride) < std::abs(b.stride);
-              });
-    for (int i = 0; i < count; i++)
-      if (dimensions[i].stride < 0) begin += (dimensions[i].size - 1) * dimensions[i].stride;
-  }
-
-  /// Bytes from the first to the last of the elements that lie less than `stride` apart.
-  std::int64_t span_below(std::int64_t stride) const {
-    std::int64_t span = row_bytes;
-    for (int i = 0; i < count; i++)
-      if (std::abs(dimensions[i].stride) < stride)
-        span += (dimensions[i].size - 1) * std::abs(dimensions[i].stride);
-    return span;
-  }
-
-  /// Whether all strides from `stride` on are multiples of it.
-  bool repeats_at(std::int64_t stride) const {
-    return std::all_of(dimensions.begin(), dimensions.begin() + count, [&](const Dimension& d) {
-      return std::abs(d.stride) < stride || d.stride % stride == 0;
-    });
-  }
-
-  std::int64_t begin;  // address of the lowest element
-  std::int64_t row_bytes;
-  std::array<Dimension, 3> dimensions = {};
-  int count = 0;
-};
-
-bool is_empty(const Tensor& t) {
-  return t.data == nullptr || t.batch == 0 || t.seq == 0 || t.heads == 0 || t.dim == 0;
-}
-
-/// Whether all of `a` and all of `b` lie at different residues modulo `stride`.
-bool are_apart_modulo(const Layout& a, const Layout& b, std::int64_t stride) {
-  if (stride <= 0 || !a.repeats_at(stride) || !b.repeats_at(stride)) return false;
-  const std::int64_t from_a = ((b.begin - a.begin) % stride + stride) % stride;
-  return from_a >= a.span_below(stride) && stride - from_a >= b.span_below(stride);
-}
+constexpr std::int64_t any_stride = std::numeric_limits<std::int64_t>::max();
 
 }  // namespace
 
-bool overlaps_itself(const Tensor& tensor) {
-  if (is_empty(tensor)) return false;
-  const Layout layout(tensor);
-  std::int64_t span = layout.row_bytes;
-  for (int i = 0; i < layout.count; i++) {
-    const auto& [size, stride] = layout.dimensions[i];
-    if (std::abs(stride) < span) return true;
-    span += (size - 1) * std::abs(stride);
+Footprint::Footprint(const Tensor& t) : row_bytes_(t.dim * bytes(t.dtype)) {
+  if (t.data == nullptr || t.batch == 0 || t.seq == 0 || t.heads == 0 || t.dim == 0) return;
+  begin_ = reinterpret_cast<std::intptr_t>(t.data);
+  for (const auto& [size, elements] :
+       {Dimension{t.batch, t.batch_stride}, Dimension{t.seq, t.seq_stride},
+        Dimension{t.heads, t.head_stride}}) {
+    if (size <= 1) continue;
+    const std::int64_t stride = elements * bytes(t.dtype);
+    if (stride < 0) begin_ += (size - 1) * stride;  // it goes down from data
+    dimensions_[count_++] = {size, std::abs(stride)};
   }
+  end_ = begin_ + span_below(any_stride);
+}
+
+// Bytes from the first to the last of the elements that lie less than `stride` apart.
+std::int64_t Footprint::span_below(std::int64_t stride) const {
+  std::int64_t span = row_bytes_;
+  for (int i = 0; i < count_; i++)
+    if (dimensions_[i].stride < stride) span += (dimensions_[i].size - 1) * dimensions_[i].stride;
+  return span;
+}
+
+bool Footprint::overlaps_itself() const {
+  for (int i = 0; i < count_; i++)
+    if (dimensions_[i].stride < span_below(dimensions_[i].stride)) return true;
+  // Equal strides are not below each other.
+  for (int i = 0; i < count_; i++)
+    for (int j = 0; j < i; j++)
+      if (dimensions_[i].stride == dimensions_[j].stride) return true;
   return false;
 }
 
-bool overlaps(const Tensor& a, const Tensor& b) {
-  if (is_empty(a) || is_empty(b)) return false;
-  const Layout first(a), second(b);
-  constexpr std::int64_t any = std::numeric_limits<std::int64_t>::max();
-  if (first.begin + first.span_below(any) <= second.begin ||
-      second.begin + second.span_below(any) <= first.begin)
-    return false;
-  for (const Layout* layout : {&first, &second})
-    for (int i = 0; i < layout->count; i++)
-      if (are_apart_modulo(first, second, std::abs(layout->dimensions[i].stride))) return false;
-  return true;
+// Whether all strides from `stride` on are multiples of it.
+bool Footprint::repeats_at(std::int64_t stride) const {
+  return std::all_of(dimensions_.begin(), dimensions_.begin() + count_, [&](const Dimension& d) {
+    return d.stride < stride || d.stride % stride == 0;
+  });
+}
+
+// Whether, modulo some stride, all of one and all of the other lie apart.
+bool Footprint::is_interleaved_with(const Footprint& other) const {
+  const auto are_apart_modulo = [&](std::int64_t stride) {
+    if (stride == 0 || !repeats_at(stride) || !other.repeats_at(stride)) return false;
+    const std::int64_t distance = ((other.begin_ - begin_) % stride + stride) % stride;
+    return distance >= span_below(stride) && stride - distance >= other.span_below(stride);
+  };
+  for (const Footprint* one : {this, &other})
+    for (int i = 0; i < one->count_; i++)
+      if (are_apart_modulo(one->dimensions_[i].stride)) return true;
+  return false;
 }
 
 }  // namespace streamattn

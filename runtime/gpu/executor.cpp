@@ -28,7 +28,7 @@ void GpuExecutor::run(const ResolvedCall& call, const Workspace& workspace, Stre
   require_workspace(workspace, slices.bytes());
   for (const Step& step : steps) {
     if (const auto* launch = std::get_if<KernelLaunch>(&step)) {
-      kernels_[launch->kernel]->launch(launch->blocks, launch->parameters.data(),
+      kernels_[launch->kernel]->launch(launch->blocks, launch->parameters(),
                                        launch->overlaps_previous, cuda_stream);
     } else {
       const auto& [data, bytes] = std::get<Clear>(step);

@@ -11,7 +11,8 @@ namespace {
 
 constexpr const char *flash = "forward/flash_wgmma.cuh", *consumer = "forward/flash_consumer.cuh",
                      *ring = "parts/stage_ring.cuh", *order = "parts/tile_order.cuh",
-                     *tiles = "parts/key_tiles.cuh", *softmax = "parts/softmax.cuh";
+                     *walk = "parts/key_walk.cuh", *softmax = "parts/softmax.cuh",
+                     *epilogue = "forward/flash_epilogue.cuh", *output = "parts/output.cuh";
 
 constexpr const char *q_registers = "flash_wgmma_bf16_d128_causal_no_ping_pong",  // and an O buffer
     *exact = "flash_wgmma_bf16_d64_causal";                                       // maxima
@@ -92,15 +93,16 @@ TEST_CASE("O that is read back before its store is complete is named") {
   check_caught(
       {{"G1: tma_store_wait_read orders no global memory",
         q_registers,
-        {consumer, "                                          pass * chunks, o, normalise);\n",
-         "                                          pass * chunks, o, normalise);\n"
-         "        if (at.leads_warpgroup() && tile_row + at.row() < params.sequence.q_len) {\n"
-         "          tma_store_wait_read();\n"
-         "          load_global((u32*)((u16*)params.output.o +\n"
-         "                             done.batch * params.output.o_strides.batch +\n"
-         "                             done.head * params.output.o_strides.head +\n"
-         "                             (tile_row + at.row()) * params.output.o_strides.seq));\n"
-         "        }\n"},
+        {epilogue, "(item, pass * chunks, o, normalise);\n",
+         "(item, pass * chunks, o, normalise);\n"
+         "      OutputRows rows = this->rows((float*)this->params.output.o, {}, item);\n"
+         "      const Strides& strides = this->params.output.o_strides;\n"
+         "      int row = this->tile_row(item) + this->at.row(0);\n"
+         "      if (this->at.leads_warpgroup() && row < rows.count) {\n"
+         "        tma_store_wait_read();\n"
+         "        load_global((u32*)((u16*)this->params.output.o + item.batch * strides.batch +\n"
+         "                           item.head * strides.head + row * strides.seq));\n"
+         "      }\n"},
         "of o, which the TMA store of warp"}});
 }
 
@@ -133,9 +135,9 @@ TEST_CASE("registers that the compiler may move across a fence or wait are named
 
 TEST_CASE("device code that crashes or does not come back is named") {
   check_caught({
-      {"K9: no tile where no key is seen",
+      {"K9: the walk never comes to an end where no key is seen",
        q_registers,
-       {tiles, "first && i + 1 == Mask::range_count;", "false;"},
+       {walk, "score.ranges(next_range++, block)", "score.ranges(next_range, block)"},
        "comes to no other instruction for 0.2",
        {1, 1, 5, 0}},
       {"D7: one item too many",
@@ -145,8 +147,7 @@ TEST_CASE("device code that crashes or does not come back is named") {
        {1, 1, 300, 300}},
       {"O is stored without a function of ptx/",
        "flash_wgmma_bf16_f32_d128",
-       {"parts/output.cuh", "      store_global((float2*)(out + 8 * j),\n",
-        "      *(float2*)(out + 8 * j) = (\n"},
+       {output, "store_global((float2*)(out[r] + column), ", "*(float2*)(out[r] + column) = ("},
        "of o behind this instruction, and not by a function of ptx/"},
   });
 }

@@ -63,28 +63,31 @@ TEST_CASE("no overlap is ever missed") {
   int missed = 0;
   for (int i = 0; i < 20000; i++) {
     const Tensor a = any(), b = any();
-    missed += really_overlaps_itself(a) && !overlaps_itself(a);
-    missed += really_overlap(a, b) && !overlaps(a, b);
+    missed += really_overlaps_itself(a) && !Footprint(a).overlaps_itself();
+    missed += really_overlap(a, b) && !Footprint(a).overlaps(Footprint(b));
   }
   CHECK(missed == 0);
 }
 
 TEST_CASE("the layouts that people use do not overlap") {
-  CHECK_FALSE(overlaps_itself(view(0, 2, 10, 4, 8, 320, 32, 8)));    // bshd
-  CHECK_FALSE(overlaps_itself(view(0, 2, 10, 4, 8, 320, 8, 80)));    // bhsd
-  CHECK_FALSE(overlaps_itself(view(0, 2, 10, 4, 8, 9, 72, 18)));     // sbhd with a gap
-  CHECK_FALSE(overlaps_itself(view(99, 2, 10, 4, 8, 320, -32, 8)));  // reversed
-  CHECK(overlaps_itself(view(0, 2, 10, 4, 8, 320, 31, 8)));
+  CHECK_FALSE(Footprint(view(0, 2, 10, 4, 8, 320, 32, 8)).overlaps_itself());    // bshd
+  CHECK_FALSE(Footprint(view(0, 2, 10, 4, 8, 320, 8, 80)).overlaps_itself());    // bhsd
+  CHECK_FALSE(Footprint(view(0, 2, 10, 4, 8, 9, 72, 18)).overlaps_itself());     // sbhd with a gap
+  CHECK_FALSE(Footprint(view(99, 2, 10, 4, 8, 320, -32, 8)).overlaps_itself());  // reversed
+  CHECK(Footprint(view(0, 2, 10, 4, 8, 320, 31, 8)).overlaps_itself());
 
   // Packed projections [batch, seq, 3, heads, dim], and a [batch, seq, heads, 3, dim] of them.
   const Tensor q = view(0, 2, 10, 4, 8, 960, 96, 8), v = view(64, 2, 10, 4, 8, 960, 96, 8);
-  CHECK_FALSE(overlaps(q, v));
-  CHECK(overlaps(q, view(65, 2, 10, 4, 8, 960, 96, 8)));
-  CHECK_FALSE(overlaps(view(0, 2, 10, 4, 8, 960, 96, 24), view(16, 2, 10, 4, 8, 960, 96, 24)));
+  CHECK_FALSE(Footprint(q).overlaps(Footprint(v)));
+  CHECK(Footprint(q).overlaps(Footprint(view(65, 2, 10, 4, 8, 960, 96, 8))));
+  CHECK_FALSE(Footprint(view(0, 2, 10, 4, 8, 960, 96, 24))
+                  .overlaps(Footprint(view(16, 2, 10, 4, 8, 960, 96, 24))));
   // Tensors one behind the other, and tensors without elements.
-  CHECK_FALSE(overlaps(view(0, 1, 10, 4, 8, 0, 32, 8), view(320, 1, 10, 4, 8, 0, 32, 8)));
-  CHECK(overlaps(view(0, 1, 10, 4, 8, 0, 32, 8), view(319, 1, 10, 4, 8, 0, 32, 8)));
-  CHECK_FALSE(overlaps(q, view(0, 2, 0, 4, 8, 960, 96, 8)));
+  CHECK_FALSE(Footprint(view(0, 1, 10, 4, 8, 0, 32, 8))
+                  .overlaps(Footprint(view(320, 1, 10, 4, 8, 0, 32, 8))));
+  CHECK(Footprint(view(0, 1, 10, 4, 8, 0, 32, 8))
+            .overlaps(Footprint(view(319, 1, 10, 4, 8, 0, 32, 8))));
+  CHECK_FALSE(Footprint(q).overlaps(Footprint(view(0, 2, 0, 4, 8, 960, 96, 8))));
 }
 
 }  // namespace streamattn

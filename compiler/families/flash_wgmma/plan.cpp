@@ -84,8 +84,8 @@ OrderParams order_params(const Problem& problem, const FlashSchedule& schedule,
       .item_counter = nullptr};
 }
 
-/// The launch that merges the shares.
-KernelLaunch combine_launch(const ForwardCall& call, const FlashParams& shares, int sms) {
+/// Adds the launch that merges the shares.
+void add_combine(Plan& steps, const ForwardCall& call, const FlashParams& shares, int sms) {
   const CombineParams p{.partial = shares.partial,
                         .output = output_params(call),
                         .q_len = shares.sequence.q_len,
@@ -98,10 +98,8 @@ KernelLaunch combine_launch(const ForwardCall& call, const FlashParams& shares, 
   const std::int64_t rows = std::int64_t{p.all_heads} * p.q_len;
   const std::int64_t blocks =
       std::min((rows + rows_of_block - 1) / rows_of_block, sms * blocks_of_multiprocessor);
-  return {.kernel = 1,
-          .blocks = static_cast<unsigned>(blocks),
-          .parameters = ParameterBytes(p),
-          .overlaps_previous = true};
+  steps.emplace_back(std::in_place_type<KernelLaunch>, 1, static_cast<unsigned>(blocks), p,
+                     /*overlaps_previous=*/true);
 }
 
 }  // namespace
@@ -136,10 +134,10 @@ Plan flash_plan(const Problem& problem, const Schedule& chosen, const ResolvedCa
   if (schedule.tile_order == TileOrder::dynamic) p.order.item_counter = device.zero_word();
 
   const int sms = multiprocessors(call, device);
-  Plan steps = {KernelLaunch{.kernel = 0,
-                             .blocks = static_cast<unsigned>(std::min(p.order.items, sms)),
-                             .parameters = ParameterBytes(p)}};
-  if (schedule.split_keys) steps.push_back(combine_launch(call, p, sms));
+  Plan steps;
+  steps.emplace_back(std::in_place_type<KernelLaunch>, 0,
+                     static_cast<unsigned>(std::min(p.order.items, sms)), p);
+  if (schedule.split_keys) add_combine(steps, call, p, sms);
   return steps;
 }
 

@@ -12,13 +12,13 @@ namespace {
 constexpr std::int64_t shortest_split = 1024;
 constexpr std::int64_t shortest_share = 256;
 
-// Whether so few query tiles, of 128 rows, see so many keys that sharing them out pays for the
-// kernel that merges: half of the multiprocessors or more would be idle. Measured:
+// Whether so few query tiles, of 128 rows, see so many keys that sharing these out pays for the
+// kernel that merges: three quarters of the multiprocessors would be idle. Measured:
 // docs/flash_wgmma.md.
 bool wants_split(const Problem& problem, const Shape& shape, const Target& target) {
   const std::int64_t heads = shape.batch * shape.kv_heads * problem.group_size;
   const std::int64_t items = heads * ((shape.q_len + 127) / 128);
-  return items > 0 && 2 * items <= target.sm_count && shape.kv_len >= shortest_split;
+  return items > 0 && 4 * items <= target.sm_count && shape.kv_len >= shortest_split;
 }
 
 // Guesses in the order in which they are tried, after what won on an H200 (docs/flash_wgmma.md):

@@ -121,18 +121,26 @@ void check_extent(std::string_view name, const Tensor& tensor) {
 
 /// Outputs must not share memory with themselves, each other or an input.
 void check_overlaps(const ForwardArgs& args) {
-  const std::pair<std::string_view, const Tensor*> tensors[] = {
-      {"o", &args.o}, {"lse", &args.lse}, {"q", &args.q}, {"k", &args.k}, {"v", &args.v}};
-  for (int output = 0; output < 2; output++) {
-    const auto& [name, tensor] = tensors[output];
-    if (overlaps_itself(*tensor))
+  constexpr int outputs = 2;
+  const struct {
+    std::string_view name;
+    const Tensor& tensor;
+    Footprint footprint;
+  } operands[] = {{"o", args.o, Footprint(args.o)},
+                  {"lse", args.lse, Footprint(args.lse)},
+                  {"q", args.q, Footprint(args.q)},
+                  {"k", args.k, Footprint(args.k)},
+                  {"v", args.v, Footprint(args.v)}};
+  for (int i = 0; i < outputs; i++) {
+    const auto& [name, tensor, footprint] = operands[i];
+    if (footprint.overlaps_itself())
       refuse(
           "{0}: strides [{1}, {2}, {3}] put several elements at one place, an output needs a "
           "place for each",
-          name, tensor->batch_stride, tensor->seq_stride, tensor->head_stride);
-    for (int other = output + 1; other < 5; other++)
-      if (overlaps(*tensor, *tensors[other].second))
-        refuse("{0}: overlaps {1}, an output needs memory of its own", name, tensors[other].first);
+          name, tensor.batch_stride, tensor.seq_stride, tensor.head_stride);
+    for (std::size_t other = i + 1; other < std::size(operands); other++)
+      if (footprint.overlaps(operands[other].footprint))
+        refuse("{0}: overlaps {1}, an output needs memory of its own", name, operands[other].name);
   }
 }
 
