@@ -13,20 +13,17 @@ namespace {
 struct Row {
   DType type;
   std::string_view name;
-  int bytes;
   std::array<std::string_view, 3> aliases;  // other people's names, read but never written
 };
 
 // In the order of the enumerators, which index it.
-constexpr Row rows[] = {{DType::f16, "f16", 2, {"fp16", "float16", "half"}},
-                        {DType::bf16, "bf16", 2, {"bfloat16"}},
-                        {DType::f32, "f32", 4, {"fp32", "float32", "float"}}};
+constexpr Row rows[] = {{DType::f16, "f16", {"fp16", "float16", "half"}},
+                        {DType::bf16, "bf16", {"bfloat16"}},
+                        {DType::f32, "f32", {"fp32", "float32", "float"}}};
 
 }  // namespace
 
 std::string_view name(DType type) { return rows[static_cast<int>(type)].name; }
-
-int bytes(DType type) { return rows[static_cast<int>(type)].bytes; }
 
 DType parse_dtype(std::string_view text) {
   std::string known;

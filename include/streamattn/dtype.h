@@ -13,7 +13,7 @@ enum class DType { f16, bf16, f32 };
 STREAMATTN_API std::string_view name(DType type);
 
 /// Size of one element.
-STREAMATTN_API int bytes(DType type);
+constexpr int bytes(DType type) { return type == DType::f32 ? 4 : 2; }
 
 /// The type called `text`, also by the names "fp16", "float16", "half", "bfloat16", "fp32",
 /// "float32" and "float". Throws Error (invalid_argument) that lists the known names.

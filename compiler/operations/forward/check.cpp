@@ -16,6 +16,7 @@ namespace {
 
 // Half the range of the type, so that sums of a position and a length do not overflow.
 constexpr std::int64_t limit = std::int64_t{1} << 62;
+constexpr int largest_element = 4;  // bytes
 
 /// What one dimension of a tensor must be, and why.
 struct Needed {
@@ -100,7 +101,7 @@ void check_memory(std::string_view name, const Tensor& tensor) {
     refuse("{0}: data is null, needs [{1}, {2}, {3}, {4}] elements", name, tensor.batch, tensor.seq,
            tensor.heads, tensor.dim);
   const auto address = reinterpret_cast<std::uintptr_t>(tensor.data);
-  if (address % bytes(tensor.dtype) != 0)
+  if ((address & (bytes(tensor.dtype) - 1)) != 0)
     refuse("{0}: data is at {1:x}, needs a multiple of {2}", name, address, bytes(tensor.dtype));
 }
 
@@ -114,7 +115,7 @@ void check_extent(std::string_view name, const Tensor& tensor) {
     if (size <= 1) continue;
     if (stride == std::numeric_limits<std::int64_t>::min() ||
         llvm::MulOverflow(size - 1, std::abs(stride), part) ||
-        llvm::AddOverflow(extent, part, extent) || extent >= limit / bytes(tensor.dtype))
+        llvm::AddOverflow(extent, part, extent) || extent >= limit / largest_element)
       refuse("{0}: its strides span more than 2^62 bytes", name);
   }
 }
