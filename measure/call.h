@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "streamattn/forward.h"
+#include "streamattn/operation.h"
 
 namespace streamattn {
 
@@ -13,6 +14,7 @@ enum class DenseLayout { bshd, bhsd };
 
 /// One call on dense tensors.
 struct Call {
+  Operation operation = Operation::forward;
   Problem problem;
   Shape shape;
   DenseLayout layout = DenseLayout::bshd;

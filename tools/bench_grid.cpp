@@ -22,6 +22,7 @@ void BenchGridFlags::add_to(Flags& flags) {
   flags.section("what is timed: every combination of the lists");
   flags.add("suite", "NAME", "h200-forward, 36 shapes; the flags below replace parts of it",
             suite_);
+  add_operation_to(flags, operation_);
   flags.add("dtype", "f16|bf16|f32", "of Q, K and V (bf16)", dtype_);
   flags.add("out-dtype", "f16|bf16|f32", "of O (that of Q, K and V)", out_dtype_);
   flags.add("head-dim", "LIST", "of Q and K, such as 64,128 (128)", head_dims_);
@@ -73,7 +74,8 @@ std::vector<Call> BenchGridFlags::calls() const {
         if (seq < 1) throw Error(ErrorCode::invalid_config, "--seq must be >= 1");
         const std::int64_t batch =
             lists.tokens ? std::max<std::int64_t>(1, *lists.tokens / seq) : lists.batch;
-        calls.push_back({.problem = problem,
+        calls.push_back({.operation = operation_,
+                         .problem = problem,
                          .shape = {batch, kv_heads, q_len_.value_or(seq), seq},
                          .layout = layout_});
       }

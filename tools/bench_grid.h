@@ -38,6 +38,7 @@ class BenchGridFlags {
   BenchGrid grid() const;
 
   std::optional<std::string> suite_;
+  Operation operation_ = Operation::forward;
   DType dtype_ = DType::bf16;
   std::optional<DType> out_dtype_;
   std::vector<int> head_dims_;

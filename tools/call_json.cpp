@@ -15,7 +15,8 @@ llvm::json::Value json_of(const Expr& expression) { return expression.text(); }
 }  // namespace
 
 llvm::json::Object to_json(const Call& call) {
-  llvm::json::Object json{{"batch", call.shape.batch},
+  llvm::json::Object json{{"op", llvm::StringRef(name(call.operation))},
+                          {"batch", call.shape.batch},
                           {"heads", call.heads()},
                           {"kv_heads", call.shape.kv_heads},
                           {"q_len", call.shape.q_len},

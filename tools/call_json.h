@@ -8,7 +8,7 @@
 
 namespace streamattn {
 
-/// Every field of the problem and the shape under its name.
+/// The operation, and every field of the problem and the shape under its name.
 llvm::json::Object to_json(const Call& call);
 
 /// Figures of a timing; TFLOP/s from `flops`.

@@ -27,7 +27,7 @@ Compiled compile_call(const Call& call, const ScheduleFlags& flags) {
   Compiled compiled{
       .call = call,
       .schedule = overridden_schedule(call, target, flags.pin_rows(), flags.only_override())};
-  for (const Source& source : emit(Operation::forward, call.problem, compiled.schedule, target))
+  for (const Source& source : emit(call.operation, call.problem, compiled.schedule, target))
     compiled.kernels.push_back(
         {.entry = source.entry,
          .key = kernel_key(source, compile_options(target), compiler_identity()).text(),

@@ -26,7 +26,7 @@ Exit emit_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
       overridden_schedule(call, target, schedule.pin_rows(), schedule.only_override());
   const char* separator = "";
   for (const Source& source :
-       emit(Operation::forward, call.problem, chosen, target, {.template_dir = template_dir})) {
+       emit(call.operation, call.problem, chosen, target, {.template_dir = template_dir})) {
     out << separator << (flatten ? source.flat : source.text);
     separator = "\n";
   }

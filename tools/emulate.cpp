@@ -36,12 +36,12 @@ std::string run_emulated(const Call& call, const ScheduleFlags& schedule, std::u
   const Target& target = find_target(schedule.target.value_or("sm_90a"));
   const Schedule chosen =
       overridden_schedule(call, target, schedule.pin_rows(), schedule.only_override());
-  const auto program = std::make_shared<const EmulatedProgram>(
-      emit(Operation::forward, call.problem, chosen, target));
+  const auto program =
+      std::make_shared<const EmulatedProgram>(emit(call.operation, call.problem, chosen, target));
   emulator::Trace trace;
   const Emulation how{.seed = seed, .trace = trace_file ? &trace : nullptr};
   const ForwardKernel kernel(
-      {Operation::forward, call.problem, {chosen, "as for a GPU"}, target},
+      {call.operation, call.problem, {chosen, "as for a GPU"}, target},
       std::make_unique<EmulatedExecutor>(call.problem, chosen, target, program, how));
   const auto bench = cpu_workbench();
   const Operands operands(call, tensors, *bench);

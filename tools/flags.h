@@ -63,7 +63,8 @@ class Flags {
   void section(std::string title);
 
   /// Calls `read` with the value of every --name, which may be repeated. The placeholder of the
-  /// value tells shells how to complete it: "FILE" and "DIR" are that, "a|b|c" are all there is.
+  /// value tells shells how to complete it: "FILE" and "DIR" are that, "a|b|c" and one word in
+  /// lower case are all there is.
   void add(std::string name, std::string placeholder, std::string help,
            std::function<void(llvm::StringRef)> read) {
     add({std::move(name), std::move(placeholder), std::move(help), std::move(read),

@@ -39,7 +39,7 @@ bool is_path(llvm::StringRef placeholder) { return placeholder == "FILE" || plac
 
 /// "a b c" of "a|b|c"; empty where the values cannot be listed.
 std::string choices(llvm::StringRef placeholder) {
-  if (!placeholder.contains('|')) return "";
+  if (llvm::none_of(placeholder, llvm::isLower)) return "";
   std::string words = placeholder.str();
   std::ranges::replace(words, '|', ' ');
   return words;

@@ -13,13 +13,26 @@ void read_value(llvm::StringRef flag, llvm::StringRef text, DenseLayout& value) 
   value = text == "bshd" ? DenseLayout::bshd : DenseLayout::bhsd;
 }
 
+void read_value(llvm::StringRef flag, llvm::StringRef text, Operation& value) {
+  try {
+    value = parse_operation({text.data(), text.size()});
+  } catch (const Error& error) {
+    throw Error(ErrorCode::invalid_config, flag.str() + ": " + error.what());
+  }
+}
+
 void read_value(llvm::StringRef flag, llvm::StringRef text, Distribution& value) {
   if (text != "normal" && text != "outliers") reject_value(flag, text, "normal or outliers");
   value = text == "normal" ? Distribution::normal : Distribution::outliers;
 }
 
+void add_operation_to(Flags& flags, Operation& operation) {
+  flags.add("op", "forward", "what to compute of attention (forward)", operation);
+}
+
 void ProblemFlags::add_to(Flags& flags) {
   flags.section("problem");
+  add_operation_to(flags, launch_.operation);
   flags.add("dtype", "f16|bf16|f32", "of Q, K and V (bf16)", dtype_);
   flags.add("out-dtype", "f16|bf16|f32", "of O (that of Q, K and V)", out_dtype_);
   flags.add("head-dim", "N", "of Q and K (128)", head_dim_);
@@ -105,8 +118,8 @@ Schedule overridden_schedule(const Call& call, const Target& target, const Sched
                              const std::string& fields) {
   ScheduleTable rows = pins;
   rows.append(ScheduleTable::shipped());
-  return parse_schedule(
-      fields, choose(Operation::forward, call.problem, call.shape, target, rows).schedule);
+  return parse_schedule(fields,
+                        choose(call.operation, call.problem, call.shape, target, rows).schedule);
 }
 
 }  // namespace streamattn

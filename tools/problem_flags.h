@@ -8,6 +8,7 @@
 
 #include "measure/call.h"
 #include "measure/random_inputs.h"
+#include "streamattn/operation.h"
 #include "streamattn/schedule_table.h"
 #include "streamattn/target.h"
 #include "tools/flags.h"
@@ -17,10 +18,16 @@ namespace streamattn {
 /// "bshd" or "bhsd". Throws Error (invalid_config).
 void read_value(llvm::StringRef flag, llvm::StringRef text, DenseLayout& value);
 
+/// The name of an operation. Throws Error (invalid_config).
+void read_value(llvm::StringRef flag, llvm::StringRef text, Operation& value);
+
 /// "normal" or "outliers". Throws Error (invalid_config).
 void read_value(llvm::StringRef flag, llvm::StringRef text, Distribution& value);
 
-/// What --dtype, --head-dim, --heads, --seq and so on say. Members are the flags' defaults.
+/// Adds --op; `operation`, the default, must outlive parsing.
+void add_operation_to(Flags& flags, Operation& operation);
+
+/// What --op, --dtype, --head-dim, --heads, --seq and so on say. Members are the flags' defaults.
 class ProblemFlags {
  public:
   /// Adds the flags of a problem and its shape; `this` must outlive parsing.

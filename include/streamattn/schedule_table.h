@@ -25,8 +25,9 @@ namespace streamattn {
 ///
 /// `when` may hold op, dtype, out_dtype, head_dim, value_head_dim, group_size, mask (numbers may be
 /// ranges "64..128", "2048..", "..512") and q_len, kv_len, batch, kv_heads, tiles (batch x query
-/// heads x ceil(q_len / 128)). A key left out always fits; a row is only ever for
-/// the operation of its family. `use` holds fields of Schedule.
+/// heads x ceil(q_len / 128)). A key left out always fits. A row is only ever
+/// for the operation of its family: with another `op` it never fits. `use` holds the family and its
+/// knobs.
 class STREAMATTN_API ScheduleTable {
  public:
   ScheduleTable();

@@ -97,6 +97,9 @@ TEST_CASE("misuse exits with 2 and says what is wrong") {
   misused({"emit", "--target", "sm_12"}, "sm_90a");
   misused({"emit", "--schedule", "tile_kw=64"}, "did you mean \"tile_kv\"?");
   misused({"emit", "--schedule", "stages=100"}, "invalid_schedule");
+  for (const char* command : {"run", "emit", "compile", "bench"})
+    misused({command, "--op", "sideways"},
+            "invalid_config: --op: unknown operation \"sideways\", known: forward");
   misused({"bench", "--rounds", "0"}, "--rounds must be >= 1");
   misused({"cache", "frobnicate"}, "frobnicate");
   misused({"completion"}, "completion needs an action: bash, zsh, fish");
@@ -107,6 +110,17 @@ TEST_CASE("misuse exits with 2 and says what is wrong") {
   misused({"bench", "--tokens", "64", "--batch", "2"}, "--batch and --tokens exclude each other");
   misused({"bench", "--hidden", "64", "--heads", "2"}, "--heads and --hidden exclude each other");
   misused({"bench", "--heads", "4294967297", "--kv-heads", "1"}, "--heads 4294967297 is more than");
+}
+
+TEST_CASE(
+    "the operation is a flag of every command that computes, and forward unless it is given") {
+  for (const char* command : {"run", "emit", "compile", "bench"})
+    CHECK(tool({command, "--help"}).says("  --op forward "));
+  const Outcome given = tool({"emit", "--op", "forward"});
+  CHECK(given.exit == Exit::ok);
+  CHECK(given.out == tool({"emit"}).out);
+  const Outcome ran = tool({"run", "--op=forward", "--target", "cpu", "--seq", "7", "--json"});
+  CHECK(parsed(ran.out).getObject("problem")->getString("op") == "forward");
 }
 
 TEST_CASE("a problem that nobody serves exits with 3 and lists every family's reason") {

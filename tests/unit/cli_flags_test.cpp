@@ -35,6 +35,7 @@ struct Values {
     flags.add("text", "TEXT", "any text", text);
     flags.add("rows", "A:B", "rows", rows);
     flags.add("dtype", "f16|f32", "a type", dtype);
+    flags.add("word", "plain", "the only word", text);
     flags.add("file", "FILE", "it's a [file]: \\", file);
     flags.add("on", "a switch", on);
     return flags;
@@ -138,6 +139,8 @@ TEST_CASE("help has a form for man and for each shell, in which the text is quot
              Catch::Matchers::Contains(".TP\n.B \\-\\-file \\fIFILE\\fR\nit's a [file]: \\\\\n"));
   const std::string bash = values.parse({"--help=bash"});
   CHECK_THAT(bash, Catch::Matchers::Contains("--dtype) words='f16 f32' ;;\n"));
+  CHECK_THAT(bash, Catch::Matchers::Contains("--word) words='plain' ;;\n"));
+  CHECK_THAT(bash, Catch::Matchers::Contains("--number) words='' ;;\n"));
   CHECK_THAT(bash, Catch::Matchers::Contains("--file) paths=1 ;;\n"));
   const std::string zsh = values.parse({"--help=zsh"});
   CHECK_THAT(zsh, Catch::Matchers::Contains("'--dtype[a type]:f16|f32:(f16 f32)'"));
@@ -169,6 +172,7 @@ TEST_CASE("help lists every flag under its section and parses nothing") {
         "  --text TEXT      any text\n"
         "  --rows A:B       rows\n"
         "  --dtype f16|f32  a type\n"
+        "  --word plain     the only word\n"
         "  --file FILE      it's a [file]: \\\n"
         "  --on             a switch\n");
 }

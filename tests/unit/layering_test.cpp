@@ -91,8 +91,14 @@ TEST_CASE("support includes no other module") {
 }
 
 TEST_CASE("the compiler includes only support and the shared launch parameters") {
-  CHECK(foreign_includes("compiler",
-                         {"compiler/", "support/", "streamattn/", "templates/params.h"}) == none);
+  CHECK(foreign_includes("compiler", {"compiler/", "support/", "streamattn/", "templates/"}) ==
+        none);
+  const std::regex shared("templates/\\w+/\\w+_params\\.h");
+  CHECK(lines_where(files_below({"compiler"}), [&](const SourceFile& file, std::string_view line) {
+          const std::string name(included(line, '"'));
+          if (!name.starts_with("templates/") || name == "templates/params.h") return false;
+          return !std::regex_match(name, shared) || !file.name.starts_with("compiler/families/");
+        }) == none);
 }
 
 TEST_CASE("the runtime includes only what is below it") {
@@ -114,6 +120,19 @@ TEST_CASE("the emulator includes what is below it, and its device side templates
   CHECK(foreign_includes("emulator", {"emulator/", "runtime/", "compiler/", "support/",
                                       "streamattn/", "templates/params.h", "ptx/", "params.h"}) ==
         none);
+}
+
+TEST_CASE("benchmarks include what is below them") {
+  CHECK(foreign_includes("bench", {"bench/", "measure/", "runtime/", "compiler/", "support/",
+                                   "streamattn/"}) == none);
+}
+
+TEST_CASE("nothing above the compiler knows a family") {
+  const auto above =
+      files_below({"runtime", "measure", "autotune", "emulator", "tools", "bench", "examples"});
+  CHECK(lines_where(above, [](const SourceFile&, std::string_view line) {
+          return included(line, '"').starts_with("compiler/families/");
+        }) == none);
 }
 
 TEST_CASE("examples include public headers alone") {

@@ -107,6 +107,16 @@ TEST_CASE("the first row that fits wins, and appended rows come last") {
   CHECK(specific.find(Operation::forward, {.head_dim = 64}, {}, hopper)->origin == "row.toml:1");
 }
 
+TEST_CASE("a row is for the operation of its family, and never fits where op is another") {
+  const std::string row = "[[schedule]]\ntarget = \"sm_90a\"\nuse = { family = \"flash_wgmma\" }\n";
+  const auto other = static_cast<Operation>(1);  // no family has it
+  for (const char* when : {"", "when = { op = \"forward\" }\n"}) {
+    const auto table = ScheduleTable::parse(row + when, "pins.toml");
+    CHECK(table.find(Operation::forward, {}, {}, hopper));
+    CHECK_FALSE(table.find(other, {}, {}, hopper));
+  }
+}
+
 TEST_CASE("a row is for its target alone") {
   CHECK_FALSE(row("").find(Operation::forward, {}, {}, find_target("cpu")));
   CHECK(row("").find(Operation::forward, {}, {}, hopper));
