@@ -53,9 +53,9 @@ BenchGrid BenchGridFlags::grid() const {
   return grid;
 }
 
-std::vector<Call> BenchGridFlags::calls() const {
+std::vector<ForwardCase> BenchGridFlags::calls() const {
   const BenchGrid lists = grid();
-  std::vector<Call> calls;
+  std::vector<ForwardCase> calls;
   for (const int head_dim : lists.head_dims) {
     const std::int64_t heads =
         lists.hidden ? std::max<std::int64_t>(1, *lists.hidden / std::max(1, head_dim))

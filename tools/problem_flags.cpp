@@ -8,9 +8,9 @@
 
 namespace streamattn {
 
-void read_value(llvm::StringRef flag, llvm::StringRef text, DenseLayout& value) {
+void read_value(llvm::StringRef flag, llvm::StringRef text, Layout& value) {
   if (text != "bshd" && text != "bhsd") reject_value(flag, text, "bshd or bhsd");
-  value = text == "bshd" ? DenseLayout::bshd : DenseLayout::bhsd;
+  value = text == "bshd" ? Layout::bshd : Layout::bhsd;
 }
 
 void read_value(llvm::StringRef flag, llvm::StringRef text, Distribution& value) {
@@ -48,9 +48,9 @@ void ProblemFlags::add_launch_to(Flags& flags) {
   flags.add("max-sms", "N", "use at most N multiprocessors, or CPU threads", launch_.max_sms);
 }
 
-Call ProblemFlags::call() const {
+ForwardCase ProblemFlags::call() const {
   const std::int64_t kv_heads = kv_heads_.value_or(heads_);
-  Call call = launch_;
+  ForwardCase call = launch_;
   call.problem = {.dtype = dtype_,
                   .out_dtype = out_dtype_,
                   .head_dim = head_dim_,
@@ -101,8 +101,8 @@ ScheduleTable ScheduleFlags::pin_rows() const {
   return rows;
 }
 
-Schedule overridden_schedule(const Call& call, const Target& target, const ScheduleTable& pins,
-                             const std::string& fields) {
+Schedule overridden_schedule(const ForwardCase& call, const Target& target,
+                             const ScheduleTable& pins, const std::string& fields) {
   ScheduleTable rows = pins;
   rows.append(ScheduleTable::shipped());
   return parse_schedule(

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "measure/call.h"
+#include "measure/forward_case.h"
 #include "measure/random_inputs.h"
 #include "streamattn/schedule_table.h"
 #include "streamattn/target.h"
@@ -15,7 +15,7 @@
 namespace streamattn {
 
 /// "bshd" or "bhsd". Throws Error (invalid_config).
-void read_value(llvm::StringRef flag, llvm::StringRef text, DenseLayout& value);
+void read_value(llvm::StringRef flag, llvm::StringRef text, Layout& value);
 
 /// "normal" or "outliers". Throws Error (invalid_config).
 void read_value(llvm::StringRef flag, llvm::StringRef text, Distribution& value);
@@ -30,7 +30,7 @@ class ProblemFlags {
   void add_launch_to(Flags& flags);
 
   /// Throws Error (invalid_config, invalid_problem) for flags that contradict each other.
-  Call call() const;
+  ForwardCase call() const;
 
  private:
   DType dtype_ = DType::bf16;
@@ -44,7 +44,7 @@ class ProblemFlags {
   std::optional<std::int64_t> q_len_, kv_len_;
   std::string mask_ = "true";
   bool causal_ = false;
-  Call launch_;
+  ForwardCase launch_;
 };
 
 /// Query heads per key-value head. Throws Error (invalid_config) unless it is a whole number >= 1
@@ -68,7 +68,7 @@ struct ScheduleFlags {
 
 /// The schedule that `pins` and the shipped rows choose, with `fields` ("tile_kv=176,stages=2")
 /// replaced. Throws like choose() and parse_schedule().
-Schedule overridden_schedule(const Call& call, const Target& target, const ScheduleTable& pins,
-                             const std::string& fields);
+Schedule overridden_schedule(const ForwardCase& call, const Target& target,
+                             const ScheduleTable& pins, const std::string& fields);
 
 }  // namespace streamattn

@@ -57,7 +57,7 @@ std::string outcome(const GoldenCase& golden, const Fault& fault) {
       return error.what();
     }
     const Errors errors = errors_of(golden.problem, args, all_rows(args));
-    if (errors.o > errors.o_allowed || errors.lse > errors.lse_allowed) worst = "wrong result";
+    if (!errors.ok()) worst = "wrong result";
   }
   return worst;
 }
