@@ -17,7 +17,7 @@ class CpuWorkbench final : public Workbench {
   }
 
   Memory allocate(std::size_t bytes) override {
-    constexpr std::align_val_t alignment{64};
+    constexpr std::align_val_t alignment{256};  // what a workspace needs
     return Memory(::operator new(bytes, alignment),
                   [](void* memory) { ::operator delete(memory, alignment); });
   }

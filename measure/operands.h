@@ -1,46 +1,40 @@
-// The tensors of a call: random inputs, poisoned outputs.
+// The tensors of a case where kernels of one target can reach them.
 #pragma once
 
-#include <cstddef>
-#include <vector>
-
-#include "measure/call.h"
-#include "measure/random_inputs.h"
+#include "measure/forward_case.h"
 #include "measure/workbench.h"
 
 namespace streamattn {
 
-/// Dense contents of the tensors of one call, on the host.
-struct HostTensors {
-  std::vector<std::byte> q, k, v, o, lse;
-};
+/// The launch of `kernel` with `args`, in the memory of `bench`, and a poisoned workspace of its
+/// own of the size that the kernel asks for. Must not outlive the kernel, the tensors and the
+/// bench.
+Enqueue with_workspace(const ForwardKernel& kernel, const ForwardArgs& args, Workbench& bench);
 
-/// Independent random Q, K and V; O and LSE stay empty.
-HostTensors random_inputs(const Call& call, Distribution distribution, std::uint64_t seed);
-
-/// The launch arguments of `call` on `tensors`, for code that runs on the host.
-ForwardArgs host_args(const Call& call, HostTensors& tensors);
-
-/// The tensors of one call in a workbench's memory.
+/// The copy of a case's tensors in a workbench's memory.
 class Operands {
  public:
-  /// Uploads Q, K and V. O and LSE hold NaN throughout, so that what a kernel leaves out shows.
-  Operands(const Call& call, const HostTensors& inputs, Workbench& bench);
+  /// Uploads all of them: outputs and gaps hold poison, so that what a kernel leaves out, and what
+  /// it may not read, shows.
+  Operands(const ForwardTensors& tensors, Workbench& bench);
 
   const ForwardArgs& args() const { return args_; }
 
-  /// The launch of `kernel` on these tensors, with a poisoned workspace of its own. Must not
-  /// outlive the operands and the kernel.
-  Enqueue launch_of(const ForwardKernel& kernel) const;
+  /// The launch of `kernel` on these tensors. Must not outlive the operands and the kernel.
+  Enqueue launch_of(const ForwardKernel& kernel) const {
+    return with_workspace(kernel, args_, bench_);
+  }
 
-  /// Fills in O and LSE.
-  void download_outputs(HostTensors& tensors) const;
+  /// Overwrites o and lse of `tensors`, of the same case, with what is here.
+  void download_outputs(ForwardTensors& tensors) const;
 
  private:
   Workbench& bench_;
-  std::size_t o_bytes_, lse_bytes_;
   Memory q_, k_, v_, o_, lse_;
   ForwardArgs args_;
 };
+
+/// Runs `kernel` once on the tensors of a case, in memory of `bench`, and fills in o and lse.
+void run_once(const ForwardKernel& kernel, ForwardTensors& tensors, Workbench& bench);
 
 }  // namespace streamattn

@@ -73,12 +73,12 @@ Baseline Baseline::load(const std::string& path) {
   return baseline;
 }
 
-std::vector<PeerFigure> Baseline::find(const Call& call) const {
+std::vector<PeerFigure> Baseline::find(const ForwardCase& call) const {
   const Problem& problem = call.problem;
   const Shape& shape = call.shape;
   const bool plain = problem.dtype == DType::bf16 && problem.output_dtype() == DType::bf16 &&
                      problem.group_size == 1 && problem.v_head_dim() == problem.head_dim &&
-                     shape.q_len == shape.kv_len && call.layout == DenseLayout::bshd;
+                     shape.q_len == shape.kv_len && call.layout == Layout::bshd;
   const bool is_causal = problem.mask == causal();
   if (!plain || (!is_causal && problem.mask != Expr())) return {};
   for (const Row& row : rows_) {

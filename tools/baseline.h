@@ -24,7 +24,7 @@ class Baseline {
   static Baseline load(const std::string& path);
 
   /// What the file has for `call`: "best" first; empty if it has no such row.
-  std::vector<PeerFigure> find(const Call& call) const;
+  std::vector<PeerFigure> find(const ForwardCase& call) const;
 
  private:
   struct Row {

@@ -27,7 +27,7 @@ struct Contender {
 
 /// The kernel with one --schedule. A schedule that suits some of the rows may be illegal in
 /// others: that is a refusal, not the end of the benchmark.
-Contender find_contender(const Jit& jit, const Call& call, const ScheduleTable& pins,
+Contender find_contender(const Jit& jit, const ForwardCase& call, const ScheduleTable& pins,
                          const std::string& fields) {
   Contender contender{.candidate = {.fields = fields}};
   const Schedule schedule = overridden_schedule(call, jit.target(), pins, fields);
@@ -41,16 +41,18 @@ Contender find_contender(const Jit& jit, const Call& call, const ScheduleTable& 
   return contender;
 }
 
-BenchRow bench_call(const Jit& jit, Workbench& bench, const Call& call, const Options& options,
-                    const ScheduleTable& pins, const std::function<void()>& advance) {
+BenchRow bench_call(const Jit& jit, Workbench& bench, const ForwardCase& call,
+                    const Options& options, const ScheduleTable& pins,
+                    const std::function<void()>& advance) {
   std::vector<std::string> overrides = options.schedule.overrides;
   if (overrides.empty()) overrides.push_back("");
   std::vector<Contender> contenders;
   for (const std::string& fields : overrides) {
     contenders.push_back(find_contender(jit, call, pins, fields));
   }
-  const Operands operands(call, random_inputs(call, Distribution::normal, options.method.seed),
-                          bench);
+  ForwardCase seeded = call;
+  seeded.seed = options.method.seed;
+  const Operands operands(ForwardTensors(seeded), bench);
   std::vector<Stopwatch> stopwatches;
   for (const Contender& contender : contenders) {
     if (!contender.kernel) continue;
@@ -71,7 +73,7 @@ BenchRow bench_call(const Jit& jit, Workbench& bench, const Call& call, const Op
 }
 
 BenchReport bench(const Options& options) {
-  const std::vector<Call> calls = options.grid.calls();
+  const std::vector<ForwardCase> calls = options.grid.calls();
   const auto baseline =
       options.baseline ? std::optional(Baseline::load(*options.baseline)) : std::nullopt;
   const ScheduleTable pins = options.schedule.pin_rows();
@@ -82,7 +84,7 @@ BenchReport bench(const Options& options) {
   const std::size_t candidates = std::max<std::size_t>(1, options.schedule.overrides.size());
   Progress progress("bench", calls.size() * candidates * options.method.rounds);
   std::int64_t done = 0;
-  for (const Call& call : calls) {
+  for (const ForwardCase& call : calls) {
     const std::string what = call.problem.describe() + ", " + std::to_string(call.shape.kv_len);
     const auto advance = [&] { progress.update(++done, what); };
     report.rows.push_back(bench_call(jit, *workbench, call, options, pins, advance));

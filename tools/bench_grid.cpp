@@ -54,9 +54,9 @@ BenchGrid BenchGridFlags::grid() const {
   return grid;
 }
 
-std::vector<Call> BenchGridFlags::calls() const {
+std::vector<ForwardCase> BenchGridFlags::calls() const {
   const BenchGrid lists = grid();
-  std::vector<Call> calls;
+  std::vector<ForwardCase> calls;
   for (const int head_dim : lists.head_dims) {
     const std::int64_t heads =
         lists.hidden ? std::max<std::int64_t>(1, *lists.hidden / std::max(1, head_dim))
@@ -74,8 +74,7 @@ std::vector<Call> BenchGridFlags::calls() const {
         if (seq < 1) throw Error(ErrorCode::invalid_config, "--seq must be >= 1");
         const std::int64_t batch =
             lists.tokens ? std::max<std::int64_t>(1, *lists.tokens / seq) : lists.batch;
-        calls.push_back({.operation = operation_,
-                         .problem = problem,
+        calls.push_back({.problem = problem,
                          .shape = {batch, kv_heads, q_len_.value_or(seq), seq},
                          .layout = layout_});
       }

@@ -32,7 +32,7 @@ class BenchGridFlags {
 
   /// One call per head dim, mask and sequence length, the last varying fastest. Throws Error
   /// (invalid_config, invalid_problem).
-  std::vector<Call> calls() const;
+  std::vector<ForwardCase> calls() const;
 
  private:
   BenchGrid grid() const;
@@ -45,7 +45,7 @@ class BenchGridFlags {
   std::optional<int> value_head_dim_;
   std::vector<std::string> masks_;
   std::vector<std::int64_t> seqs_;
-  DenseLayout layout_ = DenseLayout::bshd;
+  Layout layout_ = Layout::bshd;
   std::optional<std::int64_t> q_len_, batch_, heads_, kv_heads_, tokens_, hidden_;
 };
 

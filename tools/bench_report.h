@@ -23,7 +23,7 @@ struct BenchCandidate {
 
 /// All schedules on one call.
 struct BenchRow {
-  Call call;
+  ForwardCase call;
   double flops = 0;
   std::vector<BenchCandidate> candidates;
   std::vector<PeerFigure> peers;

@@ -14,14 +14,14 @@ llvm::json::Value json_of(const Expr& expression) { return expression.text(); }
 
 }  // namespace
 
-llvm::json::Object to_json(const Call& call) {
+llvm::json::Object to_json(const ForwardCase& call) {
   llvm::json::Object json{{"op", llvm::StringRef(name(call.operation))},
                           {"batch", call.shape.batch},
                           {"heads", call.heads()},
                           {"kv_heads", call.shape.kv_heads},
                           {"q_len", call.shape.q_len},
                           {"kv_len", call.shape.kv_len},
-                          {"layout", call.layout == DenseLayout::bshd ? "bshd" : "bhsd"}};
+                          {"layout", name(call.layout)}};
   for_each_problem_field([&](const auto& field) {
     json[llvm::StringRef(field.name)] = json_of(field.value(call.problem));
   });

@@ -9,7 +9,7 @@
 namespace streamattn {
 
 /// The operation, and every field of the problem and the shape under its name.
-llvm::json::Object to_json(const Call& call);
+llvm::json::Object to_json(const ForwardCase& call);
 
 /// Figures of a timing; TFLOP/s from `flops`.
 llvm::json::Object to_json(const Timing& timing, double flops);

@@ -17,12 +17,12 @@ struct CompiledKernel {
 };
 
 struct Compiled {
-  Call call;
+  ForwardCase call;
   Schedule schedule;
   std::vector<CompiledKernel> kernels;
 };
 
-Compiled compile_call(const Call& call, const ScheduleFlags& flags) {
+Compiled compile_call(const ForwardCase& call, const ScheduleFlags& flags) {
   const Target& target = find_target(*flags.target);
   Compiled compiled{
       .call = call,

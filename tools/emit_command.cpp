@@ -20,7 +20,7 @@ Exit emit_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
   flags.add("template-dir", "DIR", "read device templates from here", template_dir);
   if (!flags.parse(args, out)) return Exit::ok;
 
-  const Call call = problem.call();
+  const ForwardCase call = problem.call();
   const Target& target = find_target(*schedule.target);
   const Schedule chosen =
       overridden_schedule(call, target, schedule.pin_rows(), schedule.only_override());

@@ -31,30 +31,27 @@ void write_trace(const emulator::Trace& trace, const std::string& file) {
 
 }  // namespace
 
-std::string run_emulated(const Call& call, const ScheduleFlags& schedule, std::uint64_t seed,
-                         const std::optional<std::string>& trace_file, HostTensors& tensors) {
+std::string run_emulated(const ForwardCase& call, const ScheduleFlags& schedule,
+                         const std::optional<std::string>& trace_file, ForwardTensors& tensors) {
   const Target& target = find_target(schedule.target.value_or("sm_90a"));
   const Schedule chosen =
       overridden_schedule(call, target, schedule.pin_rows(), schedule.only_override());
   const auto program =
       std::make_shared<const EmulatedProgram>(emit(call.operation, call.problem, chosen, target));
   emulator::Trace trace;
-  const Emulation how{.seed = seed, .trace = trace_file ? &trace : nullptr};
+  const Emulation how{.seed = call.seed, .trace = trace_file ? &trace : nullptr};
   const ForwardKernel kernel(
       {call.operation, call.problem, {chosen, "as for a GPU"}, target},
       std::make_unique<EmulatedExecutor>(call.problem, chosen, target, program, how));
-  const auto bench = cpu_workbench();
-  const Operands operands(call, tensors, *bench);
-  operands.launch_of(kernel)(nullptr);
-  operands.download_outputs(tensors);
+  run_once(kernel, tensors, *cpu_workbench());
   if (trace_file) write_trace(trace, *trace_file);
   return kernel.describe();
 }
 
 #else
 
-std::string run_emulated(const Call&, const ScheduleFlags&, std::uint64_t,
-                         const std::optional<std::string>&, HostTensors&) {
+std::string run_emulated(const ForwardCase&, const ScheduleFlags&,
+                         const std::optional<std::string>&, ForwardTensors&) {
   throw Error(ErrorCode::invalid_config,
               "this build has no emulator; it needs Boost.Context (libboost-context-dev)");
 }

@@ -18,11 +18,11 @@ struct EmulateFlags {
   void add_to(Flags& flags);
 };
 
-/// Runs the kernel of `call` on the emulator, warps in an order drawn by `seed`, and fills in the
-/// outputs of `tensors`. Writes the timeline to `trace_file` where one is given. Returns what the
-/// kernel says of itself. Throws Error: launch_failed with the report of a broken contract,
-/// invalid_config where this build has no emulator or the file cannot be written.
-std::string run_emulated(const Call& call, const ScheduleFlags& schedule, std::uint64_t seed,
-                         const std::optional<std::string>& trace_file, HostTensors& tensors);
+/// Runs the kernel of `call` on the emulator, warps in an order drawn by its seed, and fills in the
+/// outputs of `tensors`, those of the call. Writes the timeline to `trace_file` where one is given.
+/// Returns what the kernel says of itself. Throws Error: launch_failed with the report of a broken
+/// contract, invalid_config where this build has no emulator or the file cannot be written.
+std::string run_emulated(const ForwardCase& call, const ScheduleFlags& schedule,
+                         const std::optional<std::string>& trace_file, ForwardTensors& tensors);
 
 }  // namespace streamattn

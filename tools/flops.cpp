@@ -21,7 +21,7 @@ struct Positions {
   std::int64_t q, k;        // of the first ones
 };
 
-Positions positions(const Call& call) {
+Positions positions(const ForwardCase& call) {
   const Rows q_rows = call.q_rows.value_or(Rows{0, call.shape.q_len});
   const Rows kv_rows = call.kv_rows.value_or(Rows{0, call.shape.kv_len});
   const std::int64_t q_offset =
@@ -30,7 +30,7 @@ Positions positions(const Call& call) {
           call.k_offset + kv_rows.begin};
 }
 
-double visible_pairs(const Call& call) {
+double visible_pairs(const ForwardCase& call) {
   const auto [rows, keys, q, k] = positions(call);
   if (call.problem.mask == Expr()) return static_cast<double>(rows) * keys;
   if (call.problem.mask != causal()) return counted_pairs(call);
@@ -40,7 +40,7 @@ double visible_pairs(const Call& call) {
 
 }  // namespace
 
-double counted_pairs(const Call& call) {
+double counted_pairs(const ForwardCase& call) {
   const auto [rows, keys, q, k] = positions(call);
   std::int64_t pairs = 0;
   for (std::int64_t i = 0; i < rows; ++i) {
@@ -49,7 +49,7 @@ double counted_pairs(const Call& call) {
   return static_cast<double>(pairs);
 }
 
-double forward_flops(const Call& call) {
+double forward_flops(const ForwardCase& call) {
   const double width = 2.0 * (call.problem.head_dim + call.problem.v_head_dim());
   return width * call.shape.batch * call.heads() * visible_pairs(call);
 }

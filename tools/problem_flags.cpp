@@ -8,9 +8,9 @@
 
 namespace streamattn {
 
-void read_value(llvm::StringRef flag, llvm::StringRef text, DenseLayout& value) {
+void read_value(llvm::StringRef flag, llvm::StringRef text, Layout& value) {
   if (text != "bshd" && text != "bhsd") reject_value(flag, text, "bshd or bhsd");
-  value = text == "bshd" ? DenseLayout::bshd : DenseLayout::bhsd;
+  value = text == "bshd" ? Layout::bshd : Layout::bhsd;
 }
 
 void read_value(llvm::StringRef flag, llvm::StringRef text, Operation& value) {
@@ -32,7 +32,7 @@ void add_operation_to(Flags& flags, Operation& operation) {
 
 void ProblemFlags::add_to(Flags& flags) {
   flags.section("problem");
-  add_operation_to(flags, launch_.operation);
+  add_operation_to(flags, operation_);
   flags.add("dtype", "f16|bf16|f32", "of Q, K and V (bf16)", dtype_);
   flags.add("out-dtype", "f16|bf16|f32", "of O (that of Q, K and V)", out_dtype_);
   flags.add("head-dim", "N", "of Q and K (128)", head_dim_);
@@ -61,9 +61,9 @@ void ProblemFlags::add_launch_to(Flags& flags) {
   flags.add("max-sms", "N", "use at most N multiprocessors, or CPU threads", launch_.max_sms);
 }
 
-Call ProblemFlags::call() const {
+ForwardCase ProblemFlags::call() const {
   const std::int64_t kv_heads = kv_heads_.value_or(heads_);
-  Call call = launch_;
+  ForwardCase call = launch_;
   call.problem = {.dtype = dtype_,
                   .out_dtype = out_dtype_,
                   .head_dim = head_dim_,
@@ -114,8 +114,8 @@ ScheduleTable ScheduleFlags::pin_rows() const {
   return rows;
 }
 
-Schedule overridden_schedule(const Call& call, const Target& target, const ScheduleTable& pins,
-                             const std::string& fields) {
+Schedule overridden_schedule(const ForwardCase& call, const Target& target,
+                             const ScheduleTable& pins, const std::string& fields) {
   ScheduleTable rows = pins;
   rows.append(ScheduleTable::shipped());
   return parse_schedule(fields,

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "measure/call.h"
+#include "measure/forward_case.h"
 #include "measure/random_inputs.h"
 #include "streamattn/operation.h"
 #include "streamattn/schedule_table.h"
@@ -16,7 +16,7 @@
 namespace streamattn {
 
 /// "bshd" or "bhsd". Throws Error (invalid_config).
-void read_value(llvm::StringRef flag, llvm::StringRef text, DenseLayout& value);
+void read_value(llvm::StringRef flag, llvm::StringRef text, Layout& value);
 
 /// The name of an operation. Throws Error (invalid_config).
 void read_value(llvm::StringRef flag, llvm::StringRef text, Operation& value);
@@ -37,9 +37,10 @@ class ProblemFlags {
   void add_launch_to(Flags& flags);
 
   /// Throws Error (invalid_config, invalid_problem) for flags that contradict each other.
-  Call call() const;
+  ForwardCase call() const;
 
  private:
+  Operation operation_ = Operation::forward;  // the only one so far, which parsing holds it to
   DType dtype_ = DType::bf16;
   std::optional<DType> out_dtype_;
   int head_dim_ = 128;
@@ -51,7 +52,7 @@ class ProblemFlags {
   std::optional<std::int64_t> q_len_, kv_len_;
   std::string mask_ = "true";
   bool causal_ = false;
-  Call launch_;
+  ForwardCase launch_;
 };
 
 /// Query heads per key-value head. Throws Error (invalid_config) unless it is a whole number >= 1
@@ -75,7 +76,7 @@ struct ScheduleFlags {
 
 /// The schedule that `pins` and the shipped rows choose, with `fields` ("tile_kv=176,stages=2")
 /// replaced. Throws like choose() and parse_schedule().
-Schedule overridden_schedule(const Call& call, const Target& target, const ScheduleTable& pins,
-                             const std::string& fields);
+Schedule overridden_schedule(const ForwardCase& call, const Target& target,
+                             const ScheduleTable& pins, const std::string& fields);
 
 }  // namespace streamattn

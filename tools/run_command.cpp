@@ -3,6 +3,7 @@
 
 #include "measure/accuracy.h"
 #include "measure/gemm_rate.h"
+#include "measure/operands.h"
 #include "streamattn/error.h"
 #include "streamattn/jit.h"
 #include "support/progress.h"
@@ -22,11 +23,18 @@ struct Options {
   Distribution distribution = Distribution::normal;
   std::uint64_t seed = 1;
   bool json = false;
+
+  ForwardCase call() const {
+    ForwardCase call = problem.call();
+    call.distribution = distribution;
+    call.seed = seed;
+    return call;
+  }
 };
 
 /// Everything there is to say about one run.
 struct Report {
-  Call call;
+  ForwardCase call;
   std::string device, kernel;
   Accuracy accuracy;
   std::optional<Timing> timing;  // emulated: none
@@ -35,7 +43,8 @@ struct Report {
   double tflops() const { return streamattn::tflops(forward_flops(call), timing->milliseconds); }
 };
 
-const ForwardKernel& find_kernel(const Jit& jit, const Call& call, const ScheduleFlags& flags) {
+const ForwardKernel& find_kernel(const Jit& jit, const ForwardCase& call,
+                                 const ScheduleFlags& flags) {
   if (flags.overrides.empty()) return jit.forward(call.problem, call.shape);
   return jit.forward(call.problem, overridden_schedule(call, jit.target(), flags.pin_rows(),
                                                        flags.only_override()));
@@ -44,8 +53,8 @@ const ForwardKernel& find_kernel(const Jit& jit, const Call& call, const Schedul
 Report run(const Options& options) {
   Progress progress("run", 4);
   progress.update(0, "kernel");
-  Report report{.call = options.problem.call()};
-  const Call& call = report.call;
+  Report report{.call = options.call()};
+  const ForwardCase& call = report.call;
   const Jit jit =
       Jit::create({.target = options.schedule.target, .pins = options.schedule.pin_rows()});
   const ForwardKernel& kernel = find_kernel(jit, call, options.schedule);
@@ -54,13 +63,14 @@ Report run(const Options& options) {
   progress.update(1, "inputs");
   const auto bench = workbench_for(jit.device());
   report.device = bench->name();
-  HostTensors tensors = random_inputs(call, options.distribution, options.seed);
-  const Operands operands(call, tensors, *bench);
+  ForwardTensors tensors(call);
+  const Operands operands(tensors, *bench);
   const Enqueue launch = operands.launch_of(kernel);
   bench->run(launch);
   operands.download_outputs(tensors);
   progress.update(2, "float64 reference");
-  report.accuracy = check_accuracy(call, tensors, options.seed);
+  const Arithmetic arithmetic = jit.target().is_cpu() ? Arithmetic::float32 : Arithmetic::gpu;
+  report.accuracy = check_accuracy(call, tensors, arithmetic);
 
   progress.update(3, "timing");
   const Stopwatch stopwatch = [&](int runs) { return bench->time(launch, runs); };
@@ -73,12 +83,11 @@ Report run(const Options& options) {
 Report run_on_emulator(const Options& options) {
   Progress progress("run", 2);
   progress.update(0, "emulation");
-  Report report{.call = options.problem.call(), .device = "emulated"};
-  HostTensors tensors = random_inputs(report.call, options.distribution, options.seed);
-  report.kernel =
-      run_emulated(report.call, options.schedule, options.seed, options.emulation.trace, tensors);
+  Report report{.call = options.call(), .device = "emulated"};
+  ForwardTensors tensors(report.call);
+  report.kernel = run_emulated(report.call, options.schedule, options.emulation.trace, tensors);
   progress.update(1, "float64 reference");
-  report.accuracy = check_accuracy(report.call, tensors, options.seed);
+  report.accuracy = check_accuracy(report.call, tensors, Arithmetic::float32);
   return report;
 }
 
@@ -95,8 +104,9 @@ void print_speed(const Report& report, llvm::raw_ostream& out) {
 }
 
 void print(const Report& report, llvm::raw_ostream& out) {
-  const Call& call = report.call;
+  const ForwardCase& call = report.call;
   const Accuracy& accuracy = report.accuracy;
+  const Errors& errors = accuracy.errors;
   out << llvm::formatv("problem  {0}\n", call.problem.describe());
   out << llvm::formatv("shape    batch {0}, heads {1}, kv_heads {2}, q_len {3}, kv_len {4}\n",
                        call.shape.batch, call.heads(), call.shape.kv_heads, call.shape.q_len,
@@ -104,16 +114,18 @@ void print(const Report& report, llvm::raw_ostream& out) {
   out << llvm::formatv("device   {0}\n", report.device);
   out << llvm::formatv("checked  {0} of {1} rows against float64\n", accuracy.checked_rows,
                        accuracy.rows);
-  out << llvm::formatv("error    {0:e2} relative L2; plain {1} attention has {2:e2}\n",
-                       accuracy.error, name(call.problem.dtype), accuracy.plain_error);
-  out << llvm::formatv("LSE      {0:e2} largest error; plain attention has {1:e2}\n",
-                       accuracy.lse_error, accuracy.plain_lse_error);
+  out << llvm::formatv("error    {0:e2} relative L2; plain {1} attention has {2:e2}\n", errors.o,
+                       name(call.problem.dtype), errors.plain_o);
+  out << llvm::formatv("LSE      {0:e2} largest error; plain attention has {1:e2}\n", errors.lse,
+                       errors.plain_lse);
   if (report.timing) print_speed(report, out);
   out << "\n" << llvm::StringRef(report.kernel).rtrim() << "\n\n";
   if (accuracy.ok()) {
     out << "ok\n";
   } else if (accuracy.nan_rows > 0) {
     out << "WRONG: " << accuracy.nan_rows << " rows have a NaN or were not written\n";
+  } else if (!accuracy.untouched) {
+    out << "WRONG: memory beside the rows was written\n";
   } else {
     out << "WRONG: an error is more than twice that of plain attention\n";
   }
@@ -121,6 +133,7 @@ void print(const Report& report, llvm::raw_ostream& out) {
 
 llvm::json::Object to_json(const Report& report) {
   const Accuracy& accuracy = report.accuracy;
+  const Errors& errors = accuracy.errors;
   llvm::json::Object json{{"version", llvm::StringRef(version())},
                           {"device", report.device},
                           {"problem", to_json(report.call)},
@@ -129,10 +142,10 @@ llvm::json::Object to_json(const Report& report) {
                           {"rows", accuracy.rows},
                           {"checked_rows", accuracy.checked_rows},
                           {"nan_rows", accuracy.nan_rows},
-                          {"error", finite_or_null(accuracy.error)},
-                          {"plain_error", accuracy.plain_error},
-                          {"lse_error", finite_or_null(accuracy.lse_error)},
-                          {"plain_lse_error", accuracy.plain_lse_error}};
+                          {"error", finite_or_null(errors.o)},
+                          {"plain_error", errors.plain_o},
+                          {"lse_error", finite_or_null(errors.lse)},
+                          {"plain_lse_error", errors.plain_lse}};
   if (report.timing) json["timing"] = to_json(*report.timing, forward_flops(report.call));
   if (report.gemm) {
     json["gemm"] = llvm::json::Object{{"tflops", report.gemm->tflops},

@@ -25,7 +25,7 @@ class EmulatedKernel {
   EmulatedKernel with(const std::string& knobs) const;
 
   /// Launches with a poisoned workspace of the size that the kernel asks for.
-  void emulate(ForwardArgs args, const Emulation& how) const;
+  void emulate(const ForwardArgs& args, const Emulation& how) const;
   void launch(const ForwardArgs& args) const { emulate(args, {}); }
 
  private:

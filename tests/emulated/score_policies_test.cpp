@@ -130,7 +130,7 @@ bool is_noticed(const Fault& fault) {
         return true;
       }
       const Errors errors = errors_of(golden.problem, args, all_rows(args), reach.visible());
-      if (errors.o > errors.o_allowed || errors.lse > errors.lse_allowed) return true;
+      if (!errors.ok()) return true;
     }
   }
   return false;

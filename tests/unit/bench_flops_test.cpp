@@ -7,7 +7,7 @@
 namespace streamattn {
 namespace {
 
-double counted_flops(const Call& call) {
+double counted_flops(const ForwardCase& call) {
   const Rows rows = call.q_rows.value_or(Rows{0, call.shape.q_len});
   const Rows keys = call.kv_rows.value_or(Rows{0, call.shape.kv_len});
   const std::int64_t q_offset =
@@ -23,15 +23,15 @@ double counted_flops(const Call& call) {
 }
 
 TEST_CASE("a full square counts 4 b h s s d operations and a causal one exactly half") {
-  Call call{.problem = {.head_dim = 128}, .shape = {2, 16, 4096, 4096}};
+  ForwardCase call{.problem = {.head_dim = 128}, .shape = {2, 16, 4096, 4096}};
   CHECK(forward_flops(call) == 4.0 * 2 * 16 * 4096 * 4096 * 128);
   call.problem.mask = causal();
   CHECK(forward_flops(call) == 2.0 * 2 * 16 * 4096 * 4096 * 128);
 }
 
 TEST_CASE("a value head dim of its own counts with the mean of both") {
-  const Call call{.problem = {.head_dim = 192, .value_head_dim = 128, .group_size = 4},
-                  .shape = {1, 2, 100, 300}};
+  const ForwardCase call{.problem = {.head_dim = 192, .value_head_dim = 128, .group_size = 4},
+                         .shape = {1, 2, 100, 300}};
   CHECK(forward_flops(call) == 4.0 * 8 * 100 * 300 * 160);
 }
 
@@ -41,8 +41,8 @@ TEST_CASE("any other causal call counts the pairs it really holds") {
     return std::uniform_int_distribution<int>(low, high)(random);
   };
   for (int trial = 0; trial < 500; ++trial) {
-    Call call{.problem = {.head_dim = 8, .group_size = number(1, 3), .mask = causal()},
-              .shape = {number(0, 2), number(1, 3), number(0, 20), number(0, 20)}};
+    ForwardCase call{.problem = {.head_dim = 8, .group_size = number(1, 3), .mask = causal()},
+                     .shape = {number(0, 2), number(1, 3), number(0, 20), number(0, 20)}};
     call.k_offset = number(-5, 5);
     if (number(0, 1) == 1) call.q_offset = number(-25, 25);
     if (number(0, 1) == 1) {

@@ -52,11 +52,11 @@ constexpr const char* baseline_text = R"({"method": "made up", "fwd": [
    "fa3": 624.0, "cudnn": 480.0, "best": 624.0, "flex": NaN},
   {"d": 64, "causal": false, "s": 512, "b": 32, "h": 32, "best": 385.5}]})";
 
-Call causal_call() {
+ForwardCase causal_call() {
   return {.problem = {.head_dim = 128, .mask = causal()}, .shape = {4, 16, 4096, 4096}};
 }
 
-std::vector<Call> calls(const std::vector<std::string>& args) {
+std::vector<ForwardCase> calls(const std::vector<std::string>& args) {
   BenchGridFlags grid;
   Flags flags("bench", "");
   grid.add_to(flags);
@@ -89,7 +89,7 @@ TEST_CASE("CSV quotes cells with commas and quotes") {
 TEST_CASE("the h200-forward suite is 36 rows of 16384 tokens and 2048 columns") {
   const auto rows = calls({"--suite", "h200-forward"});
   CHECK(rows.size() == 36);
-  for (const Call& row : rows) {
+  for (const ForwardCase& row : rows) {
     CHECK(row.shape.batch * row.shape.q_len == 16384);
     CHECK(row.shape.q_len == row.shape.kv_len);
     CHECK(row.heads() * row.problem.head_dim == 2048);
@@ -116,7 +116,7 @@ TEST_CASE("a grid without a suite takes batch and heads as given") {
   REQUIRE(rows.size() == 2);
   CHECK(rows[0].shape == Shape{3, 2, 1, 7});
   CHECK(rows[1].heads() == 6);
-  CHECK(rows[1].layout == DenseLayout::bhsd);
+  CHECK(rows[1].layout == Layout::bhsd);
 }
 
 TEST_CASE("grids that make no sense are refused") {
@@ -140,19 +140,19 @@ TEST_CASE("a baseline gives the figures of exactly the same call, the best first
   CHECK(figures[2].peer == "fa3");
 
   const auto is_unknown = [&](auto change) {
-    Call call = causal_call();
+    ForwardCase call = causal_call();
     change(call);
     return baseline.find(call).empty();
   };
-  CHECK(is_unknown([](Call& call) { call.problem.mask = Expr(); }));
-  CHECK(is_unknown([](Call& call) { call.problem.dtype = DType::f16; }));
-  CHECK(is_unknown([](Call& call) { call.problem.out_dtype = DType::f32; }));
-  CHECK(is_unknown([](Call& call) { call.problem.value_head_dim = 64; }));
-  CHECK(is_unknown([](Call& call) { call.problem.head_dim = 64; }));
-  CHECK(is_unknown([](Call& call) { call.shape.q_len = 1; }));
-  CHECK(is_unknown([](Call& call) { call.shape.batch = 1; }));
-  CHECK(is_unknown([](Call& call) { call.layout = DenseLayout::bhsd; }));
-  CHECK(is_unknown([](Call& call) {
+  CHECK(is_unknown([](ForwardCase& call) { call.problem.mask = Expr(); }));
+  CHECK(is_unknown([](ForwardCase& call) { call.problem.dtype = DType::f16; }));
+  CHECK(is_unknown([](ForwardCase& call) { call.problem.out_dtype = DType::f32; }));
+  CHECK(is_unknown([](ForwardCase& call) { call.problem.value_head_dim = 64; }));
+  CHECK(is_unknown([](ForwardCase& call) { call.problem.head_dim = 64; }));
+  CHECK(is_unknown([](ForwardCase& call) { call.shape.q_len = 1; }));
+  CHECK(is_unknown([](ForwardCase& call) { call.shape.batch = 1; }));
+  CHECK(is_unknown([](ForwardCase& call) { call.layout = Layout::bhsd; }));
+  CHECK(is_unknown([](ForwardCase& call) {
     call.problem.group_size = 2;
     call.shape.kv_heads = 8;
   }));

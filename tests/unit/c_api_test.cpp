@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "measure/accuracy.h"
 #include "measure/random_inputs.h"
-#include "measure/reference.h"
 #include "streamattn/c_api.h"
 #include "streamattn/jit.h"
 #include "support/log.h"
@@ -101,12 +101,9 @@ const streamattn_kernel* find_kernel(const CpuJit& jit) {
 void check_result(const ForwardArgs& args) {
   const Problem problem{
       .dtype = DType::f32, .head_dim = head_dim, .group_size = heads / kv_heads, .mask = causal()};
-  const auto rows = all_rows(args);
-  const RowValues exact = reference_forward(problem, args, rows);
-  const RowValues plain = plain_forward(problem, args, rows);
-  const RowValues found = read_rows(args, rows);
-  CHECK(relative_error(found.o, exact.o) <= 2 * relative_error(plain.o, exact.o));
-  CHECK(max_error(found.lse, exact.lse) <= 2 * max_error(plain.lse, exact.lse) + 1e-6);
+  const Errors errors = errors_of(problem, args, all_rows(args));
+  CHECK(errors.o <= errors.o_allowed);
+  CHECK(errors.lse <= errors.lse_allowed);
 }
 
 TEST_CASE("a problem stated in C is computed on the CPU as float64 says") {

@@ -1,33 +1,35 @@
 // The check of results notices what is wrong.
-#include <cmath>
 #include <limits>
 
 #include "measure/accuracy.h"
+#include "measure/operands.h"
 #include "streamattn/jit.h"
 #include "tests/support/catch.h"
 
 namespace streamattn {
 namespace {
 
-struct Computed {
-  Call call{.problem = {.dtype = DType::f32, .head_dim = 16, .group_size = 2, .mask = causal()},
-            .shape = {2, 3, 20, 35},
-            .layout = DenseLayout::bhsd};
-  HostTensors tensors;
+const ForwardCase small_case{
+    .problem = {.dtype = DType::f32, .head_dim = 16, .group_size = 2, .mask = causal()},
+    .shape = {2, 3, 20, 35},
+    .layout = Layout::bhsd,
+    .seed = 5};
 
-  Computed() {
-    const auto bench = cpu_workbench();
+struct Computed {
+  ForwardCase given;
+  ForwardTensors tensors{given};
+
+  explicit Computed(const ForwardCase& wanted = small_case) : given(wanted) {
     const Jit jit = Jit::create({.target = "cpu"});
-    tensors = random_inputs(call, Distribution::normal, 5);
-    const Operands operands(call, tensors, *bench);
-    operands.launch_of(jit.forward(call.problem, call.shape))(nullptr);
-    operands.download_outputs(tensors);
+    run_once(jit.forward(given.problem, given.shape), tensors, *cpu_workbench());
   }
 
-  float& o(std::size_t index) { return reinterpret_cast<float*>(tensors.o.data())[index]; }
-  float& lse(std::size_t index) { return reinterpret_cast<float*>(tensors.lse.data())[index]; }
+  float& o(std::size_t index) { return reinterpret_cast<float*>(tensors.o.bytes().data())[index]; }
+  float& lse(std::size_t index) {
+    return reinterpret_cast<float*>(tensors.lse.bytes().data())[index];
+  }
   Accuracy check(double budget = reference_budget) {
-    return check_accuracy(call, tensors, 1, budget);
+    return check_accuracy(given, tensors, Arithmetic::float32, budget);
   }
 };
 
@@ -61,19 +63,32 @@ TEST_CASE("rows that were not written are counted") {
   CHECK_FALSE(accuracy.ok());
 }
 
+TEST_CASE("what is written beside the asked-for rows fails the check") {
+  ForwardCase ranged = small_case;
+  ranged.gap = 1;
+  ranged.q_rows = Rows{3, 20};
+  Computed computed(ranged);
+  CHECK(computed.check().ok());
+  CHECK(computed.check().rows == 2 * 6 * 17);
+  SECTION("in the gap between rows") { computed.o(17 * 5 - 1) = 0; }
+  SECTION("in another row") { computed.o(17 * 2) = 0; }
+  SECTION("in the LSE of another row") { computed.lse(2 * 2) = 0; }
+  CHECK_FALSE(computed.check().untouched);
+  CHECK_FALSE(computed.check().ok());
+}
+
+TEST_CASE("no LSE is no error, unless one was written") {
+  ForwardCase without = small_case;
+  without.with_lse = false;
+  Computed computed(without);
+  CHECK(computed.check().ok());
+  computed.lse(7) = 0;
+  CHECK_FALSE(computed.check().ok());
+}
+
 TEST_CASE("of a large problem a sample is checked, but every row must be written") {
-  Computed computed;
-  Call& call = computed.call;
-  call.problem = {.dtype = DType::f32, .head_dim = 1};
-  constexpr int rows = 1 << 15, keys = 64;
-  call.shape = {1, 1, rows, keys};
-  // With one key row repeated the result is that of V, whatever the scores are.
-  computed.tensors.q.assign(sizeof(float) * rows, std::byte{0});
-  computed.tensors.k.assign(sizeof(float) * keys, std::byte{0});
-  computed.tensors.v.assign(sizeof(float) * keys, std::byte{0});
-  computed.tensors.o.assign(sizeof(float) * rows, std::byte{0});
-  computed.tensors.lse.resize(sizeof(float) * rows);
-  for (int i = 0; i < rows; ++i) computed.lse(i) = static_cast<float>(std::log(keys));
+  Computed computed(
+      {.problem = {.dtype = DType::f32, .head_dim = 1}, .shape = {1, 1, 1 << 15, 64}});
   const Accuracy right = computed.check(1e6);
   CHECK(right.ok());
   CHECK(right.checked_rows < right.rows);

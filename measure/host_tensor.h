@@ -13,11 +13,15 @@
 namespace streamattn {
 
 enum class Layout {
-  bshd,    ///< dense [batch, seq, heads, dim]
-  bhsd,    ///< dense [batch, heads, seq, dim]
+  bshd,    ///< [batch, seq, heads, dim]
+  bhsd,    ///< [batch, heads, seq, dim]
+  sbhd,    ///< [seq, batch, heads, dim]
   padded,  ///< [batch, heads, seq, dim] with a gap of 16 bytes or more after every row
   sparse,  ///< [heads, seq, batch, dim] that starts at the second element, gaps of one element
 };
+
+/// The enumerator's name.
+const char* name(Layout layout);
 
 /// Sizes of a tensor, in the order of Tensor.
 struct Sizes {
@@ -26,8 +30,9 @@ struct Sizes {
 
 class HostTensor {
  public:
-  /// Poisoned all over: every byte is 0xFF, which makes a NaN of every type.
-  HostTensor(DType type, const Sizes& sizes, Layout layout);
+  /// Poisoned all over: every byte is 0xFF, which makes a NaN of every type. `gap` elements more
+  /// lie between the rows.
+  HostTensor(DType type, const Sizes& sizes, Layout layout, std::int64_t gap = 0);
   HostTensor(HostTensor&&) = default;
 
   /// Gives element (b, s, h, d) the value number ((b * seq + s) * heads + h) * dim + d of the
@@ -46,6 +51,7 @@ class HostTensor {
 
   DType type() const { return type_; }
   std::span<std::byte> bytes() { return storage_; }
+  std::span<const std::byte> bytes() const { return storage_; }
 
  private:
   /// Where a row begins in the memory, in bytes.

@@ -1,5 +1,5 @@
 // Layouts, random contents and poison of host tensors.
-#include "tests/support/host_tensor.h"
+#include "measure/host_tensor.h"
 
 #include <algorithm>
 
@@ -16,23 +16,36 @@ std::int64_t round_up(std::int64_t value, std::int64_t step) {
 }
 
 /// The view of `sizes` in memory that does not exist yet.
-Tensor lay_out(DType type, const Sizes& sizes, Layout layout) {
+Tensor lay_out(DType type, const Sizes& sizes, Layout layout, std::int64_t gap) {
   const auto& [batch, seq, heads, dim] = sizes;
+  const std::int64_t row = dim + gap;
+  Tensor view{nullptr, type, batch, seq, heads, dim};
   switch (layout) {
     case Layout::bshd:
-      return Tensor::bshd(nullptr, type, batch, seq, heads, dim);
+      view.head_stride = row, view.seq_stride = heads * row, view.batch_stride = seq * heads * row;
+      break;
     case Layout::bhsd:
-      return Tensor::bhsd(nullptr, type, batch, heads, seq, dim);
+      view.seq_stride = row, view.head_stride = seq * row, view.batch_stride = heads * seq * row;
+      break;
+    case Layout::sbhd:
+      view.head_stride = row, view.batch_stride = heads * row;
+      view.seq_stride = batch * heads * row;
+      break;
     case Layout::padded: {
       const std::int64_t unit = 16 / bytes(type);
-      const std::int64_t pitch = round_up(dim, unit) + unit;
-      return {nullptr, type, batch, seq, heads, dim, heads * seq * pitch, pitch, seq * pitch};
-    }
-    case Layout::sparse:
+      const std::int64_t pitch = round_up(row, unit) + unit;
+      view.seq_stride = pitch, view.head_stride = seq * pitch;
+      view.batch_stride = heads * seq * pitch;
       break;
+    }
+    case Layout::sparse: {
+      const std::int64_t pitch = row + 1;
+      view.batch_stride = pitch, view.seq_stride = batch * pitch;
+      view.head_stride = seq * batch * pitch;
+      break;
+    }
   }
-  const std::int64_t pitch = dim + 1;
-  return {nullptr, type, batch, seq, heads, dim, pitch, batch * pitch, seq * batch * pitch};
+  return view;
 }
 
 /// Elements from the first one to the end of the last row, gap included.
@@ -46,10 +59,15 @@ std::int64_t extent(const Tensor& view) {
 
 }  // namespace
 
-HostTensor::HostTensor(DType type, const Sizes& sizes, Layout layout)
+const char* name(Layout layout) {
+  constexpr const char* names[] = {"bshd", "bhsd", "sbhd", "padded", "sparse"};
+  return names[static_cast<int>(layout)];
+}
+
+HostTensor::HostTensor(DType type, const Sizes& sizes, Layout layout, std::int64_t gap)
     : type_(type),
       first_element_(layout == Layout::sparse ? 1 : 0),
-      view_(lay_out(type, sizes, layout)) {
+      view_(lay_out(type, sizes, layout, gap)) {
   storage_.assign((first_element_ + extent(view_)) * streamattn::bytes(type), poison_byte);
   view_ = view_at(storage_.data());
 }

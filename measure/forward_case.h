@@ -1,0 +1,49 @@
+// One forward call as tools and tests write it down, and its tensors.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "measure/host_tensor.h"
+#include "streamattn/forward.h"
+
+namespace streamattn {
+
+/// A call. Memory comes from ForwardTensors.
+struct ForwardCase {
+  static constexpr Operation operation = Operation::forward;
+
+  Problem problem = {};
+  Shape shape = {};
+  Layout layout = Layout::bshd;  ///< of every tensor
+  std::int64_t gap = 0;          ///< elements between the rows of every tensor
+  Distribution distribution = Distribution::normal;
+  std::uint64_t seed = 1;
+  std::optional<float> scale = {};
+  std::optional<std::int64_t> q_offset = {};
+  std::int64_t k_offset = 0;
+  std::optional<Rows> q_rows = {}, kv_rows = {};
+  int max_sms = 0;
+  bool with_lse = true;
+
+  std::int64_t heads() const { return shape.kv_heads * problem.group_size; }
+
+  std::string describe() const;
+};
+
+/// The tensors of a case on the host: random q, k and v, poisoned o and lse.
+struct ForwardTensors {
+  explicit ForwardTensors(const ForwardCase& given);
+
+  /// The arguments of the case with these tensors.
+  ForwardArgs args() const;
+
+  HostTensor q, k, v, o, lse;
+
+ private:
+  ForwardArgs launch_;  // all but the tensors
+  bool with_lse_;
+};
+
+}  // namespace streamattn
