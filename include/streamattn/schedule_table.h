@@ -26,7 +26,7 @@ namespace streamattn {
 /// `when` may hold op, dtype, out_dtype, head_dim, value_head_dim, group_size, mask (numbers may be
 /// ranges "64..128", "2048..", "..512") and q_len, kv_len, batch, kv_heads, tiles (batch x query
 /// heads x ceil(q_len / 128)). A key left out always fits; a row is only ever for
-/// the operation of its family. `use` holds fields of Schedule.
+/// the operation of its family. `use` holds a family and knobs of it.
 class STREAMATTN_API ScheduleTable {
  public:
   ScheduleTable();
