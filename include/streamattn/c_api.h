@@ -97,7 +97,8 @@ typedef struct streamattn_rows {
   int64_t begin, end;
 } streamattn_rows;
 
-/* Arguments of a forward launch. Memory is on the kernel's device (the host for the CPU). */
+/* Arguments of a forward launch. Memory is on the kernel's device (the host for the CPU). No
+ * element of o or lse may share memory with another element of o, lse, q, k or v. */
 typedef struct streamattn_forward_args {
   size_t struct_size;
   streamattn_tensor q;            /* [batch, q_len, heads, head_dim] */
@@ -105,7 +106,7 @@ typedef struct streamattn_forward_args {
   streamattn_tensor v;            /* [batch, kv_len, heads / group_size, value_head_dim] */
   streamattn_tensor o;            /* [batch, q_len, heads, value_head_dim] */
   streamattn_tensor lse;          /* f32 [batch, q_len, heads, 1]; null data: not written */
-  const float* scale;             /* of the scores; default: 1 / sqrt(head_dim) */
+  const float* scale;             /* of the scores, positive; default: 1 / sqrt(head_dim) */
   const int64_t* q_offset;        /* position of row 0 of q; default: last query on last key */
   int64_t k_offset;               /* position of row 0 of k */
   const streamattn_rows* q_rows;  /* only these rows of q are computed; default: all */
@@ -124,7 +125,8 @@ STREAMATTN_C_API const char* streamattn_status_name(streamattn_status status);
 /* What went wrong in this thread's last call that failed; valid until the next one that fails. */
 STREAMATTN_C_API const char* streamattn_last_error(void);
 
-/* A front door for a CUDA device, or for the host CPU where there is none. */
+/* A front door for a CUDA device, or for the host CPU where there is none. On the CPU a forked
+ * child may go on using it and its kernels: docs/processes.md. */
 STREAMATTN_C_API streamattn_status streamattn_jit_create(const streamattn_jit_options* options,
                                                          streamattn_jit** jit);
 

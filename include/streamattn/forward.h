@@ -20,7 +20,10 @@ struct ForwardArgs {
   Tensor o;         ///< out_dtype [batch, q_len, heads, value_head_dim]
   Tensor lse = {};  ///< f32 [batch, q_len, heads, 1], natural log; left out: not written
 
-  std::optional<float> scale = {};  ///< of the scores; 1 / sqrt(head_dim) where not given
+  /// Of the scores: any finite positive number; 1 / sqrt(head_dim) where not given. q.k must fit
+  /// float32: on the CPU, above it the row is NaN, below it the key weighs 0. On a GPU scores times
+  /// scale must stay within +-2^30 (docs/flash_wgmma.md).
+  std::optional<float> scale = {};
 
   /// Global position of row 0 of q and of k: what the mask compares. q_offset where not given is
   /// k_offset + kv_len - q_len, which aligns the last query with the last key (bottom right);
@@ -33,8 +36,8 @@ struct ForwardArgs {
 
   int max_sms = 0;  ///< most multiprocessors (threads on the CPU) to use; 0: all
 
-  Workspace workspace =
-      {};  ///< at least ForwardKernel::workspace_bytes(); many schedules need none
+  /// At least ForwardKernel::workspace_bytes(); many schedules need none.
+  Workspace workspace = {};
 };
 
 /// A kernel for the forward pass.
@@ -51,7 +54,8 @@ class STREAMATTN_API ForwardKernel final : public Kernel {
   /// Enqueues one call on `stream`: neither allocates device memory nor synchronises nor touches
   /// the disk, and can be captured into a CUDA graph. The CPU target returns when it is done.
   /// Throws Error (invalid_argument) naming the tensor for a wrong type, size, stride or alignment
-  /// or too small a workspace, and (launch_failed).
+  /// or too small a workspace, and (launch_failed): of the driver, or for want of memory on the
+  /// CPU.
   void launch(const ForwardArgs& args, Stream stream = nullptr) const;
 };
 

@@ -19,7 +19,7 @@ struct JitOptions {
   ScheduleTable pins = {};                 ///< rows tried before the shipped ones
 
   /// Take the host CPU where the device is one that no family has kernels for. Without it that is
-  /// an error.
+  /// an error that names the device and what is served.
   bool cpu_fallback = false;
 
   enum class CacheMode { read_write, read_only, off };
@@ -30,12 +30,12 @@ struct JitOptions {
 };
 
 /// Memory over four functions: choose, emit, compile, load. Thread-safe; kernels live as long as
-/// the Jit.
+/// the Jit. On the CPU a forked child may go on using both: docs/processes.md.
 class STREAMATTN_API Jit {
  public:
   /// A front door for a CUDA device, or for the host CPU where there is none. Throws Error
-  /// (no_driver, no_device, invalid_config); no_device also for a device that no family has kernels
-  /// for.
+  /// (no_driver, no_device, invalid_config), (no_device) also for a device that no family has
+  /// kernels for, and (invalid_argument) for an unknown target or an empty cache_dir.
   static Jit create(JitOptions options = {});
 
   Jit(Jit&&) noexcept;
@@ -44,8 +44,9 @@ class STREAMATTN_API Jit {
 
   /// The kernel for `problem`, chosen for `shape` but good for every size. The first call for a
   /// problem may compile; a repeated one is a look-up. Two threads that ask for one kernel compile
-  /// it once. Throws Error (invalid_problem, unsupported_problem, invalid_schedule, nvrtc_missing,
-  /// compile_failed, load_failed).
+  /// it once. Throws Error (invalid_argument, invalid_problem, unsupported_problem,
+  /// invalid_schedule, nvrtc_missing, compile_failed, load_failed); nvrtc_missing only where no
+  /// cached kernel fits either.
   const ForwardKernel& forward(const Problem& problem, const Shape& shape) const;
 
   /// The same with a schedule of the caller's.

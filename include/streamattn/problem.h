@@ -18,6 +18,11 @@ namespace streamattn {
 ///
 /// where j runs over the keys that `mask` lets row i see. A row that sees no key gives O = 0 and
 /// LSE = -inf.
+///
+/// A key that `mask` lets a row see counts whatever its weight: a NaN in its V makes that column of
+/// O NaN, an infinity makes it infinite, or NaN where the weight underflows to 0. A key that it
+/// hides never counts. One exception, on a GPU: a hidden key that shares a tile of keys with one
+/// that a row of the same tile sees must have a finite V (docs/flash_wgmma.md).
 struct STREAMATTN_API Problem {
   DType dtype = DType::bf16;               ///< of Q, K and V
   std::optional<DType> out_dtype = {};     ///< of O; dtype where not given, else f32

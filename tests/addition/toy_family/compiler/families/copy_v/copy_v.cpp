@@ -84,9 +84,10 @@ Plan plan_copy(const Problem&, const Schedule& schedule, const ResolvedCall& res
                            .heads = static_cast<int>(call.heads())};
   const auto [threads] = settings_of<CopyVSchedule>(schedule);
   const std::int64_t rows = call.batch() * call.heads();
-  return {KernelLaunch{.kernel = 0,
-                       .blocks = static_cast<unsigned>((rows + threads - 1) / threads),
-                       .parameters = ParameterBytes(params)}};
+  Plan steps;
+  steps.emplace_back(std::in_place_type<KernelLaunch>, 0,
+                     static_cast<unsigned>((rows + threads - 1) / threads), params);
+  return steps;
 }
 
 }  // namespace
