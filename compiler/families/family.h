@@ -40,9 +40,9 @@ struct Family {
   std::vector<Schedule> (*schedules)(const Problem& problem, const Shape& shape,
                                      const Target& target);
 
-  /// The program, all but `flat` and `target` of its sources filled in. The schedule is not refused,
-  /// and has the defaults of all knobs that only steer a launch. Null where the kernel is part of
-  /// the library.
+  /// The program, all but `flat` and `target` of its sources filled in. The schedule is not
+  /// refused, and has the defaults of all knobs that only steer a launch. Null where the kernel is
+  /// part of the library.
   Program (*emit)(const Problem& problem, const Schedule& schedule, const Target& target);
 
   /// How a call is launched; see plan(). Null where emit is.
