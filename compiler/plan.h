@@ -38,14 +38,14 @@ class KernelLaunch {
  public:
   /// Takes a copy of the struct that the kernel takes.
   template <class Parameters>
-  KernelLaunch(std::size_t kernel, unsigned blocks, const Parameters& parameters,
-               bool overlaps_previous = false)
-      : kernel(kernel),
-        blocks(blocks),
-        overlaps_previous(overlaps_previous),
+  KernelLaunch(std::size_t index, unsigned block_count, const Parameters& values,
+               bool overlaps = false)
+      : kernel(index),
+        blocks(block_count),
+        overlaps_previous(overlaps),
         parameter_bytes(sizeof(Parameters)) {
     static_assert(std::is_trivially_copyable_v<Parameters> && sizeof(Parameters) <= capacity);
-    std::memcpy(parameters_, &parameters, sizeof(Parameters));
+    std::memcpy(parameters_, &values, sizeof(Parameters));
   }
 
   const void* parameters() const { return parameters_; }
