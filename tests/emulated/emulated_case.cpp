@@ -63,4 +63,15 @@ std::string report_of(const GoldenCase& golden, const Fault& fault, const Shape&
   return errors.ok() ? "nothing" : "wrong result";
 }
 
+void check_caught(const std::vector<PlantedFault>& faults) {
+  for (const PlantedFault& planted : faults) {
+    INFO(planted.what);
+    GoldenCase golden = golden_case(planted.kernel);
+    golden.schedule = parse_schedule(planted.schedule, golden.schedule);
+    const std::string report =
+        report_of(golden, planted.fault, planted.shape, /*seed=*/1, planted.scale);
+    CHECK_THAT(report, contains_text(planted.cause));
+  }
+}
+
 }  // namespace streamattn

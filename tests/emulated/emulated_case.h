@@ -1,7 +1,9 @@
 // One golden kernel on the emulator, as it stands or with a fault planted in its templates.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "emulator/emulated_kernel.h"
 #include "tests/support/forward_case.h"
@@ -51,5 +53,19 @@ std::string faulty_text(const Fault& fault);
 /// none but the result is off, "nothing" if all is well.
 std::string report_of(const GoldenCase& golden, const Fault& fault, const Shape& shape,
                       std::uint64_t seed, std::optional<float> scale = {});
+
+/// A fault that the emulator must catch in a golden kernel.
+struct PlantedFault {
+  const char* what;
+  const char* kernel;  ///< the golden case
+  Fault fault;
+  const char* cause;  ///< part of the report
+  Shape shape = {1, 2, 300, 300};
+  std::optional<float> scale = {};
+  const char* schedule = "";  ///< knobs that differ from the golden case's
+};
+
+/// Checks that the report of each of them names its cause.
+void check_caught(const std::vector<PlantedFault>& faults);
 
 }  // namespace streamattn

@@ -1,6 +1,4 @@
 // Faults planted in the shipped templates, each of which the emulator must name.
-#include <vector>
-
 #include "tests/emulated/emulated_case.h"
 #include "tests/support/catch.h"
 
@@ -18,22 +16,6 @@ constexpr const char *flash = "forward/flash_wgmma.cuh", *consumer = "forward/fl
 constexpr const char *q_registers = "flash_wgmma_bf16_d128_causal_no_ping_pong",  // and an O buffer
     *q_shared = "flash_wgmma_bf16_d64x256",                                       // and an O buffer
         *o_over_q = "flash_wgmma_bf16_d128_causal_o_over_q";                      // and ping-pong
-
-struct Planted {
-  const char* what;
-  const char* kernel;
-  Fault fault;
-  const char* cause;  ///< part of the report
-};
-
-void check_caught(const std::vector<Planted>& faults) {
-  for (const Planted& planted : faults) {
-    INFO(planted.what);
-    const std::string report =
-        report_of(golden_case(planted.kernel), planted.fault, {1, 2, 300, 300}, /*seed=*/1);
-    CHECK_THAT(report, contains_text(planted.cause));
-  }
-}
 
 }  // namespace
 

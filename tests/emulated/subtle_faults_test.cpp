@@ -1,7 +1,5 @@
 // Planted faults that do no harm in most runs, or that end in a crash or never: an independent
 // reader's, each with the letter and number of the list.
-#include <vector>
-
 #include "tests/emulated/emulated_case.h"
 #include "tests/support/catch.h"
 
@@ -16,27 +14,6 @@ constexpr const char *flash = "forward/flash_wgmma.cuh", *consumer = "forward/fl
 
 constexpr const char *q_registers = "flash_wgmma_bf16_d128_causal_no_ping_pong",  // and an O buffer
     *exact = "flash_wgmma_bf16_d64_causal";                                       // maxima
-
-struct Planted {
-  const char* what;
-  const char* kernel;
-  Fault fault;
-  const char* cause;  ///< part of the report
-  Shape shape = {1, 2, 300, 300};
-  std::optional<float> scale = {};
-  const char* schedule = "";
-};
-
-void check_caught(const std::vector<Planted>& faults) {
-  for (const Planted& planted : faults) {
-    INFO(planted.what);
-    GoldenCase golden = golden_case(planted.kernel);
-    golden.schedule = parse_schedule(planted.schedule, golden.schedule);
-    const std::string report =
-        report_of(golden, planted.fault, planted.shape, /*seed=*/1, planted.scale);
-    CHECK_THAT(report, contains_text(planted.cause));
-  }
-}
 
 }  // namespace
 
