@@ -54,12 +54,6 @@ struct Cache {
   std::string problem;
 };
 
-int attribute(CUdevice device, CUdevice_attribute which) {
-  int value = 0;
-  check(driver().cuDeviceGetAttribute(&value, which, device), "reading a device attribute");
-  return value;
-}
-
 Device look_at_device(int ordinal) {
   CUdevice device = 0;
   check(driver().cuDeviceGet(&device, ordinal), "looking up a device");
@@ -69,9 +63,9 @@ Device look_at_device(int ordinal) {
   check(driver().cuDeviceTotalMem(&memory, device), "reading the size of a device's memory");
   return {.ordinal = ordinal,
           .name = name,
-          .major = attribute(device, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR),
-          .minor = attribute(device, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR),
-          .multiprocessors = attribute(device, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT),
+          .major = device_attribute(device, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR),
+          .minor = device_attribute(device, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR),
+          .multiprocessors = device_attribute(device, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT),
           .memory_bytes = memory};
 }
 

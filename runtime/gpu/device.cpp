@@ -13,12 +13,6 @@
 namespace streamattn {
 namespace {
 
-int attribute(CUdevice device, CUdevice_attribute which) {
-  int value = 0;
-  check(driver().cuDeviceGetAttribute(&value, which, device), "cuDeviceGetAttribute");
-  return value;
-}
-
 CUdevice find_device(int ordinal) {
   int count = 0;
   check(driver().cuDeviceGetCount(&count), "cuDeviceGetCount");
@@ -57,13 +51,13 @@ GpuDevice& GpuDevice::get(std::optional<int> ordinal) {
 }
 
 GpuDevice::GpuDevice(int ordinal, CUcontext context) : ordinal_(ordinal), context_(context) {
-  sms_ = attribute(ordinal, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
-  l2_bytes_ = attribute(ordinal, CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE);
+  sms_ = device_attribute(ordinal, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
+  l2_bytes_ = device_attribute(ordinal, CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE);
   char name[256] = "";
   check(driver().cuDeviceGetName(name, sizeof name, ordinal), "cuDeviceGetName");
   name_ = name;
-  int major = attribute(ordinal, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR);
-  int minor = attribute(ordinal, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
+  int major = device_attribute(ordinal, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR);
+  int minor = device_attribute(ordinal, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
   // From Hopper on, a chip's own instructions need the suffix.
   architecture_ = llvm::formatv("sm_{0}{1}{2}", major, minor, major >= 9 ? "a" : "");
 

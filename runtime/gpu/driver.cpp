@@ -223,4 +223,10 @@ void throw_driver_error(const Driver& driver, CUresult result, const char* what)
                                           static_cast<int>(result), meaning.advice));
 }
 
+int device_attribute(CUdevice device, CUdevice_attribute which) {
+  int value = 0;
+  check(driver().cuDeviceGetAttribute(&value, which, device), "reading a device attribute");
+  return value;
+}
+
 }  // namespace streamattn

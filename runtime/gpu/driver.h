@@ -113,4 +113,7 @@ inline void check(CUresult result, const char* what) {
   if (result != CUDA_SUCCESS) throw_driver_error(driver(), result, what);
 }
 
+/// An attribute of a device. Throws like check().
+int device_attribute(CUdevice device, CUdevice_attribute which);
+
 }  // namespace streamattn
