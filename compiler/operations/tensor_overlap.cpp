@@ -26,6 +26,14 @@ Footprint::Footprint(const Tensor& t) : row_bytes_(t.dim * bytes(t.dtype)) {
   end_ = begin_ + span_below(any_stride);
 }
 
+Footprint::Footprint(const Workspace& w) : row_bytes_(0) {
+  if (w.data == nullptr || w.bytes == 0) return;
+  begin_ = reinterpret_cast<std::intptr_t>(w.data);
+  const auto addresses = static_cast<std::size_t>(any_stride - begin_);
+  row_bytes_ = static_cast<std::int64_t>(std::min(w.bytes, addresses));
+  end_ = begin_ + row_bytes_;
+}
+
 // Bytes from the first to the last of the elements that lie less than `stride` apart.
 std::int64_t Footprint::span_below(std::int64_t stride) const {
   std::int64_t span = row_bytes_;

@@ -1,4 +1,4 @@
-// Whether strided tensors share memory.
+// Whether strided tensors, and a workspace, share memory.
 #pragma once
 
 #include <array>
@@ -8,11 +8,14 @@
 
 namespace streamattn {
 
-/// The bytes of a tensor's elements.
+/// The bytes of a tensor's elements, or of a workspace.
 class Footprint {
  public:
   /// Its strides span less than 2^62 bytes.
   explicit Footprint(const Tensor& tensor);
+
+  /// Of any size: it ends where addresses do.
+  explicit Footprint(const Workspace& workspace);
 
   /// Whether two elements may be at one place: unless, from the smallest stride to the largest,
   /// every one steps over all that the dimensions before it span.

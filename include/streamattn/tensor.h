@@ -38,7 +38,7 @@ struct Rows {
 };
 
 /// Scratch memory that a launch may use until it is done. It belongs to the caller; launches that
-/// can run at the same time need different ones.
+/// can run at the same time need different ones, and no tensor of the launch may share its bytes.
 struct Workspace {
   void* data = nullptr;  ///< on the kernel's device, a multiple of 256
   std::size_t bytes = 0;

@@ -1,8 +1,11 @@
 // Every complaint about the arguments of a launch.
 #include "compiler/operations/forward/check.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "streamattn/error.h"
@@ -190,6 +193,27 @@ TEST_CASE_METHOD(Fixture, "an output has a place of its own for every element") 
     args.lse.data = args.o.data;
     CHECK(complaint() == "o: overlaps lse, an output needs memory of its own");
   }
+}
+
+TEST_CASE_METHOD(Fixture, "a workspace shares no memory with a tensor") {
+  for (const auto& [name, tensor] :
+       {std::pair("q", &args.q), std::pair("k", &args.k), std::pair("v", &args.v),
+        std::pair("o", &args.o), std::pair("lse", &args.lse)}) {
+    char* const data = static_cast<char*>(tensor->data);
+    args.workspace = {data, 1};
+    CHECK(complaint() ==
+          std::string("workspace: overlaps ") + name + ", it needs memory of its own");
+    args.workspace = {data, 0};
+    CHECK(complaint().empty());
+  }
+  char* const first = static_cast<char*>(
+      std::min({args.q.data, args.k.data, args.v.data, args.o.data, args.lse.data}));
+  args.workspace = {first - 1024, 1024};
+  CHECK(complaint().empty());
+  args.workspace.bytes = 1025;
+  CHECK(complaint().find("workspace: overlaps ") == 0);
+  args.workspace.bytes = SIZE_MAX;
+  CHECK(complaint().find("workspace: overlaps ") == 0);
 }
 
 TEST_CASE_METHOD(Fixture, "strides of single rows and tensors without elements may be anything") {

@@ -120,7 +120,8 @@ void check_extent(std::string_view name, const Tensor& tensor) {
   }
 }
 
-/// Outputs must not share memory with themselves, each other or an input.
+/// Outputs must not share memory with themselves, each other or an input, and the workspace with no
+/// tensor.
 void check_overlaps(const ForwardArgs& args) {
   constexpr int outputs = 2;
   const struct {
@@ -143,6 +144,11 @@ void check_overlaps(const ForwardArgs& args) {
       if (footprint.overlaps(operands[other].footprint))
         refuse("{0}: overlaps {1}, an output needs memory of its own", name, operands[other].name);
   }
+  if (args.workspace.data == nullptr) return;
+  const Footprint workspace(args.workspace);
+  for (const auto& operand : operands)
+    if (workspace.overlaps(operand.footprint))
+      refuse("workspace: overlaps {0}, it needs memory of its own", operand.name);
 }
 
 }  // namespace
