@@ -105,7 +105,8 @@ TEST_CASE("no key is lost beside a sum that is 2^24 times its weight, as sums of
        .lse = Tensor::bshd(&lse, DType::f32, 1, 1, 1, 1)},
       {.q = 96, .kv = 256});
   const double others = (keys - 1) * std::exp(-18.0);
-  const double rounding = static_cast<double>(keys / 256) * 0x1p-24;  // of the sums, once for each tile
+  const double rounding =
+      static_cast<double>(keys / 256) * 0x1p-24;  // of the sums, once for each tile
   CHECK(std::abs(o - (1 - others) / (1 + others)) < 3 * rounding);
   CHECK(std::abs(lse - std::log1p(others)) < 2 * rounding);
 }
