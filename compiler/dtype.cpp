@@ -19,7 +19,9 @@ struct Row {
 // In the order of the enumerators, which index it.
 constexpr Row rows[] = {{DType::f16, "f16", {"fp16", "float16", "half"}},
                         {DType::bf16, "bf16", {"bfloat16"}},
-                        {DType::f32, "f32", {"fp32", "float32", "float"}}};
+                        {DType::f32, "f32", {"fp32", "float32", "float"}},
+                        {DType::i32, "i32", {"int32", "int"}},
+                        {DType::u8, "u8", {"uint8"}}};
 
 }  // namespace
 

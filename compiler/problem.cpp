@@ -6,6 +6,8 @@
 
 #include <utility>
 
+#include "compiler/expr/build.h"
+#include "compiler/expr/names.h"
 #include "compiler/problem_fields.h"
 #include "streamattn/error.h"
 
@@ -17,6 +19,31 @@ constexpr int max_dimension = 1 << 15;
 
 // Far above any tensor there is; keeps a product of a size and a dimension in 64 bits.
 constexpr std::int64_t max_size = std::int64_t{1} << 40;
+
+// Of fields. An expression is one with its node.
+template <class Value>
+Value hash_of(Value value) {
+  return value;
+}
+const void* hash_of(const Expr& value) { return &value.node(); }
+const void* hash_of(const std::optional<Expr>& value) { return value ? hash_of(*value) : nullptr; }
+
+void require_type(const char* field, const Expr& expr, ExprType type) {
+  if (expr.type() == type) return;
+  throw Error(ErrorCode::invalid_problem,
+              llvm::formatv("{0} \"{1}\" is {2}, needs a {3} one", field, expr.text(),
+                            name(expr.type()), name(type)));
+}
+
+// Variables that only a compiler's own expressions have, the key and the score where they have no
+// meaning.
+void require_known(const char* field, const Expr& expr, std::initializer_list<Variable> unknown) {
+  for (const Variable variable : unknown)
+    if (expr.node().uses_variable(variable))
+      throw Error(ErrorCode::invalid_problem,
+                  llvm::formatv("{0} \"{1}\" depends on {2}", field, expr.text(),
+                                streamattn::variable(variable).text()));
+}
 
 void require_dimension(const char* field, int value) {
   if (value >= 1 && value <= max_dimension) return;
@@ -36,6 +63,17 @@ void Problem::validate() const {
         llvm::formatv("out_dtype {0} with dtype {1}: the output is of the input's type or f32",
                       name(output_dtype()), name(dtype)));
   }
+  if (!is_real(dtype))
+    throw Error(ErrorCode::invalid_problem,
+                llvm::formatv("dtype {0} is not one of f16, bf16, f32", name(dtype)));
+  require_type("mask", mask, ExprType::boolean);
+  require_known("mask", mask, {Variable::score});
+  require_type("score", score, ExprType::real);
+  if (sink) {
+    require_type("sink", *sink, ExprType::real);
+    require_known("sink", *sink, {Variable::score, Variable::k});
+  }
+  ExprNames names(*this);  // which checks them
 }
 
 void Shape::validate() const {
@@ -50,14 +88,18 @@ void Shape::validate() const {
 std::string Problem::describe() const {
   std::string value_dim;
   if (v_head_dim() != head_dim) value_dim = llvm::formatv(", value_head_dim {0}", v_head_dim());
-  return llvm::formatv("{0} -> {1}, head_dim {2}{3}, group {4}; mask: {5}", name(dtype),
-                       name(output_dtype()), head_dim, value_dim, group_size, mask.text());
+  std::string text =
+      llvm::formatv("{0} -> {1}, head_dim {2}{3}, group {4}; mask: {5}", name(dtype),
+                    name(output_dtype()), head_dim, value_dim, group_size, mask.text());
+  if (!score.same_as(Problem().score)) text += "; score: " + score.text();
+  if (sink) text += "; sink: " + sink->text();
+  return text;
 }
 
 bool operator==(const Problem& a, const Problem& b) {
   bool equal = true;
   for_each_problem_field(
-      [&](const auto& field) { equal = equal && field.value(a) == field.value(b); });
+      [&](const auto& field) { equal = equal && same(field.value(a), field.value(b)); });
   return equal;
 }
 
@@ -65,10 +107,7 @@ std::size_t hash(const Problem& problem) {
   llvm::hash_code code = {};
   for_each_problem_field([&](const auto& field) {
     const auto& value = field.value(problem);
-    if constexpr (std::is_same_v<decltype(value), const Expr&>)
-      code = llvm::hash_combine(code, value.text());
-    else
-      code = llvm::hash_combine(code, value);
+    code = llvm::hash_combine(code, hash_of(value));
   });
   return code;
 }

@@ -32,12 +32,27 @@ inline constexpr std::tuple problem_fields = {
                  +[](const Problem& p) { return p.group_size; }},
     ProblemField{"mask", "which keys a query sees, such as \"k <= q\"", &Problem::mask,
                  +[](const Problem& p) -> const Expr& { return p.mask; }},
+    ProblemField{"score", "what becomes of a scaled product, such as \"score - slope[head] * q\"",
+                 &Problem::score, +[](const Problem& p) -> const Expr& { return p.score; }},
+    ProblemField{"sink", "a logit that joins the denominator, such as \"sink[head]\"",
+                 &Problem::sink,
+                 +[](const Problem& p) -> const std::optional<Expr>& { return p.sink; }},
 };
 
 /// Calls visit(field) for every field.
 template <class Visitor>
 constexpr void for_each_problem_field(Visitor&& visit) {
   std::apply([&](const auto&... field) { (visit(field), ...); }, problem_fields);
+}
+
+/// Whether two values of a field are the same.
+template <class Value>
+bool same(const Value& a, const Value& b) {
+  return a == b;
+}
+inline bool same(const Expr& a, const Expr& b) { return a.same_as(b); }
+inline bool same(const std::optional<Expr>& a, const std::optional<Expr>& b) {
+  return a && b ? same(*a, *b) : a.has_value() == b.has_value();
 }
 
 /// Equal for equal problems.

@@ -55,7 +55,12 @@ constexpr ShapeKey shape_keys[] = {
 using Wanted = std::variant<DType, Expr, Range>;
 
 bool holds(const Wanted& wanted, DType value) { return std::get<DType>(wanted) == value; }
-bool holds(const Wanted& wanted, const Expr& value) { return std::get<Expr>(wanted) == value; }
+bool holds(const Wanted& wanted, const Expr& value) {
+  return std::get<Expr>(wanted).same_as(value);
+}
+bool holds(const Wanted& wanted, const std::optional<Expr>& value) {
+  return value && holds(wanted, *value);
+}
 bool holds(const Wanted& wanted, std::int64_t value) {
   return std::get<Range>(wanted).contains(value);
 }
@@ -192,8 +197,11 @@ class Reader {
   Wanted wanted(const toml::key& key, const toml::node& node, DType) const {
     return parsed(key, node, parse_dtype);
   }
-  Wanted wanted(const toml::key& key, const toml::node& node, const Expr&) const {
-    return parsed(key, node, Expr::parse);
+  Wanted wanted(const toml::key& key, const toml::node& node, const Expr& value) const {
+    return parsed(key, node, value.type() == ExprType::real ? parse_score : parse_mask);
+  }
+  Wanted wanted(const toml::key& key, const toml::node& node, const std::optional<Expr>&) const {
+    return wanted(key, node, Problem().score);
   }
   Wanted wanted(const toml::key& key, const toml::node& node, int) const {
     return range(key, node);
@@ -220,6 +228,8 @@ class Reader {
     }
   }
 
+  static Expr parse_mask(std::string_view text) { return Expr::parse(text, ExprRole::mask); }
+  static Expr parse_score(std::string_view text) { return Expr::parse(text, ExprRole::score); }
   static Schedule new_schedule(std::string_view family) { return Schedule(family); }
 
   Range range(const toml::key& key, const toml::node& node) const {

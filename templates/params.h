@@ -29,9 +29,27 @@ struct SequenceParams {
   int q_position, k_position;  // global positions of row 0, what scores are computed from
 };
 
+/// A tensor that a mask or a score names.
+struct NamedTensor {
+  const void* data;
+  long long strides[4];  // in elements; 0 behind the last dimension, as in sizes
+  int sizes[4];
+};
+
+/// What a mask and a score name, in the order in which names are first met.
+struct NamedValues {
+  static constexpr int most_scalars = 8, most_tensors = 6;
+
+  int scalars[most_scalars];  // or the bits of a float32
+  NamedTensor tensors[most_tensors];
+};
+
 /// What scores are computed from besides positions.
 struct ScoreParams {
-  float scale_log2;  // scale of the scores times log2(e): softmax is computed in base 2
+  float scale_log2;   // scale of the scores times log2(e): softmax is computed in base 2
+  float scale;        // of the products
+  int q_len, kv_len;  // rows of the whole tensors
+  NamedValues named;
 };
 
 /// Where O and LSE go.

@@ -1,97 +1,296 @@
-// Parsing and evaluation of mask expressions.
+// The operators that expressions are written with: types of operands, constants worked out.
 #include "streamattn/expr.h"
 
-#include <llvm/ADT/StringExtras.h>
+#include <llvm/Support/FormatVariadic.h>
 
+#include <algorithm>
+#include <cmath>
+
+#include "compiler/expr/build.h"
 #include "streamattn/error.h"
 
 namespace streamattn {
 namespace {
 
-constexpr std::string_view everything = "true";
-constexpr std::string_view causal_text = "k <= q";
+template <class... Values>
+[[noreturn]] void refuse(const char* format, Values&&... values) {
+  throw Error(ErrorCode::invalid_problem,
+              "expression: " + llvm::formatv(format, std::forward<Values>(values)...).str());
+}
 
-/// Recursive descent over
-///   comparison := primary [("<=" | ">=") primary]
-///   primary    := "true" | "k" | "q" | "(" comparison ")"
-/// Every function returns the canonical text of what it read.
-class Parser {
- public:
-  explicit Parser(std::string_view text) : text_(text) {}
+[[noreturn]] void refuse_operand(std::string_view what, const Expr& found,
+                                 std::string_view needed) {
+  refuse("{0} needs {1}, \"{2}\" is {3}", what, needed, found.text(),
+         found.type() == ExprType::boolean ? "a condition" : name(found.type()));
+}
 
-  std::string_view parse() {
-    const std::string_view mask = comparison();
-    skip_spaces();
-    if (at_ != text_.size()) fail(at_, "this is left over");
-    if (is_position(mask)) fail(text_.find(mask), "a position alone is not a mask");
-    return mask;
+Expr real_constant(double value) {
+  return intern({.op = ExprOp::constant,
+                 .type = ExprType::real,
+                 .real = static_cast<double>(static_cast<float>(value))});
+}
+
+void require_integer(std::string_view what, const Expr& operand) {
+  if (operand.type() != ExprType::integer) refuse_operand(what, operand, "an integer");
+}
+
+Expr as_real(std::string_view what, const Expr& operand) {
+  if (operand.type() == ExprType::boolean) refuse_operand(what, operand, "a number");
+  return operand.type() == ExprType::integer ? to_real(operand) : operand;
+}
+
+Expr as_condition(std::string_view what, const Expr& operand) {
+  if (operand.type() == ExprType::real) refuse_operand(what, operand, "a condition");
+  return operand.type() == ExprType::integer ? is_not_zero(operand) : operand;
+}
+
+bool are_integers(std::string_view what, const Expr& a, const Expr& b) {
+  for (const Expr* operand : {&a, &b})
+    if (operand->type() == ExprType::boolean) refuse_operand(what, *operand, "a number");
+  return a.type() == ExprType::integer && b.type() == ExprType::integer;
+}
+
+/// A real operation, worked out where all operands are constants and the result is finite.
+template <class Compute>
+Expr real(ExprOp op, std::vector<Expr> operands, Compute compute) {
+  float values[2] = {};
+  const bool constants = std::ranges::all_of(
+      operands, [](const Expr& operand) { return operand.node().is_constant(); });
+  if (constants) {
+    for (std::size_t i = 0; i < operands.size(); i++)
+      values[i] = static_cast<float>(operands[i].node().real);
+    const float result = compute(values[0], values[1]);
+    if (std::isfinite(result)) return real_constant(result);
   }
+  return intern({.op = op, .type = ExprType::real, .operands = std::move(operands)});
+}
 
- private:
-  static bool is_position(std::string_view term) { return term == "k" || term == "q"; }
+std::vector<Expr> sorted(const Expr& a, const Expr& b) {
+  return comes_before(b, a) ? std::vector{b, a} : std::vector{a, b};
+}
 
-  std::string_view comparison() {
-    const std::string_view left = primary();
-    skip_spaces();
-    const std::size_t operator_at = at_;
-    const std::string_view op = text_.substr(at_, 2);
-    if (op != "<=" && op != ">=") return left;
-    at_ += op.size();
-    const std::string_view right = primary();
-    if (left == "k" && op == "<=" && right == "q") return causal_text;
-    if (left == "q" && op == ">=" && right == "k") return causal_text;
-    fail(operator_at, "this comparison is not known");
+bool is_real_constant(const Expr& expr, double value) {
+  return expr.node().is_constant() && expr.node().real == value;
+}
+
+Expr real_comparison(ExprOp op, std::vector<Expr> operands) {
+  return intern({.op = op, .operands = std::move(operands)});
+}
+
+/// The smaller or larger one; integers that differ by a constant are decided.
+Expr extremum(ExprOp op, std::string_view what, const Expr& a, const Expr& b) {
+  if (!are_integers(what, a, b)) {
+    const auto compute = [&](float x, float y) {
+      return op == ExprOp::minimum ? std::fmin(x, y) : std::fmax(x, y);
+    };
+    return real(op, sorted(as_real(what, a), as_real(what, b)), compute);
   }
+  if (const auto difference = constant_of(integer_difference(a, b)))
+    return (*difference <= 0) == (op == ExprOp::minimum) ? a : b;
+  return intern({.op = op, .type = ExprType::integer, .operands = sorted(a, b)});
+}
 
-  std::string_view primary() {
-    skip_spaces();
-    const std::size_t begin = at_;
-    if (at_ == text_.size()) fail(begin, "something is missing here");
-    if (text_[at_] == '(') return parenthesised();
-    while (at_ < text_.size() && (llvm::isAlnum(text_[at_]) || text_[at_] == '_')) ++at_;
-    const std::string_view word = text_.substr(begin, at_ - begin);
-    if (is_position(word)) return word;
-    if (word == everything) return everything;
-    fail(begin, word.empty() ? "a name is needed here" : "this name is not known");
-  }
-
-  std::string_view parenthesised() {
-    constexpr int max_depth = 64;  // bounds the recursion whatever the text
-    const std::size_t begin = at_++;
-    if (++depth_ > max_depth) fail(begin, "parentheses are nested too deep");
-    const std::string_view inner = comparison();
-    skip_spaces();
-    if (at_ == text_.size() || text_[at_] != ')') fail(at_, "a ')' is needed here");
-    ++at_;
-    --depth_;
-    return inner;
-  }
-
-  void skip_spaces() {
-    while (at_ < text_.size() && llvm::isSpace(text_[at_])) ++at_;
-  }
-
-  [[noreturn]] void fail(std::size_t column, std::string_view complaint) const {
-    std::string shown(text_);
-    for (char& c : shown) {
-      if (!llvm::isPrint(c)) c = ' ';  // a tab or a line break would move the caret
-    }
-    throw Error(ErrorCode::invalid_problem, "mask: " + std::string(complaint) + "\n  " + shown +
-                                                "\n  " + std::string(column, ' ') +
-                                                "^\na mask is \"true\" or \"k <= q\" so far");
-  }
-
-  std::string_view text_;
-  std::size_t at_ = 0;
-  int depth_ = 0;
-};
+void require_divisor(std::string_view what, const Expr& divisor) {
+  const auto constant = constant_of(divisor);
+  if (constant ? *constant > 0 : divisor.node().op == ExprOp::scalar) return;
+  refuse("{0} divides by a positive constant or a scalar, \"{1}\" is neither", what,
+         divisor.text());
+}
 
 }  // namespace
 
-Expr Expr::parse(std::string_view text) { return Expr(std::string(Parser(text).parse())); }
+std::string_view name(ExprType type) {
+  constexpr std::string_view names[] = {"boolean", "integer", "real"};
+  return names[static_cast<int>(type)];
+}
 
-bool Expr::evaluate(long long q, long long k) const { return text_ == everything || k <= q; }
+ExprType Expr::type() const { return node_->type; }
 
-Expr causal() { return Expr(std::string(causal_text)); }
+Expr::Expr(VariableName name) : Expr(variable(name.variable)) {}
+
+Expr Expr::constant(bool value) {
+  return intern({.op = ExprOp::constant, .type = ExprType::boolean, .value = value ? 1 : 0});
+}
+
+Expr Expr::constant(long long value) {
+  Linear linear(intern({.op = ExprOp::constant, .type = ExprType::integer, .value = 0}));
+  linear.constant = value;
+  return linear.expr();  // which checks the range
+}
+
+Expr Expr::constant(double value) {
+  if (!std::isfinite(static_cast<float>(value)))
+    refuse("the constant {0} does not fit float32", value);
+  return real_constant(value);
+}
+
+Expr scalar(std::string_view name, DType dtype) {
+  if (dtype != DType::i32 && dtype != DType::f32)
+    refuse("the scalar \"{0}\" is {1}, needs i32 or f32", name, streamattn::name(dtype));
+  return intern({.op = ExprOp::scalar,
+                 .type = dtype == DType::i32 ? ExprType::integer : ExprType::real,
+                 .dtype = dtype,
+                 .name = std::string(name)});
+}
+
+Expr TensorName::at(std::vector<Expr> indices) const {
+  return element(name_, dtype_, std::move(indices));
+}
+
+Expr operator-(const Expr& a) {
+  if (a.type() == ExprType::integer) return integer_product(-1, a);
+  if (a.node().op == ExprOp::to_real) return to_real(-a.node().operands[0]);
+  return real(ExprOp::negate, {as_real("-", a)}, [](float x, float) { return -x; });
+}
+
+Expr operator+(const Expr& a, const Expr& b) {
+  if (are_integers("+", a, b)) return integer_sum(a, b);
+  const Expr x = as_real("+", a), y = as_real("+", b);
+  if (is_real_constant(x, 0)) return y;
+  if (is_real_constant(y, 0)) return x;
+  return real(ExprOp::add, sorted(x, y), std::plus<float>());
+}
+
+Expr operator-(const Expr& a, const Expr& b) {
+  if (are_integers("-", a, b)) return integer_difference(a, b);
+  const Expr x = as_real("-", a), y = as_real("-", b);
+  if (is_real_constant(y, 0)) return x;
+  return real(ExprOp::subtract, {x, y}, std::minus<float>());
+}
+
+Expr operator*(const Expr& a, const Expr& b) {
+  if (are_integers("*", a, b)) return integer_product(a, b);
+  const Expr x = as_real("*", a), y = as_real("*", b);
+  if (is_real_constant(x, 1)) return y;
+  if (is_real_constant(y, 1)) return x;
+  return real(ExprOp::multiply, sorted(x, y), std::multiplies<float>());
+}
+
+Expr operator/(const Expr& a, const Expr& b) {
+  const Expr x = as_real("/", a), y = as_real("/", b);
+  if (is_real_constant(y, 1)) return x;
+  return real(ExprOp::divide, {x, y}, std::divides<float>());
+}
+
+Expr floor_divide(const Expr& a, const Expr& b) {
+  require_integer("//", a);
+  require_divisor("//", b);
+  return integer_quotient(a, b);
+}
+
+Expr operator%(const Expr& a, const Expr& b) {
+  require_integer("%", a);
+  require_divisor("%", b);
+  return integer_remainder(a, b);
+}
+
+Expr operator<(const Expr& a, const Expr& b) {
+  if (are_integers("<", a, b)) return at_most_zero(integer_sum(integer_difference(a, b), 1));
+  return real_comparison(ExprOp::less, {as_real("<", a), as_real("<", b)});
+}
+
+Expr operator<=(const Expr& a, const Expr& b) {
+  if (are_integers("<=", a, b)) return at_most_zero(integer_difference(a, b));
+  return real_comparison(ExprOp::less_equal, {as_real("<=", a), as_real("<=", b)});
+}
+
+Expr operator>(const Expr& a, const Expr& b) { return b < a; }
+Expr operator>=(const Expr& a, const Expr& b) { return b <= a; }
+
+Expr operator==(const Expr& a, const Expr& b) {
+  if (are_integers("==", a, b)) return is_zero(integer_difference(a, b));
+  return real_comparison(ExprOp::equal, sorted(as_real("==", a), as_real("==", b)));
+}
+
+Expr operator!=(const Expr& a, const Expr& b) {
+  if (are_integers("!=", a, b)) return is_not_zero(integer_difference(a, b));
+  return negated(a == b);
+}
+
+Expr operator&&(const Expr& a, const Expr& b) {
+  return all_of({as_condition("&&", a), as_condition("&&", b)});
+}
+
+Expr operator||(const Expr& a, const Expr& b) {
+  return any_of({as_condition("||", a), as_condition("||", b)});
+}
+
+Expr operator!(const Expr& a) { return negated(as_condition("!", a)); }
+
+Expr min(const Expr& a, const Expr& b) { return extremum(ExprOp::minimum, "min", a, b); }
+Expr max(const Expr& a, const Expr& b) { return extremum(ExprOp::maximum, "max", a, b); }
+
+Expr abs(const Expr& a) {
+  if (a.node().op == ExprOp::to_real) return to_real(abs(a.node().operands[0]));
+  if (a.type() != ExprType::integer)
+    return real(ExprOp::absolute, {as_real("abs", a)}, [](float x, float) { return std::fabs(x); });
+  if (const auto value = constant_of(a)) return std::abs(*value);
+  // |-x| is |x|.
+  const Expr x = Linear(a).terms.front().second < 0 ? -a : a;
+  return intern({.op = ExprOp::absolute, .type = ExprType::integer, .operands = {x}});
+}
+
+Expr select(const Expr& condition, const Expr& a, const Expr& b) {
+  const Expr chosen = as_condition("select", condition);
+  if (a.type() == ExprType::boolean || b.type() == ExprType::boolean) {
+    const Expr x = as_condition("select", a), y = as_condition("select", b);
+    return any_of({all_of({chosen, x}), all_of({negated(chosen), y})});
+  }
+  const bool integers = are_integers("select", a, b);
+  const Expr x = integers ? a : as_real("select", a), y = integers ? b : as_real("select", b);
+  if (const auto value = constant_of(chosen)) return *value != 0 ? x : y;
+  if (x.same_as(y)) return x;
+  return intern({.op = ExprOp::select,
+                 .type = integers ? ExprType::integer : ExprType::real,
+                 .operands = {chosen, x, y}});
+}
+
+Expr exp(const Expr& a) {
+  return real(ExprOp::exp, {as_real("exp", a)}, [](float x, float) { return std::exp(x); });
+}
+Expr log(const Expr& a) {
+  return real(ExprOp::log, {as_real("log", a)}, [](float x, float) { return std::log(x); });
+}
+Expr tanh(const Expr& a) {
+  return real(ExprOp::tanh, {as_real("tanh", a)}, [](float x, float) { return std::tanh(x); });
+}
+Expr sqrt(const Expr& a) {
+  return real(ExprOp::sqrt, {as_real("sqrt", a)}, [](float x, float) { return std::sqrt(x); });
+}
+
+Expr bit(const Expr& word, const Expr& index) {
+  require_integer("bit", word);
+  require_integer("bit", index);
+  return intern({.op = ExprOp::bit, .operands = {word, index}});
+}
+
+std::optional<std::int64_t> constant_of(const Expr& expr) {
+  if (!expr.node().is_constant() || expr.type() == ExprType::real) return {};
+  return expr.node().value;
+}
+
+Expr variable(Variable which) {
+  return intern({.op = ExprOp::variable,
+                 .type = which == Variable::score ? ExprType::real : ExprType::integer,
+                 .variable = which});
+}
+
+Expr to_real(const Expr& integer) {
+  if (const auto value = constant_of(integer)) return real_constant(static_cast<double>(*value));
+  return intern({.op = ExprOp::to_real, .type = ExprType::real, .operands = {integer}});
+}
+
+Expr element(std::string_view name, DType dtype, std::vector<Expr> indices) {
+  constexpr std::size_t most_indices = 4;
+  if (indices.empty() || indices.size() > most_indices)
+    refuse("the tensor \"{0}\" has {1} indices, needs 1 to {2}", name, indices.size(),
+           most_indices);
+  for (const Expr& index : indices) require_integer("an index", index);
+  return intern({.op = ExprOp::element,
+                 .type = is_real(dtype) ? ExprType::real : ExprType::integer,
+                 .dtype = dtype,
+                 .name = std::string(name),
+                 .operands = std::move(indices)});
+}
 
 }  // namespace streamattn

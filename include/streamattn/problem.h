@@ -7,17 +7,18 @@
 
 #include "streamattn/dtype.h"
 #include "streamattn/export.h"
-#include "streamattn/expr.h"
+#include "streamattn/masks.h"
 
 namespace streamattn {
 
 /// What attention to compute. Everything in it is compiled in; sizes are not (see Shape).
 ///
-///   O[b, h, i] = sum_j softmax_j(scale * Q[b, h, i] . K[b, h / group_size, j]) V[b, h /
+///   O[b, h, i] = sum_j softmax_j(score(scale * Q[b, h, i] . K[b, h / group_size, j])) V[b, h /
 ///   group_size, j]
 ///
-/// where j runs over the keys that `mask` lets row i see. A row that sees no key gives O = 0 and
-/// LSE = -inf.
+/// where j runs over the keys that `mask` lets row i see, and a `sink`, a learned logit such as
+/// "sink[head]", adds exp(sink) to the sum that the softmax divides by. A row that sees no key
+/// gives O = 0 and LSE = -inf, or LSE = sink.
 ///
 /// A key that `mask` lets a row see counts whatever its weight: a NaN in its V makes that column of
 /// O NaN, an infinity makes it infinite, or NaN where the weight underflows to 0. A key that it
@@ -30,6 +31,8 @@ struct STREAMATTN_API Problem {
   std::optional<int> value_head_dim = {};  ///< of V and O; head_dim where not given
   int group_size = 1;                      ///< query heads per key-value head (GQA, MQA)
   Expr mask = {};                          ///< which keys a query sees
+  Expr score = expr_names::score;          ///< what becomes of the scaled product of a pair
+  std::optional<Expr> sink = {};           ///< a logit per row that joins the denominator alone
 
   DType output_dtype() const { return out_dtype.value_or(dtype); }
   int v_head_dim() const { return value_head_dim.value_or(head_dim); }
@@ -38,7 +41,8 @@ struct STREAMATTN_API Problem {
   /// target.
   void validate() const;
 
-  /// One line, canonical: "bf16 -> bf16, head_dim 128, group 4; mask: k <= q".
+  /// One line, canonical: "bf16 -> bf16, head_dim 128, group 4; mask: k <= q". A score and a sink
+  /// follow where there are any.
   std::string describe() const;
 
   STREAMATTN_API friend bool operator==(const Problem& a, const Problem& b);

@@ -135,7 +135,7 @@ int flash_section_heads(const Problem& problem, const FlashSchedule& schedule, c
   if (schedule.section_heads > 0)
     return static_cast<int>(std::clamp<std::int64_t>(schedule.section_heads, 1, heads));
   // Equal items need no order: one head after another, so that neighbours share its K and V.
-  if (problem.mask == Expr()) return 1;
+  if (problem.mask.same_as(Expr())) return 1;
   // Few enough heads that K and V of the section stay in a quarter of the L2, or that four items of
   // every head run at a time and read them together; but no fewer than give every multiprocessor
   // three times the longest item, or the last section ends with one. Measured: docs/flash_wgmma.md.

@@ -51,7 +51,7 @@ std::string main_text(const Problem& problem, const FlashSchedule& schedule, con
   text += "struct Spec {\n";
   text += llvm::formatv("  using Element = streamattn::{0};\n", element);
   text += llvm::formatv("  using Score = streamattn::{0};\n",
-                        problem.mask == causal() ? "Causal" : "Unmasked");
+                        problem.mask.same_as(causal()) ? "Causal" : "Unmasked");
   text += llvm::formatv("  static constexpr int group_size = {0};\n", problem.group_size);
   text += llvm::formatv(
       "  static constexpr streamattn::FlashTiling tiling = {{\n"

@@ -1,0 +1,61 @@
+// Makes expressions in canonical form: what the operators of streamattn/expr.h are made of, and how
+// a pass over an expression puts it together again.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "compiler/expr/node.h"
+
+namespace streamattn {
+
+/// An integer expression taken apart: constant + sum of coefficient * term, no term twice, none a
+/// sum or a constant, in the order of comes_before().
+struct Linear {
+  std::int64_t constant = 0;
+  std::vector<std::pair<Expr, std::int64_t>> terms = {};
+
+  explicit Linear(const Expr& integer);
+  Expr expr() const;
+};
+
+/// The constant that an integer or boolean expression is, if it is one.
+std::optional<std::int64_t> constant_of(const Expr& expr);
+
+Expr variable(Variable which);
+
+/// Arithmetic of integers. The divisor is a positive constant or a scalar.
+Expr integer_sum(const Expr& a, const Expr& b);
+Expr integer_difference(const Expr& a, const Expr& b);
+Expr integer_product(const Expr& a, const Expr& b);
+Expr integer_quotient(const Expr& a, const Expr& b);
+Expr integer_remainder(const Expr& a, const Expr& b);
+
+/// Integer comparisons with zero.
+Expr at_most_zero(const Expr& integer);
+Expr is_zero(const Expr& integer);
+Expr is_not_zero(const Expr& integer);
+
+/// Of two or more conditions.
+Expr all_of(std::vector<Expr> conditions);
+Expr any_of(std::vector<Expr> conditions);
+
+Expr negated(const Expr& condition);
+
+Expr to_real(const Expr& integer);
+
+/// The tensor's element at integer indices.
+Expr element(std::string_view name, DType dtype, std::vector<Expr> indices);
+
+/// The same operation on other operands.
+Expr rebuilt(const ExprNode& node, std::vector<Expr> operands);
+
+/// `expr` with every variable that `replacement` gives an expression for replaced by it.
+Expr substitute(const Expr& expr, const std::vector<std::pair<Variable, Expr>>& replacements);
+
+/// Calls visit(node) for every node of `expr`, operands first, each once.
+void for_each_node(const Expr& expr, const std::function<void(const Expr&)>& visit);
+
+}  // namespace streamattn

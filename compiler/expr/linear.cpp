@@ -1,0 +1,196 @@
+// Sums of integers and comparisons of them, in canonical form.
+#include <llvm/Support/FormatVariadic.h>
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+#include "compiler/expr/build.h"
+#include "streamattn/error.h"
+
+namespace streamattn {
+namespace {
+
+std::int64_t in_range(std::int64_t value) {
+  if (std::abs(value) > std::numeric_limits<std::int32_t>::max())
+    throw Error(ErrorCode::invalid_problem,
+                llvm::formatv("expression: the constant {0} does not fit 32 bits", value));
+  return value;
+}
+
+std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
+
+Expr integer_constant(std::int64_t value) {
+  return intern({.op = ExprOp::constant, .type = ExprType::integer, .value = in_range(value)});
+}
+
+/// Adds factor * part.
+void add_scaled(Linear& to, const Linear& part, std::int64_t factor) {
+  to.constant += part.constant * factor;
+  for (const auto& [term, coefficient] : part.terms) {
+    const auto at = std::ranges::find_if(
+        to.terms, [&](const auto& known) { return known.first.same_as(term); });
+    if (at == to.terms.end())
+      to.terms.emplace_back(term, coefficient * factor);
+    else
+      at->second += coefficient * factor;
+  }
+  std::erase_if(to.terms, [](const auto& term) { return term.second == 0; });
+}
+
+/// x - x % n is n * (x // n): the second form is monotone in x.
+bool merge_remainder(Linear& sum) {
+  for (const auto& [term, coefficient] : sum.terms) {
+    const ExprNode& node = term.node();
+    if (node.op != ExprOp::modulo) continue;
+    const auto divisor = constant_of(node.operands[1]);
+    if (!divisor) continue;
+    const Linear dividend(node.operands[0]);
+    const bool is_there = std::ranges::all_of(dividend.terms, [&](const auto& wanted) {
+      return std::ranges::any_of(sum.terms, [&](const auto& found) {
+        return found.first.same_as(wanted.first) && found.second == -coefficient * wanted.second;
+      });
+    });
+    if (!is_there) continue;
+    const Expr remainder = term;
+    const std::int64_t factor = -coefficient;
+    add_scaled(sum, dividend, -factor);
+    add_scaled(sum, Linear(remainder), factor);
+    add_scaled(sum, Linear(floor_divide(node.operands[0], node.operands[1])), factor * *divisor);
+    return true;
+  }
+  return false;
+}
+
+Expr linear_combination(const Expr& a, const Expr& b, std::int64_t factor) {
+  Linear sum(a);
+  add_scaled(sum, Linear(b), factor);
+  return sum.expr();
+}
+
+/// Divides by the greatest common divisor of the coefficients; 1 where there are none.
+std::int64_t common_divisor(const Linear& sum) {
+  std::int64_t divisor = 0;
+  for (const auto& term : sum.terms) divisor = std::gcd(divisor, term.second);
+  return std::max<std::int64_t>(divisor, 1);
+}
+
+Expr comparison(ExprOp op, const Linear& sum) {
+  return intern({.op = op, .operands = {sum.expr()}});
+}
+
+/// For == and !=: the smallest coefficients, the first one positive. False where it is never zero.
+bool normalise_equation(Linear& sum) {
+  const std::int64_t divisor = common_divisor(sum);
+  if (sum.constant % divisor != 0) return false;
+  const std::int64_t factor = sum.terms.front().second < 0 ? -divisor : divisor;
+  sum.constant /= factor;
+  for (auto& term : sum.terms) term.second /= factor;
+  return true;
+}
+
+}  // namespace
+
+Linear::Linear(const Expr& integer) {
+  const ExprNode& node = integer.node();
+  if (node.op == ExprOp::constant) {
+    constant = node.value;
+  } else if (node.op == ExprOp::sum) {
+    constant = node.value;
+    for (std::size_t i = 0; i < node.operands.size(); i++)
+      terms.emplace_back(node.operands[i], node.coefficients[i]);
+  } else {
+    terms.emplace_back(integer, 1);
+  }
+}
+
+Expr Linear::expr() const {
+  Linear sum = *this;
+  while (merge_remainder(sum)) {
+  }
+  if (sum.terms.empty()) return integer_constant(sum.constant);
+  if (sum.terms.size() == 1 && sum.terms.front().second == 1 && sum.constant == 0)
+    return sum.terms.front().first;
+  std::ranges::sort(sum.terms, comes_before, [](const auto& term) { return term.first; });
+  ExprNode node{.op = ExprOp::sum, .type = ExprType::integer, .value = in_range(sum.constant)};
+  for (const auto& [term, coefficient] : sum.terms) {
+    node.operands.push_back(term);
+    node.coefficients.push_back(in_range(coefficient));
+  }
+  return intern(std::move(node));
+}
+
+Expr integer_sum(const Expr& a, const Expr& b) { return linear_combination(a, b, 1); }
+Expr integer_difference(const Expr& a, const Expr& b) { return linear_combination(a, b, -1); }
+
+Expr integer_product(const Expr& a, const Expr& b) {
+  if (const auto factor = constant_of(a))
+    return linear_combination(integer_constant(0), b, *factor);
+  if (constant_of(b)) return integer_product(b, a);
+  std::vector<Expr> operands = {a, b};
+  std::ranges::sort(operands, comes_before);
+  return intern(
+      {.op = ExprOp::multiply, .type = ExprType::integer, .operands = std::move(operands)});
+}
+
+Expr integer_quotient(const Expr& a, const Expr& b) {
+  const auto divisor = constant_of(b);
+  if (!divisor)
+    return intern({.op = ExprOp::floor_divide, .type = ExprType::integer, .operands = {a, b}});
+  // Whole multiples of the divisor come out.
+  Linear rest(a);
+  Linear whole(integer_constant(floor_div(rest.constant, *divisor)));
+  rest.constant -= whole.constant * *divisor;
+  for (const auto& [term, coefficient] : rest.terms)
+    if (coefficient % *divisor == 0) whole.terms.emplace_back(term, coefficient / *divisor);
+  std::erase_if(rest.terms, [&](const auto& term) { return term.second % *divisor == 0; });
+  if (rest.terms.empty()) return whole.expr();
+  Expr dividend = rest.expr(), by = b;
+  // (x // a) // b is x // (a * b).
+  if (const ExprNode& node = dividend.node(); node.op == ExprOp::floor_divide)
+    if (const auto inner = constant_of(node.operands[1]);
+        inner && *inner * *divisor <= std::numeric_limits<std::int32_t>::max()) {
+      by = integer_constant(*inner * *divisor);
+      dividend = Expr(node.operands[0]);
+    }
+  add_scaled(
+      whole,
+      Linear(intern(
+          {.op = ExprOp::floor_divide, .type = ExprType::integer, .operands = {dividend, by}})),
+      1);
+  return whole.expr();
+}
+
+Expr integer_remainder(const Expr& a, const Expr& b) {
+  const auto divisor = constant_of(b);
+  if (!divisor)
+    return intern({.op = ExprOp::modulo, .type = ExprType::integer, .operands = {a, b}});
+  Linear rest(a);
+  rest.constant -= floor_div(rest.constant, *divisor) * *divisor;
+  std::erase_if(rest.terms, [&](const auto& term) { return term.second % *divisor == 0; });
+  if (rest.terms.empty()) return integer_constant(rest.constant);
+  return intern({.op = ExprOp::modulo, .type = ExprType::integer, .operands = {rest.expr(), b}});
+}
+
+Expr at_most_zero(const Expr& integer) {
+  Linear sum(integer);
+  if (sum.terms.empty()) return sum.constant <= 0;
+  const std::int64_t divisor = common_divisor(sum);
+  sum.constant = -floor_div(-sum.constant, divisor);
+  for (auto& term : sum.terms) term.second /= divisor;
+  return comparison(ExprOp::at_most_zero, sum);
+}
+
+Expr is_zero(const Expr& integer) {
+  Linear sum(integer);
+  if (sum.terms.empty()) return sum.constant == 0;
+  return normalise_equation(sum) ? comparison(ExprOp::is_zero, sum) : Expr(false);
+}
+
+Expr is_not_zero(const Expr& integer) {
+  Linear sum(integer);
+  if (sum.terms.empty()) return sum.constant != 0;
+  return normalise_equation(sum) ? comparison(ExprOp::is_not_zero, sum) : Expr(true);
+}
+
+}  // namespace streamattn

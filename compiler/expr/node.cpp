@@ -1,0 +1,128 @@
+// The table of all expressions that are alive.
+#include "compiler/expr/node.h"
+
+#include <llvm/ADT/Hashing.h>
+#include <pthread.h>
+
+#include <algorithm>
+#include <bit>
+#include <mutex>
+#include <tuple>
+#include <unordered_set>
+
+#include "streamattn/error.h"
+
+namespace streamattn {
+namespace {
+
+constexpr int max_depth = 200;  // bounds every recursion over an expression
+
+auto content(const ExprNode& node) {
+  return std::tie(node.op, node.type, node.value, node.variable, node.dtype, node.name,
+                  node.coefficients);
+}
+
+std::size_t hash_of(const ExprNode& node) {
+  llvm::hash_code code = llvm::hash_combine(
+      node.op, node.type, node.value, std::bit_cast<std::uint64_t>(node.real), node.variable,
+      node.dtype, node.name,
+      llvm::hash_combine_range(node.coefficients.begin(), node.coefficients.end()));
+  for (const Expr& operand : node.operands) code = llvm::hash_combine(code, &operand.node());
+  return code;
+}
+
+struct Hash {
+  std::size_t operator()(const ExprNode* node) const { return node->hash; }
+};
+
+struct Equal {
+  bool operator()(const ExprNode* a, const ExprNode* b) const {
+    return content(*a) == content(*b) &&
+           std::bit_cast<std::uint64_t>(a->real) == std::bit_cast<std::uint64_t>(b->real) &&
+           std::ranges::equal(a->operands, b->operands,
+                              [](const Expr& x, const Expr& y) { return x.same_as(y); });
+  }
+};
+
+/// Keeps no node alive: the last Expr that holds one takes it out.
+class Table {
+ public:
+  /// Never destroyed: expressions may be in static objects.
+  static Table& instance() {
+    static auto* table = new Table;
+    return *table;
+  }
+
+  std::shared_ptr<const ExprNode> find_or_add(ExprNode&& node) {
+    // Allocated before the lock is taken, released after it is given back.
+    auto added = std::make_unique<SharedNode>(std::move(node));
+    const std::lock_guard lock(mutex_);
+    if (const auto found = nodes_.find(added.get()); found != nodes_.end()) {
+      if (auto alive = static_cast<const SharedNode*>(*found)->weak_from_this().lock())
+        return alive;
+      nodes_.erase(found);  // its last owner waits for the lock to take it out
+    }
+    nodes_.insert(added.get());
+    return {added.release(), [](const SharedNode* dead) { instance().remove(dead); }};
+  }
+
+ private:
+  struct SharedNode : ExprNode, std::enable_shared_from_this<SharedNode> {
+    explicit SharedNode(ExprNode&& node) : ExprNode(std::move(node)) {}
+  };
+
+  Table() {
+    ::pthread_atfork([] { instance().mutex_.lock(); }, [] { instance().mutex_.unlock(); },
+                     [] { instance().mutex_.unlock(); });
+  }
+
+  void remove(const SharedNode* dead) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto found = nodes_.find(dead); found != nodes_.end() && *found == dead)
+        nodes_.erase(found);
+    }
+    delete dead;
+  }
+
+  std::mutex mutex_;
+  std::unordered_set<const ExprNode*, Hash, Equal> nodes_;
+};
+
+void derive_facts(ExprNode& node) {
+  node.has_names = node.op == ExprOp::scalar || node.op == ExprOp::element;
+  if (node.op == ExprOp::variable) node.uses = 1U << static_cast<int>(node.variable);
+  for (const Expr& operand : node.operands) {
+    const ExprNode& inner = operand.node();
+    node.depth = std::max(node.depth, inner.depth + 1);
+    node.has_names |= inner.has_names;
+    node.uses |= inner.uses;
+  }
+  if (node.depth > max_depth)
+    throw Error(ErrorCode::invalid_problem,
+                "expression: nested more than " + std::to_string(max_depth) + " levels deep");
+  node.hash = hash_of(node);
+}
+
+}  // namespace
+
+Expr intern(ExprNode node) {
+  derive_facts(node);
+  return Expr(Table::instance().find_or_add(std::move(node)));
+}
+
+bool comes_before(const Expr& left, const Expr& right) {
+  if (left.same_as(right)) return false;
+  const ExprNode &a = left.node(), &b = right.node();
+  if (a.depth != b.depth) return a.depth < b.depth;
+  const auto key = [](const ExprNode& n) {
+    return std::tie(n.op, n.type, n.variable, n.name, n.dtype);
+  };
+  if (key(a) != key(b)) return key(a) < key(b);
+  if (a.operands.size() != b.operands.size()) return a.operands.size() < b.operands.size();
+  for (std::size_t i = 0; i < a.operands.size(); i++)
+    if (!a.operands[i].same_as(b.operands[i])) return comes_before(a.operands[i], b.operands[i]);
+  return std::tie(a.coefficients, a.value, a.real) < std::tie(b.coefficients, b.value, b.real);
+}
+
+}  // namespace streamattn
