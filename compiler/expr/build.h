@@ -26,6 +26,9 @@ std::optional<std::int64_t> constant_of(const Expr& expr);
 
 Expr variable(Variable which);
 
+/// a - b where that is a constant.
+std::optional<std::int64_t> constant_difference(const Expr& a, const Expr& b);
+
 /// Arithmetic of integers. The divisor is a positive constant or a scalar.
 Expr integer_sum(const Expr& a, const Expr& b);
 Expr integer_difference(const Expr& a, const Expr& b);

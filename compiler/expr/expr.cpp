@@ -85,7 +85,7 @@ Expr extremum(ExprOp op, std::string_view what, const Expr& a, const Expr& b) {
     };
     return real(op, sorted(as_real(what, a), as_real(what, b)), compute);
   }
-  if (const auto difference = constant_of(integer_difference(a, b)))
+  if (const auto difference = constant_difference(a, b))
     return (*difference <= 0) == (op == ExprOp::minimum) ? a : b;
   return intern({.op = op, .type = ExprType::integer, .operands = sorted(a, b)});
 }

@@ -120,6 +120,13 @@ Expr Linear::expr() const {
   return intern(std::move(node));
 }
 
+std::optional<std::int64_t> constant_difference(const Expr& a, const Expr& b) {
+  Linear difference(a);
+  add_scaled(difference, Linear(b), -1);
+  if (!difference.terms.empty()) return {};
+  return difference.constant;
+}
+
 Expr integer_sum(const Expr& a, const Expr& b) { return linear_combination(a, b, 1); }
 Expr integer_difference(const Expr& a, const Expr& b) { return linear_combination(a, b, -1); }
 

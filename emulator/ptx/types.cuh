@@ -40,6 +40,7 @@ inline int4 make_int4(int x, int y, int z, int w) { return {x, y, z, w}; }
 
 inline int min(int a, int b) { return b < a ? b : a; }
 inline int max(int a, int b) { return a < b ? b : a; }
+inline int abs(int a) { return a < 0 ? -a : a; }
 
 /// `x`, which must not be a register that a wgmma in flight will write. Arithmetic has made such a
 /// register's NaN quiet, and may have flipped its sign.
@@ -63,6 +64,10 @@ inline float fmaf(float a, float b, float c, SA_SITE) {
 inline float fmaxf(float a, float b, SA_SITE) {
   return __builtin_fmaxf(arrived(a, site), arrived(b, site));
 }
+inline float fminf(float a, float b, SA_SITE) {
+  return __builtin_fminf(arrived(a, site), arrived(b, site));
+}
+inline float fabsf(float a, SA_SITE) { return __builtin_fabsf(arrived(a, site)); }
 inline int __float_as_int(float x, SA_SITE) { return __builtin_bit_cast(int, arrived(x, site)); }
 inline float __int_as_float(int x) { return __builtin_bit_cast(float, x); }
 
@@ -83,6 +88,7 @@ T __shfl_xor_sync(unsigned mask, T value, int lanes, SA_SITE) {
 
 namespace streamattn {
 
+using u8 = unsigned char;
 using u16 = unsigned short;
 using u32 = unsigned int;
 using u64 = unsigned long long;

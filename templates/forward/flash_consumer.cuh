@@ -88,12 +88,24 @@ struct FlashConsumer {
 
   SA_DEVICE void store(WorkItem done) {
     float normalise[2];
+    stats.add_up();
+    if constexpr (Score::has_sink) add_sinks(done);
     stats.finish(normalise);
     epilogue().store(done, o, normalise, {stats.log_sum(0), stats.log_sum(1)});
     // The warp meets again: ptxas takes a loop for divergent that lanes enter by ways of their own,
     // and computes what is uniform in it, matrix descriptors for one, in every lane.
     __syncwarp();
     if (Epilogue::takes_q) release_q();
+  }
+
+  // Once for a row: in the first share of its keys.
+  SA_DEVICE void add_sinks(WorkItem done) {
+    if (splits_keys<Spec> && done.share > 0) return;
+    Sequence sequence(params.sequence, done);
+    Score score(params.score, done, sequence);
+    int first_row = sequence.q_position + done.q_tile * tiling.tile_q;
+#pragma unroll
+    for (int r = 0; r < 2; r++) stats.add_logit(r, score.sink(first_row + at.row(r)));
   }
 
   SA_DEVICE void release_q() {
@@ -290,13 +302,11 @@ struct FlashConsumer {
     int k_first = walk.sequence.k_position + first_key;
     if constexpr (Score::changes)
       for_each(s, [&](int r, int column, float& x) {
-        x = score.change(x, first_row + at.row(r), k_first + column);
+        x = score.change(x, first_row + at.row(r), k_first, column);
       });
     if ((Score::trivial && !bounded) || !walk.masked()) return;
     for_each(s, [&](int r, int column, float& x) {
-      int row = first_row + at.row(r);
-      bool keep = Score::shift_invariant ? score.keeps(row - k_first, column)
-                                         : score.keeps(row, k_first + column);
+      bool keep = score.keeps(first_row + at.row(r), k_first, column);
       if (bounded) keep = keep && column < keys;
       if (!keep) x = -infinity;
     });

@@ -1,0 +1,47 @@
+// What masks and scores are computed with: elements of named tensors, arithmetic.
+#pragma once
+
+#include "params.h"
+#include "ptx/global.cuh"
+#include "ptx/math.cuh"
+
+namespace streamattn {
+
+/// The quotient rounded down, and its remainder, for a positive divisor.
+SA_DEVICE int floor_divide(int a, int b) { return a / b - (a % b < 0); }
+SA_DEVICE int floor_modulo(int a, int b) {
+  int rest = a % b;
+  return rest < 0 ? rest + b : rest;
+}
+
+/// e^x and the natural logarithm.
+SA_DEVICE float exp_approx(float x) { return exp2_approx(x * 1.44269504088896f); }
+SA_DEVICE float log_approx(float x) { return log2_approx(x) * 0.693147180559945f; }
+
+SA_DEVICE float load_named(float, const void* data, long long at) {
+  return load_global((const float*)data + at);
+}
+SA_DEVICE int load_named(int, const void* data, long long at) {
+  return load_global((const int*)data + at);
+}
+SA_DEVICE int load_named(u8, const void* data, long long at) {
+  return load_global((const u8*)data + at);
+}
+template <class Half>
+SA_DEVICE float load_named(Half type, const void* data, long long at) {
+  return unpack(type, load_global((const u16*)data + at));
+}
+
+/// The element, of type f16, bf16, float, int or u8, that is nearest to the indices; 0 of a tensor
+/// without memory.
+template <class Element, class... Indices>
+SA_DEVICE auto named_element(const NamedTensor& tensor, Indices... indices) {
+  int dimension = 0;
+  long long at = 0;
+  (..., (at += tensor.strides[dimension] * min(max(indices, 0), tensor.sizes[dimension] - 1),
+         dimension++));
+  using Value = decltype(load_named(Element(), tensor.data, at));
+  return tensor.data ? load_named(Element(), tensor.data, at) : Value(0);
+}
+
+}  // namespace streamattn
