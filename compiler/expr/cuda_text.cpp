@@ -14,8 +14,8 @@ namespace {
 
 /// Whether it is the same for all queries and keys of a work item.
 bool is_hoistable(const Expr& expr) {
-  constexpr Variable varying[] = {Variable::q,     Variable::k,       Variable::score,
-                                  Variable::q_first, Variable::q_end};
+  constexpr Variable varying[] = {Variable::q, Variable::k, Variable::score, Variable::q_first,
+                                  Variable::q_end};
   return std::ranges::none_of(
       varying, [&](Variable variable) { return expr.node().uses_variable(variable); });
 }
@@ -123,8 +123,7 @@ std::string CudaText::sum(const Expr& expr) {
   };
   for (const auto& [term, coefficient] : linear.terms) {
     std::string part = integer(term);
-    if (std::abs(coefficient) != 1)
-      part += llvm::formatv(" * {0}", std::abs(coefficient)).str();
+    if (std::abs(coefficient) != 1) part += llvm::formatv(" * {0}", std::abs(coefficient)).str();
     add(coefficient < 0, part);
   }
   if (linear.constant != 0) add(linear.constant < 0, std::to_string(std::abs(linear.constant)));
@@ -137,10 +136,8 @@ std::string CudaText::divided(const ExprNode& node, std::string_view power_of_tw
   const Expr &dividend = node.operands[0], &divisor = node.operands[1];
   const auto constant = constant_of(divisor);
   if (constant && llvm::isPowerOf2_64(*constant)) {
-    const std::int64_t operand =
-        power_of_two == " >> " ? llvm::Log2_64(*constant) : *constant - 1;
-    return in_parentheses(integer(dividend) + std::string(power_of_two) +
-                          std::to_string(operand));
+    const std::int64_t operand = power_of_two == " >> " ? llvm::Log2_64(*constant) : *constant - 1;
+    return in_parentheses(integer(dividend) + std::string(power_of_two) + std::to_string(operand));
   }
   return std::string(any) + "(" + integer(dividend) + ", " + integer(divisor) + ")";
 }
@@ -202,9 +199,8 @@ std::string CudaText::bound(const Expr& integer_at_most_zero) {
     if (term.node().op == ExprOp::variable) key_factor = coefficient;
   }
   if (terms_with_key != 1 || std::abs(key_factor) != 1) return {};
-  std::erase_if(rest.terms, [](const auto& term) {
-    return term.first.node().uses_variable(Variable::k);
-  });
+  std::erase_if(rest.terms,
+                [](const auto& term) { return term.first.node().uses_variable(Variable::k); });
   const Expr others = rest.expr();
   return integer(key_factor > 0 ? -others : others) + " - k";
 }
@@ -217,8 +213,7 @@ std::string CudaText::condition(const Expr& expr) {
     if (limit.empty()) return integer(x[0]) + " " + op + " 0";
     const Linear linear(x[0]);
     const auto key = std::ranges::find_if(linear.terms, [](const auto& term) {
-      return term.first.node().op == ExprOp::variable &&
-             term.first.node().variable == Variable::k;
+      return term.first.node().op == ExprOp::variable && term.first.node().variable == Variable::k;
     });
     return std::string("column ") + (key->second > 0 ? op : reversed) + " " + limit;
   };
@@ -245,9 +240,9 @@ std::string CudaText::condition(const Expr& expr) {
     case ExprOp::logical_not:
       return "!" + in_parentheses(condition(x[0]));
     case ExprOp::logical_and:
-      return joined(" && ");
+      return joined(" & ");
     case ExprOp::logical_or:
-      return joined(" || ");
+      return joined(" | ");
     default:  // bit
       return in_parentheses(integer(x[0]) + " >> " + integer(x[1])) + " & 1";
   }
@@ -274,9 +269,8 @@ CudaText::Affine CudaText::affine_integer(const Expr& integer_expr) {
   }
   if (in_constructor_ || terms_with_key != 1 || key_factor == 0)
     return {"float" + in_parentheses(integer(integer_expr)), ""};
-  std::erase_if(rest.terms, [](const auto& term) {
-    return term.first.node().uses_variable(Variable::k);
-  });
+  std::erase_if(rest.terms,
+                [](const auto& term) { return term.first.node().uses_variable(Variable::k); });
   const std::string others = integer(rest.expr());
   const std::string key = key_factor == 1 ? "k" : llvm::formatv("k * {0}", key_factor).str();
   return {llvm::formatv("float({0} + {1})", others, key),
@@ -323,14 +317,13 @@ CudaText::Affine CudaText::product(const Expr& expr) {
     factor = member("float", llvm::formatv("hoisted{0}", members_.size()), factor);
 
   // The score last: what is in front of it is the same for more elements.
-  std::ranges::stable_sort(varying, {}, [](const Expr& by) {
-    return by.node().uses_variable(Variable::score);
-  });
+  std::ranges::stable_sort(varying, {},
+                           [](const Expr& by) { return by.node().uses_variable(Variable::score); });
   if (varying.size() == 1 && varying.front().node().op != ExprOp::variable) {
     Affine value = affine(varying.front());
     if (factor.empty()) return value;
     return {in_parentheses(factor + " * " + value.base),
-            value.step.empty()    ? ""
+            value.step.empty()     ? ""
             : value.step == "1.0f" ? factor
                                    : in_parentheses(factor + " * " + value.step)};
   }
@@ -385,9 +378,9 @@ CudaText::Affine CudaText::affine(const Expr& expr) {
     case ExprOp::absolute:
       return of("fabsf");
     case ExprOp::select:
-      return {in_parentheses(in_parentheses(condition(x[0])) + " ? " + real(x[1]) + " : " +
-                             real(x[2])),
-              ""};
+      return {
+          in_parentheses(in_parentheses(condition(x[0])) + " ? " + real(x[1]) + " : " + real(x[2])),
+          ""};
     case ExprOp::exp:
       return of("exp_approx");
     case ExprOp::log:

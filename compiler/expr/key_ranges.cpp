@@ -226,6 +226,12 @@ KeyRanges::KeyRanges(const Expr& mask) {
   Answers answers = answers_of(mask);
   seen = std::move(answers.seen);
   full = std::move(answers.full);
+  // By insertion: what is surely not in front of another stays where it is.
+  for (std::size_t i = 1; i < seen.size(); i++)
+    for (std::size_t j = i; j > 0 && is_at_most(seen[j - 1].end, seen[j].end); j--)
+      std::swap(seen[j - 1], seen[j]);
+  for (std::size_t i = 1; i < seen.size(); i++)
+    ends_descend = ends_descend && is_at_most(seen[i].end, seen[i - 1].end);
 }
 
 }  // namespace streamattn

@@ -23,8 +23,11 @@ inline constexpr int key_limit = 1 << 30;
 /// depends on the key, or a remainder of it, decides. (After the outer and inner sets of interval
 /// solving in Halide: Ragan-Kelley et al., 2013.)
 struct KeyRanges {
-  /// Ranges may overlap and have any order; an empty list is no key. At most `most`.
+  /// Ranges may overlap; an empty list is no key. At most `most`.
   std::vector<KeyRange> seen, full;
+
+  /// Whether the ends of `seen` surely descend; else they may have any order.
+  bool ends_descend = true;
 
   static constexpr int most = 4;
 

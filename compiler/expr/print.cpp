@@ -16,9 +16,8 @@ struct Printed {
 };
 
 std::string_view variable_name(Variable variable) {
-  constexpr std::string_view names[] = {"q",       "k",      "batch",   "head",
-                                        "kv_head", "q_len",  "kv_len",  "score",
-                                        "q_first", "q_end", "k_first", "k_end"};
+  constexpr std::string_view names[] = {"q",      "k",     "batch",   "head",  "kv_head", "q_len",
+                                        "kv_len", "score", "q_first", "q_end", "k_first", "k_end"};
   return names[static_cast<int>(variable)];
 }
 

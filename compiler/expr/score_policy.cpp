@@ -30,8 +30,7 @@ class Policy {
     if (changes_) text += "  static constexpr bool changes = true;\n";
     if (problem_.sink) text += "  static constexpr bool has_sink = true;\n";
     text += llvm::formatv("  static constexpr int range_count = {0};\n", range_count());
-    for (const CudaText::Member& m : cuda_.members())
-      text += "  " + m.type + " " + m.name + ";\n";
+    for (const CudaText::Member& m : cuda_.members()) text += "  " + m.type + " " + m.name + ";\n";
     return text + constructors() + functions + "};\n";
   }
 
@@ -40,7 +39,8 @@ class Policy {
   std::size_t range_count() const { return std::max<std::size_t>(ranges_.seen.size(), 1); }
 
   std::string constructors() const {
-    if (cuda_.members().empty() && scale_log2_.empty()) return "  using ScaledScore::ScaledScore;\n";
+    if (cuda_.members().empty() && scale_log2_.empty())
+      return "  using ScaledScore::ScaledScore;\n";
     std::string text =
         "  ProblemScore() = default;\n"
         "  SA_DEVICE ProblemScore(const ScoreParams& params, WorkItem item, const Sequence& "
@@ -68,8 +68,7 @@ class Policy {
 
   std::string list(const std::vector<KeyRange>& ranges) {
     std::string text;
-    for (const KeyRange& range : ranges)
-      text += (text.empty() ? "Span" : ", Span") + span(range);
+    for (const KeyRange& range : ranges) text += (text.empty() ? "Span" : ", Span") + span(range);
     return "{" + text + "}";
   }
 
@@ -78,7 +77,9 @@ class Policy {
     if (ranges_.seen.empty()) return function(head, "{0, 0}");
     if (ranges_.seen.size() == 1) return function(head, span(ranges_.seen.front()));
     return "  SA_DEVICE Span seen(int i, Span q) const {\n    const Span ranges[] = " +
-           list(ranges_.seen) + ";\n    return nth_from_end(ranges, i);\n  }\n";
+           list(ranges_.seen) +
+           (ranges_.ends_descend ? ";\n    return nth(ranges, i);\n  }\n"
+                                 : ";\n    return nth_from_end(ranges, i);\n  }\n");
   }
 
   std::string full() {

@@ -36,10 +36,10 @@ SA_DEVICE float sqrt_approx(float x, SA_SITE) {
 SA_DEVICE float unpack(bf16, u16 bits) { return __builtin_bit_cast(float, u32(bits) << 16); }
 SA_DEVICE float unpack(f16, u16 bits) {
   u32 sign = u32(bits & 0x8000) << 16, magnitude = bits & 0x7FFF;
-  float x = magnitude < 0x400 ? float(magnitude) * 0x1p-24f
-                              : __builtin_bit_cast(float, (magnitude << 13) +
-                                                              (magnitude < 0x7C00 ? 112u << 23
-                                                                                  : 224u << 23));
+  float x = magnitude < 0x400
+                ? float(magnitude) * 0x1p-24f
+                : __builtin_bit_cast(
+                      float, (magnitude << 13) + (magnitude < 0x7C00 ? 112u << 23 : 224u << 23));
   return __builtin_bit_cast(float, __builtin_bit_cast(u32, x) | sign);
 }
 

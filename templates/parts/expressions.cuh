@@ -32,16 +32,21 @@ SA_DEVICE float load_named(Half type, const void* data, long long at) {
   return unpack(type, load_global((const u16*)data + at));
 }
 
-/// The element, of type f16, bf16, float, int or u8, that is nearest to the indices; 0 of a tensor
-/// without memory.
+/// The element, of type f16, bf16, float, int or u8, that is nearest to the indices. The last
+/// stride fits 32 bits: the last index is the one that most often differs between elements of a
+/// tile.
 template <class Element, class... Indices>
 SA_DEVICE auto named_element(const NamedTensor& tensor, Indices... indices) {
+  constexpr int last = sizeof...(indices) - 1;
   int dimension = 0;
   long long at = 0;
-  (..., (at += tensor.strides[dimension] * min(max(indices, 0), tensor.sizes[dimension] - 1),
-         dimension++));
-  using Value = decltype(load_named(Element(), tensor.data, at));
-  return tensor.data ? load_named(Element(), tensor.data, at) : Value(0);
+  auto add = [&](int index) {
+    long long nearest = min(max(index, 0), tensor.sizes[dimension] - 1);
+    at += nearest * (dimension == last ? int(tensor.strides[last]) : tensor.strides[dimension]);
+    dimension++;
+  };
+  (..., add(indices));
+  return load_named(Element(), tensor.data, at);
 }
 
 }  // namespace streamattn

@@ -50,12 +50,6 @@ struct KeyWalk {
   /// not exist.
   SA_DEVICE bool masked() const { return tile < full.begin || tile >= full.end; }
 
-  SA_DEVICE bool last() const {
-    if (tile != begin || !several) return tile == begin;
-    KeyWalk later = *this;
-    return !later.open();
-  }
-
   /// Goes on to the next tile. False at the end.
   SA_DEVICE bool next() { return --tile >= begin || (several && open()); }
 

@@ -37,6 +37,16 @@ struct ScaledScore {
   SA_DEVICE float sink(int) const { return 0; }
 };
 
+/// The n-th of the ranges, without an address for them.
+template <int N>
+SA_DEVICE Span nth(const Span (&ranges)[N], int n) {
+  Span found = ranges[0];
+#pragma unroll
+  for (int i = 1; i < N; i++)
+    if (i == n) found = ranges[i];
+  return found;
+}
+
 /// The n-th of the ranges, in the order of their ends, the last one first.
 template <int N>
 SA_DEVICE Span nth_from_end(const Span (&ranges)[N], int n) {
