@@ -31,7 +31,10 @@ ForwardCall resolve(const Problem& problem, const ForwardArgs& args) {
           .q_position = q_offset + q_rows.begin,
           .k_position = args.k_offset + kv_rows.begin,
           .scale = args.scale.value_or(default_scale),
-          .max_sms = args.max_sms};
+          .max_sms = args.max_sms,
+          .whole_q_len = args.q.seq,
+          .whole_kv_len = args.k.seq,
+          .named = {}};
 }
 
 }  // namespace streamattn

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "streamattn/forward.h"
+#include "templates/params.h"
 
 namespace streamattn {
 
@@ -20,6 +21,9 @@ struct ForwardCall {
   std::int64_t k_position;  ///< global position of row 0 of k
   float scale;              ///< of the scores
   int max_sms;              ///< 0: all
+
+  std::int64_t whole_q_len, whole_kv_len;  ///< rows of q and k before sub-ranges
+  NamedValues named;                       ///< in the order of ExprNames
 
   std::int64_t batch() const { return q.batch; }
   std::int64_t heads() const { return q.heads; }
