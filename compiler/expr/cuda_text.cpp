@@ -34,9 +34,10 @@ std::string cuda_type(DType type) {
       return "float";
     case DType::i32:
       return "int";
+    case DType::u8:
+      return "unsigned char";
     case DType::f16:
     case DType::bf16:
-    case DType::u8:
       return std::string(name(type));
   }
   return {};
@@ -171,7 +172,7 @@ std::string CudaText::integer(const Expr& expr) {
     case ExprOp::maximum:
       return call("max", x);
     case ExprOp::absolute:
-      return call("abs", x);
+      return call("magnitude", x);
     case ExprOp::select:
       return in_parentheses(condition(x[0]) + " ? " + integer(x[1]) + " : " + integer(x[2]));
     default:

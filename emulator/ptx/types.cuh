@@ -40,7 +40,6 @@ inline int4 make_int4(int x, int y, int z, int w) { return {x, y, z, w}; }
 
 inline int min(int a, int b) { return b < a ? b : a; }
 inline int max(int a, int b) { return a < b ? b : a; }
-inline int abs(int a) { return a < 0 ? -a : a; }
 
 /// `x`, which must not be a register that a wgmma in flight will write. Arithmetic has made such a
 /// register's NaN quiet, and may have flipped its sign.
@@ -88,7 +87,6 @@ T __shfl_xor_sync(unsigned mask, T value, int lanes, SA_SITE) {
 
 namespace streamattn {
 
-using u8 = unsigned char;
 using u16 = unsigned short;
 using u32 = unsigned int;
 using u64 = unsigned long long;

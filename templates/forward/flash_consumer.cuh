@@ -118,10 +118,14 @@ struct FlashConsumer {
   // With Q in registers items overlap too: the first QK of the next one is issued behind the last
   // PV of this one and runs under its epilogue. Nothing may branch between the two (C7514).
   SA_DEVICE void visit_items() {
-    bool more = next_item();
+    bool more = true, at_hand = false;
     for (;;) {
-      for (; more && !walk.has_rows(); more = next_item()) sit_out();
-      if (!more) return;
+      do {
+        if (!at_hand) more = next_item();
+        at_hand = false;
+        if (!more) return;
+        if (!walk.has_rows()) sit_out();
+      } while (!walk.has_rows());
       enter();
       take_turn();
       multiply_qk();
@@ -134,7 +138,9 @@ struct FlashConsumer {
         done = item;
         if (!Spec::q_in_registers) break;
         more = next_item();
+        at_hand = true;
         if (!more || !joins()) break;
+        at_hand = false;
         auto v_at = kv;
         kv.advance();
         enter();
@@ -151,7 +157,6 @@ struct FlashConsumer {
       wgmma_wait<0>();
       finish(done, kv);
       kv.advance();
-      if (!Spec::q_in_registers) more = next_item();
     }
   }
 

@@ -14,6 +14,8 @@ SA_DEVICE int floor_modulo(int a, int b) {
   return rest < 0 ? rest + b : rest;
 }
 
+SA_DEVICE int magnitude(int a) { return max(a, -a); }
+
 /// e^x and the natural logarithm.
 SA_DEVICE float exp_approx(float x) { return exp2_approx(x * 1.44269504088896f); }
 SA_DEVICE float log_approx(float x) { return log2_approx(x) * 0.693147180559945f; }
@@ -24,17 +26,17 @@ SA_DEVICE float load_named(float, const void* data, long long at) {
 SA_DEVICE int load_named(int, const void* data, long long at) {
   return load_global((const int*)data + at);
 }
-SA_DEVICE int load_named(u8, const void* data, long long at) {
-  return load_global((const u8*)data + at);
+SA_DEVICE int load_named(unsigned char, const void* data, long long at) {
+  return load_global((const unsigned char*)data + at);
 }
 template <class Half>
 SA_DEVICE float load_named(Half type, const void* data, long long at) {
   return unpack(type, load_global((const u16*)data + at));
 }
 
-/// The element, of type f16, bf16, float, int or u8, that is nearest to the indices. The last
-/// stride fits 32 bits: the last index is the one that most often differs between elements of a
-/// tile.
+/// The element, of type f16, bf16, float, int or unsigned char, that is nearest to the indices. The
+/// last stride fits 32 bits: the last index is the one that most often differs between elements of
+/// a tile.
 template <class Element, class... Indices>
 SA_DEVICE auto named_element(const NamedTensor& tensor, Indices... indices) {
   constexpr int last = sizeof...(indices) - 1;

@@ -5,7 +5,6 @@
 
 namespace streamattn {
 
-using u8 = unsigned char;
 using u16 = unsigned short;
 using u32 = unsigned int;
 using u64 = unsigned long long;
