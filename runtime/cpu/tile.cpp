@@ -121,10 +121,22 @@ class Tile {
       std::uint8_t* line = visible(first, row);
       if (line == before) continue;
       before = line;
-      evaluator_.see(at(row), begin + from, keys - from, line + from);
+      see(row, begin, from, keys, line);
       for (std::int64_t key = from; key < keys; ++key) any |= line[key], all &= line[key];
     }
     return all != 0 ? Seen::all : any != 0 ? Seen::some : Seen::none;
+  }
+
+  /// Writes to `line` which of keys [from, keys) of the loaded ones a row sees: where its bounds do
+  /// not tell, the mask does.
+  void see(size_t row, std::int64_t begin, std::int64_t from, std::int64_t keys,
+           std::uint8_t* line) {
+    const KeyBounds bounds = key_bounds(problem_.mask, call_, query(row), query(row));
+    const std::int64_t full = std::clamp(bounds.full - begin, from, keys);
+    const std::int64_t end = std::clamp(bounds.end - begin, full, keys);
+    std::fill(line + from, line + full, 1);
+    if (full < end) evaluator_.see(at(row), begin + full, end - full, line + full);
+    std::fill(line + end, line + keys, 0);
   }
 
   /// Turns products of queries and keys into scores.

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
+#include "compiler/operations/named_args.h"
 #include "streamattn/forward.h"
-#include "templates/params.h"
 
 namespace streamattn {
 
@@ -44,7 +44,9 @@ struct ForwardCall {
   }
 };
 
-/// Applies defaults and sub-ranges. `args` have passed check_forward_sizes().
+/// Applies defaults and sub-ranges. `args` have passed check_forward_sizes(); `names` are those of
+/// the problem, and made for the call where they are not given.
+ForwardCall resolve(const Problem& problem, const NameNeeds& names, const ForwardArgs& args);
 ForwardCall resolve(const Problem& problem, const ForwardArgs& args);
 
 }  // namespace streamattn
