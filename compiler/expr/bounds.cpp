@@ -21,10 +21,10 @@ End larger(const End& a, const End& b) {
   return combined(a, b, [](const Expr& x, const Expr& y) { return max(x, y); });
 }
 
-Bounds bounds_of_sum(const Linear& sum) {
+Bounds bounds_of_sum(const Linear& sum, const ElementBounds& of_element) {
   Bounds total{Expr(sum.constant), Expr(sum.constant)};
   for (const auto& [term, coefficient] : sum.terms) {
-    Bounds part = bounds(term);
+    Bounds part = bounds(term, of_element);
     if (coefficient < 0) std::swap(part.low, part.high);
     const auto add = [factor = coefficient](const Expr& x, const Expr& y) {
       return x + y * factor;
@@ -34,9 +34,9 @@ Bounds bounds_of_sum(const Linear& sum) {
   return total;
 }
 
-Bounds bounds_of_product(const Expr& a, const Expr& b) {
-  if (!is_uniform(a)) return is_uniform(b) ? bounds_of_product(b, a) : Bounds{};
-  const Bounds x = bounds(b);
+Bounds bounds_of_product(const Expr& a, const Expr& b, const ElementBounds& of_element) {
+  if (!is_uniform(a)) return is_uniform(b) ? bounds_of_product(b, a, of_element) : Bounds{};
+  const Bounds x = bounds(b, of_element);
   if (!x.low || !x.high) return {};
   return {min(a * *x.low, a * *x.high), max(a * *x.low, a * *x.high)};
 }
@@ -62,8 +62,8 @@ Bounds bounds_of_choice(const Expr& condition, const Bounds& a, const Bounds& b)
 
 Certainty opposite(const Certainty& c) { return {negated(c.must_hold), negated(c.can_hold)}; }
 
-Certainty certainly_zero(const Expr& integer) {
-  const Bounds x = bounds(integer);
+Certainty certainly_zero(const Expr& integer, const ElementBounds& of_element) {
+  const Bounds x = bounds(integer, of_element);
   const Expr can_be_low = x.low ? *x.low <= 0 : Expr(true);
   const Expr can_be_high = x.high ? *x.high >= 0 : Expr(true);
   const bool is_known = x.low && x.high;
@@ -78,7 +78,8 @@ bool is_uniform(const Expr& expr) {
          !node.uses_variable(Variable::score);
 }
 
-Bounds bounds(const Expr& integer) {
+Bounds bounds(const Expr& integer, const ElementBounds& of_element) {
+  const auto of = [&](const Expr& part) { return bounds(part, of_element); };
   if (is_uniform(integer)) return {integer, integer};
   const ExprNode& node = integer.node();
   const auto& x = node.operands;
@@ -89,34 +90,35 @@ Bounds bounds(const Expr& integer) {
               variable(is_query ? Variable::q_end : Variable::k_end) - 1};
     }
     case ExprOp::sum:
-      return bounds_of_sum(Linear(integer));
+      return bounds_of_sum(Linear(integer), of_element);
     case ExprOp::multiply:
-      return bounds_of_product(x[0], x[1]);
+      return bounds_of_product(x[0], x[1], of_element);
     case ExprOp::floor_divide: {
-      const Bounds dividend = bounds(x[0]);
+      const Bounds dividend = of(x[0]);
       return {combined(dividend.low, x[1], integer_quotient),
               combined(dividend.high, x[1], integer_quotient)};
     }
     case ExprOp::modulo:
-      return bounds_of_remainder(bounds(x[0]), x[1]);
+      return bounds_of_remainder(of(x[0]), x[1]);
     case ExprOp::minimum: {
-      const Bounds a = bounds(x[0]), b = bounds(x[1]);
+      const Bounds a = of(x[0]), b = of(x[1]);
       return {smaller(a.low, b.low), a.high && b.high ? smaller(a.high, b.high)
                                      : a.high         ? a.high
                                                       : b.high};
     }
     case ExprOp::maximum: {
-      const Bounds a = bounds(x[0]), b = bounds(x[1]);
+      const Bounds a = of(x[0]), b = of(x[1]);
       return {a.low && b.low ? larger(a.low, b.low)
               : a.low        ? a.low
                              : b.low,
               larger(a.high, b.high)};
     }
     case ExprOp::absolute:
-      return bounds_of_magnitude(bounds(x[0]));
+      return bounds_of_magnitude(of(x[0]));
     case ExprOp::select:
-      return bounds_of_choice(x[0], bounds(x[1]), bounds(x[2]));
+      return bounds_of_choice(x[0], of(x[1]), of(x[2]));
     case ExprOp::element:
+      if (of_element) return of_element(integer);
       if (node.dtype == DType::u8) return {Expr(0), Expr(255)};
       return {};
     default:
@@ -124,26 +126,26 @@ Bounds bounds(const Expr& integer) {
   }
 }
 
-Certainty certainty(const Expr& condition) {
+Certainty certainty(const Expr& condition, const ElementBounds& of_element) {
   if (is_uniform(condition)) return {condition, condition};
   const ExprNode& node = condition.node();
   const auto& x = node.operands;
   switch (node.op) {
     case ExprOp::at_most_zero: {
-      const Bounds b = bounds(x[0]);
+      const Bounds b = bounds(x[0], of_element);
       return {b.low ? *b.low <= 0 : Expr(true), b.high ? *b.high <= 0 : Expr(false)};
     }
     case ExprOp::is_zero:
-      return certainly_zero(x[0]);
+      return certainly_zero(x[0], of_element);
     case ExprOp::is_not_zero:
-      return opposite(certainly_zero(x[0]));
+      return opposite(certainly_zero(x[0], of_element));
     case ExprOp::logical_not:
-      return opposite(certainty(x[0]));
+      return opposite(certainty(x[0], of_element));
     case ExprOp::logical_and:
     case ExprOp::logical_or: {
       std::vector<Expr> can, must;
       for (const Expr& part : x) {
-        const Certainty c = certainty(part);
+        const Certainty c = certainty(part, of_element);
         can.push_back(c.can_hold);
         must.push_back(c.must_hold);
       }

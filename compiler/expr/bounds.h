@@ -1,6 +1,7 @@
 // Between which values an expression lies for neighbouring queries and keys, as expressions.
 #pragma once
 
+#include <functional>
 #include <optional>
 
 #include "streamattn/expr.h"
@@ -14,7 +15,10 @@ struct Bounds {
   std::optional<Expr> low, high;
 };
 
-Bounds bounds(const Expr& integer);
+/// What is known of an element of a tensor that depends on a query or a key.
+using ElementBounds = std::function<Bounds(const Expr& element)>;
+
+Bounds bounds(const Expr& integer, const ElementBounds& of_element = {});
 
 /// Conditions on the same: where `can_hold` is false the condition holds for no pair, where
 /// `must_hold` is true it holds for all of them.
@@ -22,7 +26,7 @@ struct Certainty {
   Expr can_hold, must_hold;
 };
 
-Certainty certainty(const Expr& condition);
+Certainty certainty(const Expr& condition, const ElementBounds& of_element = {});
 
 /// Whether `expr` depends on a query or a key.
 bool is_uniform(const Expr& expr);

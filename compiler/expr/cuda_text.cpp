@@ -14,8 +14,9 @@ namespace {
 
 /// Whether it is the same for all queries and keys of a work item.
 bool is_hoistable(const Expr& expr) {
-  constexpr Variable varying[] = {Variable::q, Variable::k, Variable::score, Variable::q_first,
-                                  Variable::q_end};
+  constexpr Variable varying[] = {Variable::q,       Variable::k,     Variable::score,
+                                  Variable::q_first, Variable::q_end, Variable::k_first,
+                                  Variable::k_end};
   return std::ranges::none_of(
       varying, [&](Variable variable) { return expr.node().uses_variable(variable); });
 }
@@ -43,9 +44,27 @@ std::string cuda_type(DType type) {
   return {};
 }
 
+// The name of no tensor: a dot is in it.
+constexpr std::string_view tile_bounds[] = {"rows.low", "rows.high", "keys.low", "keys.high"};
+
+/// "rows[0].low" for what tile_bound() makes; empty for another element.
+std::string tile_bound_text(const ExprNode& node) {
+  if (std::ranges::find(tile_bounds, node.name) == std::end(tile_bounds)) return {};
+  const std::size_t dot = node.name.find('.');
+  return llvm::formatv("{0}[{1}]{2}", node.name.substr(0, dot), *constant_of(node.operands[0]),
+                       node.name.substr(dot));
+}
+
 std::string in_parentheses(const std::string& text) { return "(" + text + ")"; }
 
 }  // namespace
+
+// It depends on the tile, if in name only.
+Expr tile_bound(bool is_of_keys, bool is_high, int index) {
+  const int which = 2 * static_cast<int>(is_of_keys) + static_cast<int>(is_high);
+  return element(tile_bounds[which], DType::i32,
+                 {index, variable(is_of_keys ? Variable::k_first : Variable::q_first)});
+}
 
 // ---- Members
 
@@ -97,15 +116,18 @@ std::string CudaText::leaf(const ExprNode& node) {
       return "q.begin";
     case Variable::q_end:
       return "q.end";
-    case Variable::score:
     case Variable::k_first:
+      return "k.begin";
     case Variable::k_end:
+      return "k.end";
+    case Variable::score:
       break;
   }
   llvm_unreachable("no policy reads it");
 }
 
 std::string CudaText::element(const ExprNode& node) {
+  if (const std::string bound = tile_bound_text(node); !bound.empty()) return bound;
   const std::string tensor = llvm::formatv("params.named.tensors[{0}]", names_.index_of(node));
   std::string text = "named_element<" + cuda_type(node.dtype) + ">(";
   text += in_constructor_ ? tensor : member("NamedTensor", node.name + "_", tensor);
@@ -206,12 +228,23 @@ std::string CudaText::bound(const Expr& integer_at_most_zero) {
   return integer(key_factor > 0 ? -others : others) + " - k";
 }
 
+// Negative terms on the right: a difference of elements might not fit 32 bits.
+std::string CudaText::sides(const Expr& difference, const char* op) {
+  Linear left(difference), right(0);
+  for (const auto& [term, coefficient] : left.terms)
+    if (coefficient < 0) right.terms.emplace_back(term, -coefficient);
+  std::erase_if(left.terms, [](const auto& term) { return term.second < 0; });
+  right.constant = std::max<std::int64_t>(-left.constant, 0);
+  left.constant = std::max<std::int64_t>(left.constant, 0);
+  return integer(left.expr()) + " " + op + " " + integer(right.expr());
+}
+
 std::string CudaText::condition(const Expr& expr) {
   const ExprNode& node = expr.node();
   const auto& x = node.operands;
   const auto comparison = [&](const char* op, const char* reversed) {
     const std::string limit = in_constructor_ ? "" : bound(x[0]);
-    if (limit.empty()) return integer(x[0]) + " " + op + " 0";
+    if (limit.empty()) return sides(x[0], op);
     const Linear linear(x[0]);
     const auto key = std::ranges::find_if(linear.terms, [](const auto& term) {
       return term.first.node().op == ExprOp::variable && term.first.node().variable == Variable::k;

@@ -8,6 +8,9 @@
 
 namespace streamattn {
 
+/// An end of the interval `rows[index]` or `keys[index]`, for templates/forward/key_lists.cuh.
+Expr tile_bound(bool is_of_keys, bool is_high, int index);
+
 /// Writes expressions and collects the members of a policy that these read: what depends neither on
 /// a query nor on a key is worked out once, when the policy is built.
 class CudaText {
@@ -15,7 +18,7 @@ class CudaText {
   CudaText(const ExprNames& names, int group_size) : names_(names), group_size_(group_size) {}
 
   /// In functions of a query `q`, a key `k + column` and, where scores change, a product `s`; or of
-  /// the queries [q.begin, q.end).
+  /// the queries [q.begin, q.end) and the keys [k.begin, k.end).
   std::string integer(const Expr& expr);
   std::string condition(const Expr& expr);
   std::string real(const Expr& expr);
@@ -37,6 +40,7 @@ class CudaText {
   std::string leaf(const ExprNode& node);
   std::string sum(const Expr& expr);
   std::string divided(const ExprNode& node, std::string_view power_of_two, std::string_view any);
+  std::string sides(const Expr& difference, const char* op);
   std::string bound(const Expr& integer);
   std::string element(const ExprNode& node);
   Affine affine(const Expr& expr);

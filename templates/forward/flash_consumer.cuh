@@ -31,7 +31,7 @@ struct FlashConsumer {
   RingCursor<tiling.stages> kv = {};
   u32 q_parity = 0;
   WorkItem item;
-  KeyWalk<Score, tiling.tile_kv, splits_keys<Spec>> walk;  // of the item
+  FlashWalk<Spec> walk;  // of the item
   RowStats stats;
   u32 q[q_registers];           // (64, head_dim) 16-bit, a warpgroup's rows as k16 steps
   float s[tiling.tile_kv / 2];  // (64, tile_kv) float: scores, then unnormalised P

@@ -3,6 +3,8 @@
 
 #include <llvm/Support/FormatVariadic.h>
 
+#include "compiler/expr/tile_policy.h"
+
 namespace streamattn {
 namespace {
 
@@ -70,6 +72,8 @@ std::string refuses(const Problem& problem, const Schedule& schedule, const Targ
 std::string flash_refusal(const Problem& problem, const FlashSchedule& schedule,
                           const Target& target) {
   if (auto reason = refuse_tiles(schedule); !reason.empty()) return reason;
+  if (schedule.key_lists && !is_data_dependent(problem.mask))
+    return "key_lists: no tensor decides which keys a query sees";
   if (schedule.ping_pong && schedule.math_warpgroups < 2)
     return "ping_pong needs 2 math_warpgroups, the schedule has 1";
   bool direct = is_from_registers(problem, schedule);
