@@ -12,6 +12,18 @@ Sizes key_sizes(const ForwardCase& given, std::int64_t dim) {
   return {given.shape.batch, given.shape.kv_len, given.shape.kv_heads, dim};
 }
 
+InputExtent extent(const ForwardCase& given) {
+  const std::int64_t q_offset =
+      given.q_offset.value_or(given.k_offset + given.shape.kv_len - given.shape.q_len);
+  return {.batch = given.shape.batch,
+          .heads = given.heads(),
+          .kv_heads = given.shape.kv_heads,
+          .q_len = given.shape.q_len,
+          .kv_len = given.shape.kv_len,
+          .q = {q_offset, q_offset + given.shape.q_len},
+          .k = {given.k_offset, given.k_offset + given.shape.kv_len}};
+}
+
 std::string text(const char* name, const std::optional<Rows>& rows) {
   if (!rows) return "";
   return std::string(", ") + name + " " + std::to_string(rows->begin) + ":" +
@@ -32,6 +44,10 @@ std::string ForwardCase::describe() const {
   if (k_offset != 0) text += ", k_offset " + std::to_string(k_offset);
   text += streamattn::text("q_rows", q_rows) + streamattn::text("kv_rows", kv_rows);
   if (max_sms != 0) text += ", max_sms " + std::to_string(max_sms);
+  for (const NamedNumber& number : scalars)
+    text += ", " + number.name + " = " + std::to_string(number.value);
+  for (const NamedInput& input : tensors)
+    text += ", " + input.name + " = " + streamattn::describe(input);
   return text + (with_lse ? "" : ", no LSE");
 }
 
@@ -42,6 +58,7 @@ ForwardTensors::ForwardTensors(const ForwardCase& given)
       o(given.problem.output_dtype(), query_sizes(given, given.problem.v_head_dim()), given.layout,
         given.gap),
       lse(DType::f32, query_sizes(given, 1), given.layout, given.gap),
+      named(given.problem, extent(given), given.scalars, given.tensors, 3 * given.seed + 3),
       launch_{.scale = given.scale,
               .q_offset = given.q_offset,
               .k_offset = given.k_offset,
@@ -58,6 +75,7 @@ ForwardArgs ForwardTensors::args() const {
   ForwardArgs args = launch_;
   args.q = q.view(), args.k = k.view(), args.v = v.view(), args.o = o.view();
   if (with_lse_) args.lse = lse.view();
+  args.scalars = named.scalars(), args.tensors = named.tensors();
   return args;
 }
 

@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "measure/host_tensor.h"
+#include "measure/named_inputs.h"
 #include "streamattn/forward.h"
 
 namespace streamattn {
@@ -26,20 +28,24 @@ struct ForwardCase {
   std::optional<Rows> q_rows = {}, kv_rows = {};
   int max_sms = 0;
   bool with_lse = true;
+  std::vector<NamedNumber> scalars = {};  ///< that the problem names
+  std::vector<NamedInput> tensors = {};   ///< what named tensors hold, where not as by default
 
   std::int64_t heads() const { return shape.kv_heads * problem.group_size; }
 
   std::string describe() const;
 };
 
-/// The tensors of a case on the host: random q, k and v, poisoned o and lse.
+/// The tensors of a case on the host: random q, k and v, poisoned o and lse, and
+/// those that the problem names.
 struct ForwardTensors {
   explicit ForwardTensors(const ForwardCase& given);
 
-  /// The arguments of the case with these tensors.
+  /// The arguments of the case with these tensors. They point into this.
   ForwardArgs args() const;
 
   HostTensor q, k, v, o, lse;
+  NamedInputs named;
 
  private:
   ForwardArgs launch_;  // all but the tensors

@@ -38,6 +38,22 @@ Operands::Operands(const ForwardTensors& tensors, Workbench& bench)
   args_.v = tensors.v.view_at(v_.get());
   args_.o = tensors.o.view_at(o_.get());
   if (args_.lse.data != nullptr) args_.lse = tensors.lse.view_at(lse_.get());
+
+  const auto scalars = tensors.named.scalars();
+  const auto named = tensors.named.tensors();
+  names_.reserve(scalars.size() + named.size());
+  for (const ScalarArg& scalar : scalars)
+    scalars_.push_back({names_.emplace_back(scalar.name), scalar.value});
+  for (TensorArg tensor : named) {
+    std::size_t bytes = streamattn::bytes(tensor.dtype);
+    for (int d = 0; d < tensor.rank; d++) bytes *= tensor.sizes[d];  // they are dense
+    named_.push_back(bench.allocate(bytes));
+    bench.upload(named_.back().get(), tensor.data, bytes);
+    tensor.name = names_.emplace_back(tensor.name);
+    tensor.data = named_.back().get();
+    tensors_.push_back(tensor);
+  }
+  args_.scalars = scalars_, args_.tensors = tensors_;
 }
 
 void Operands::download_outputs(ForwardTensors& tensors) const {

@@ -1,6 +1,9 @@
 // The tensors of a case where kernels of one target can reach them.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "measure/forward_case.h"
 #include "measure/workbench.h"
 
@@ -17,6 +20,7 @@ class Operands {
   /// Uploads all of them: outputs and gaps hold poison, so that what a kernel leaves out, and what
   /// it may not read, shows.
   Operands(const ForwardTensors& tensors, Workbench& bench);
+  Operands(Operands&&) = default;
 
   const ForwardArgs& args() const { return args_; }
 
@@ -31,6 +35,10 @@ class Operands {
  private:
   Workbench& bench_;
   Memory q_, k_, v_, o_, lse_;
+  std::vector<Memory> named_;
+  std::vector<std::string> names_;  // what scalars_ and tensors_ point to
+  std::vector<ScalarArg> scalars_;
+  std::vector<TensorArg> tensors_;
   ForwardArgs args_;
 };
 
