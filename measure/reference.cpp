@@ -8,7 +8,7 @@
 #include <random>
 #include <set>
 
-#include "compiler/operations/forward/call.h"
+#include "compiler/operations/forward/evaluate.h"
 #include "runtime/cpu/threads.h"
 #include "support/half.h"
 
@@ -29,14 +29,18 @@ std::vector<Real> read_row(const Tensor& tensor, const OutputRow& at) {
   return values;
 }
 
-/// The keys of a call that one row may see.
-std::vector<std::int64_t> visible_keys(const Visible& visible, const ForwardCall& call,
-                                       std::int64_t row) {
-  std::vector<std::int64_t> keys;
-  for (std::int64_t k = 0; k < call.kv_len(); ++k) {
-    if (visible(call.q_position + row, call.k_position + k)) keys.push_back(k);
+/// Which keys of a call one row sees.
+template <typename Real>
+std::vector<std::uint8_t> seen_keys(CallEvaluator<Real>& evaluator, const Visible& visible,
+                                    const ForwardCall& call, const CallRow& at) {
+  std::vector<std::uint8_t> seen(call.kv_len());
+  if (!visible) {
+    evaluator.see(at, 0, call.kv_len(), seen.data());
+    return seen;
   }
-  return keys;
+  for (std::int64_t k = 0; k < call.kv_len(); ++k)
+    seen[k] = visible(call.q_position + at.row, call.k_position + k) ? 1 : 0;
+  return seen;
 }
 
 template <typename Real>
@@ -48,27 +52,35 @@ struct RowResult {
 /// Attention of row `at` of `call` with every intermediate value a Real, probabilities rounded to
 /// `p_type` unless that is f32.
 template <typename Real>
-RowResult<Real> attend(const Problem& problem, const ForwardCall& call, const Visible& visible,
-                       const OutputRow& at, DType p_type) {
-  RowResult<Real> result{std::vector<Real>(problem.v_head_dim()),
-                         -std::numeric_limits<Real>::infinity()};
+RowResult<Real> attend(const Problem& problem, const FlatProblem& exprs, const ForwardCall& call,
+                       const Visible& visible, const OutputRow& at, DType p_type) {
+  CallEvaluator<Real> evaluator(exprs, call);
+  const CallRow row{at.batch, at.head, at.row};
+  const std::vector<std::uint8_t> seen = seen_keys(evaluator, visible, call, row);
   const std::int64_t kv_head = at.head / problem.group_size;
-  const std::vector<std::int64_t> keys = visible_keys(visible, call, at.row);
-  if (keys.empty()) return result;
-
   const std::vector<Real> q = read_row<Real>(call.q, at);
-  std::vector<Real> p;
-  for (const std::int64_t key : keys) {
+  std::vector<Real> scores(seen.size());
+  for (std::int64_t key = 0; key < call.kv_len(); ++key) {
+    if (seen[key] == 0) continue;
     const auto k = read_row<Real>(call.k, {at.batch, kv_head, key});
-    p.push_back(std::inner_product(q.begin(), q.end(), k.begin(), Real{0}) *
-                static_cast<Real>(call.scale));
+    scores[key] =
+        std::inner_product(q.begin(), q.end(), k.begin(), Real{0}) * static_cast<Real>(call.scale);
   }
-  const Real maximum = *std::max_element(p.begin(), p.end());
+  evaluator.change(row, 0, call.kv_len(), scores.data());
+
+  Real maximum = problem.sink ? evaluator.sink(row) : -std::numeric_limits<Real>::infinity();
+  RowResult<Real> result{std::vector<Real>(problem.v_head_dim()), maximum};
+  if (std::ranges::count(seen, 1) == 0) return result;
   Real sum = 0;
-  for (Real& value : p) sum += value = std::exp(value - maximum);
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    const auto v = read_row<Real>(call.v, {at.batch, kv_head, keys[i]});
-    Real probability = p[i] / sum;
+  for (std::size_t key = 0; key < seen.size(); ++key)
+    if (seen[key] != 0) maximum = std::max(maximum, scores[key]);
+  if (problem.sink) sum = std::exp(result.lse - maximum);
+  for (std::size_t key = 0; key < seen.size(); ++key)
+    if (seen[key] != 0) sum += scores[key] = std::exp(scores[key] - maximum);
+  for (std::int64_t key = 0; key < call.kv_len(); ++key) {
+    if (seen[key] == 0) continue;
+    const auto v = read_row<Real>(call.v, {at.batch, kv_head, key});
+    Real probability = scores[key] / sum;
     if (p_type != DType::f32) probability = rounded(p_type, static_cast<float>(probability));
     for (std::size_t d = 0; d < v.size(); ++d) result.o[d] += probability * v[d];
   }
@@ -82,16 +94,13 @@ RowValues attend_rows(const Problem& problem, const ForwardArgs& args,
                       std::span<const OutputRow> rows, const Visible& visible, DType p_type,
                       DType o_type) {
   const ForwardCall call = resolve(problem, args);
-  const Visible by_mask = [&](std::int64_t q, std::int64_t k) {
-    return problem.mask.evaluate(q, k);
-  };
+  const FlatProblem exprs(problem);
   const std::int64_t first_row = args.q_rows ? args.q_rows->begin : 0;
   const auto width = static_cast<std::size_t>(problem.v_head_dim());
   RowValues values{std::vector<double>(rows.size() * width), std::vector<double>(rows.size())};
   parallel_for(static_cast<std::int64_t>(rows.size()), 0, [&](std::int64_t i) {
     const OutputRow row{rows[i].batch, rows[i].head, rows[i].row - first_row};
-    const RowResult<Real> result =
-        attend<Real>(problem, call, visible ? visible : by_mask, row, p_type);
+    const RowResult<Real> result = attend<Real>(problem, exprs, call, visible, row, p_type);
     values.lse[i] = result.lse;
     for (std::size_t d = 0; d < width; ++d) {
       const Real value = result.o[d];

@@ -48,14 +48,14 @@ constexpr std::uint16_t f16_from_float(float value) {
   return sign | static_cast<std::uint16_t>((rebiased + 0xFFF + (rebiased >> 13 & 1)) >> 13);
 }
 
-/// Element `index` of an array of `type`.
+/// Element `index` of an array of `type`, a real one.
 inline float load_element(const void* data, DType type, std::int64_t index) {
   if (type == DType::f32) return static_cast<const float*>(data)[index];
   const std::uint16_t bits = static_cast<const std::uint16_t*>(data)[index];
   return type == DType::bf16 ? float_from_bf16(bits) : float_from_f16(bits);
 }
 
-/// Writes element `index` of an array of `type`, rounding to nearest even.
+/// Writes element `index` of an array of `type`, a real one, rounding to nearest even.
 inline void store_element(void* data, DType type, std::int64_t index, float value) {
   if (type == DType::f32) {
     static_cast<float*>(data)[index] = value;
@@ -65,17 +65,10 @@ inline void store_element(void* data, DType type, std::int64_t index, float valu
   }
 }
 
-/// The value that an element of `type` nearest to `value` has.
+/// The value that an element of `type`, a real one, nearest to `value` has.
 inline float rounded(DType type, float value) {
-  switch (type) {
-    case DType::bf16:
-      return float_from_bf16(bf16_from_float(value));
-    case DType::f16:
-      return float_from_f16(f16_from_float(value));
-    case DType::f32:
-      break;
-  }
-  return value;
+  if (type == DType::bf16) return float_from_bf16(bf16_from_float(value));
+  return type == DType::f16 ? float_from_f16(f16_from_float(value)) : value;
 }
 
 }  // namespace streamattn

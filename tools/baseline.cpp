@@ -79,8 +79,9 @@ std::vector<PeerFigure> Baseline::find(const ForwardCase& call) const {
   const bool plain = problem.dtype == DType::bf16 && problem.output_dtype() == DType::bf16 &&
                      problem.group_size == 1 && problem.v_head_dim() == problem.head_dim &&
                      shape.q_len == shape.kv_len && call.layout == Layout::bshd;
-  const bool is_causal = problem.mask == causal();
-  if (!plain || (!is_causal && problem.mask != Expr())) return {};
+  const bool is_causal = problem.mask.same_as(causal());
+  const bool is_changed = !problem.score.same_as(Problem().score) || problem.sink;
+  if (!plain || is_changed || (!is_causal && !problem.mask.same_as(Expr()))) return {};
   for (const Row& row : rows_) {
     if (row.head_dim == problem.head_dim && row.causal == is_causal && row.seq == shape.q_len &&
         row.batch == shape.batch && row.heads == shape.kv_heads) {

@@ -11,6 +11,9 @@ namespace {
 llvm::json::Value json_of(int number) { return number; }
 llvm::json::Value json_of(DType type) { return llvm::StringRef(name(type)); }
 llvm::json::Value json_of(const Expr& expression) { return expression.text(); }
+llvm::json::Value json_of(const std::optional<Expr>& expression) {
+  return expression ? json_of(*expression) : llvm::json::Value(nullptr);
+}
 
 }  // namespace
 

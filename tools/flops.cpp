@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "compiler/expr/evaluate.h"
+
 namespace streamattn {
 namespace {
 
@@ -32,8 +34,8 @@ Positions positions(const ForwardCase& call) {
 
 double visible_pairs(const ForwardCase& call) {
   const auto [rows, keys, q, k] = positions(call);
-  if (call.problem.mask == Expr()) return static_cast<double>(rows) * keys;
-  if (call.problem.mask != causal()) return counted_pairs(call);
+  if (call.problem.mask.same_as(Expr())) return static_cast<double>(rows) * keys;
+  if (!call.problem.mask.same_as(causal())) return counted_pairs(call);
   if (rows == keys && q == k) return 0.5 * rows * keys;
   return causal_pairs(rows, keys, q - k);
 }
@@ -44,7 +46,8 @@ double counted_pairs(const ForwardCase& call) {
   const auto [rows, keys, q, k] = positions(call);
   std::int64_t pairs = 0;
   for (std::int64_t i = 0; i < rows; ++i) {
-    for (std::int64_t j = 0; j < keys; ++j) pairs += call.problem.mask.evaluate(q + i, k + j);
+    for (std::int64_t j = 0; j < keys; ++j)
+      pairs += holds_at(call.problem.mask, {.q = q + i, .k = k + j}) ? 1 : 0;
   }
   return static_cast<double>(pairs);
 }

@@ -16,9 +16,9 @@ constexpr std::size_t most_indices = 4;
 constexpr std::size_t longest_name = 64;  // with the size of expressions it bounds their text
 
 // In the order of the enumerators, which index it.
-constexpr std::string_view variables[] = {"q",       "k",      "batch",   "head",
-                                          "kv_head", "q_len",  "kv_len",  "score",
-                                          "q_first", "q_last", "k_first", "k_last"};
+constexpr std::string_view variables[] = {"q",       "k",     "batch",   "head",
+                                          "kv_head", "q_len", "kv_len",  "score",
+                                          "q_first", "q_end", "k_first", "k_end"};
 
 // A name of the user's must read as one.
 void require_name(std::string_view name) {

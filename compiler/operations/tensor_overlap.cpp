@@ -15,15 +15,24 @@ constexpr std::int64_t any_stride = std::numeric_limits<std::int64_t>::max();
 Footprint::Footprint(const Tensor& t) : row_bytes_(t.dim * bytes(t.dtype)) {
   if (t.data == nullptr || t.batch == 0 || t.seq == 0 || t.heads == 0 || t.dim == 0) return;
   begin_ = reinterpret_cast<std::intptr_t>(t.data);
-  for (const auto& [size, elements] :
-       {Dimension{t.batch, t.batch_stride}, Dimension{t.seq, t.seq_stride},
-        Dimension{t.heads, t.head_stride}}) {
-    if (size <= 1) continue;
-    const std::int64_t stride = elements * bytes(t.dtype);
-    if (stride < 0) begin_ += (size - 1) * stride;  // it goes down from data
-    dimensions_[count_++] = {size, std::abs(stride)};
-  }
+  for (const auto& [size, stride] :
+       {std::pair(t.batch, t.batch_stride), std::pair(t.seq, t.seq_stride),
+        std::pair(t.heads, t.head_stride)})
+    add(size, stride * bytes(t.dtype));
   end_ = begin_ + span_below(any_stride);
+}
+
+Footprint::Footprint(const TensorArg& t) : row_bytes_(bytes(t.dtype)) {
+  if (t.data == nullptr || std::count(t.sizes.begin(), t.sizes.begin() + t.rank, 0) > 0) return;
+  begin_ = reinterpret_cast<std::intptr_t>(t.data);
+  for (int d = 0; d < t.rank; d++) add(t.sizes[d], t.strides[d] * bytes(t.dtype));
+  end_ = begin_ + span_below(any_stride);
+}
+
+void Footprint::add(std::int64_t size, std::int64_t stride_bytes) {
+  if (size <= 1) return;
+  if (stride_bytes < 0) begin_ += (size - 1) * stride_bytes;  // it goes down from data
+  dimensions_[count_++] = {size, std::abs(stride_bytes)};
 }
 
 Footprint::Footprint(const Workspace& w) : row_bytes_(0) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 
+#include "streamattn/named_args.h"
 #include "streamattn/tensor.h"
 
 namespace streamattn {
@@ -11,8 +12,10 @@ namespace streamattn {
 /// The bytes of a tensor's elements, or of a workspace.
 class Footprint {
  public:
-  /// Its strides span less than 2^62 bytes.
+  /// Of either, strides span less than 2^62 bytes.
   explicit Footprint(const Tensor& tensor);
+
+  explicit Footprint(const TensorArg& tensor);
 
   /// Of any size: it ends where addresses do.
   explicit Footprint(const Workspace& workspace);
@@ -34,13 +37,14 @@ class Footprint {
     std::int64_t size, stride;
   };
 
+  void add(std::int64_t size, std::int64_t stride_bytes);
   bool is_interleaved_with(const Footprint& other) const;
   std::int64_t span_below(std::int64_t stride) const;
   bool repeats_at(std::int64_t stride) const;
 
   std::int64_t begin_ = 0, end_ = 0;  // addresses; equal where there are no elements
   std::int64_t row_bytes_;
-  std::array<Dimension, 3> dimensions_ = {};  // those of more than one element
+  std::array<Dimension, 4> dimensions_ = {};  // those of more than one element
   int count_ = 0;
 };
 

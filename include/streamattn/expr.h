@@ -36,11 +36,11 @@ enum class Variable {
   q_len,    ///< rows of the tensor q
   kv_len,   ///< rows of the tensor k
   score,    ///< in a score: the product of query and key times the scale
-  // Internal: the first and the last of some neighbouring queries and keys.
+  // Internal: some neighbouring queries and keys, [first, end).
   q_first,
-  q_last,
+  q_end,
   k_first,
-  k_last,
+  k_end,
 };
 
 /// A variable as it is written in C++; becomes an expression where one is needed.

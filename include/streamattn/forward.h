@@ -4,15 +4,18 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "streamattn/export.h"
 #include "streamattn/kernel.h"
+#include "streamattn/named_args.h"
 #include "streamattn/tensor.h"
 
 namespace streamattn {
 
 /// Arguments of a forward launch. Memory is on the kernel's device (host memory for the CPU). No
-/// element of o or lse may share memory with another element of o, lse, q, k or v.
+/// element of o or lse may share memory with another element of o or lse, or with one of q, k, v or
+/// a named tensor.
 struct ForwardArgs {
   Tensor q;         ///< dtype [batch, q_len, heads, head_dim]
   Tensor k;         ///< dtype [batch, kv_len, heads / group_size, head_dim]
@@ -34,11 +37,18 @@ struct ForwardArgs {
   std::optional<Rows> q_rows = {};   ///< only these rows of q are computed, only they are written
   std::optional<Rows> kv_rows = {};  ///< only these keys are seen; offsets still count from row 0
 
+  /// What mask, score and sink name: each scalar and each tensor once, in any order.
+  std::span<const ScalarArg> scalars = {};
+  std::span<const TensorArg> tensors = {};
+
   int max_sms = 0;  ///< most multiprocessors (threads on the CPU) to use; 0: all
 
   /// At least ForwardKernel::workspace_bytes(); many schedules need none.
   Workspace workspace = {};
 };
+
+/// What a problem asks of the names in it. Internal.
+class NameNeeds;
 
 /// A kernel for the forward pass.
 class STREAMATTN_API ForwardKernel final : public Kernel {
@@ -46,8 +56,8 @@ class STREAMATTN_API ForwardKernel final : public Kernel {
   /// Internal: kernels come from Jit::forward().
   ForwardKernel(KernelOrigin origin, std::unique_ptr<const Executor> executor);
 
-  /// Bytes of workspace that a launch with `args` needs; 0 where it needs none. Reads sizes and
-  /// strides only: data may be null. Costs about as much as a launch. Throws Error
+  /// Bytes of workspace that a launch with `args` needs; 0 where it needs none. Reads sizes,
+  /// strides and scalars only: data may be null. Costs about as much as a launch. Throws Error
   /// (invalid_argument) for tensors that do not fit the problem and each other.
   std::size_t workspace_bytes(const ForwardArgs& args) const;
 
@@ -57,6 +67,9 @@ class STREAMATTN_API ForwardKernel final : public Kernel {
   /// or too small a workspace, and (launch_failed): of the driver, or for want of memory on the
   /// CPU.
   void launch(const ForwardArgs& args, Stream stream = nullptr) const;
+
+ private:
+  std::shared_ptr<const NameNeeds> names_;
 };
 
 }  // namespace streamattn

@@ -9,12 +9,14 @@ namespace streamattn {
 class CpuExecutor final : public Executor {
  public:
   CpuExecutor(Problem problem, const Schedule& schedule)
-      : problem_(std::move(problem)), tile_{side(schedule, "tile_q"), side(schedule, "tile_kv")} {}
+      : problem_(std::move(problem)),
+        exprs_(problem_),
+        tile_{side(schedule, "tile_q"), side(schedule, "tile_kv")} {}
 
   std::size_t workspace_bytes(const ResolvedCall&) const override { return 0; }
 
   void run(const ResolvedCall& call, const Workspace&, Stream) const override {
-    cpu_forward(problem_, tile_, std::get<ForwardCall>(call));
+    cpu_forward(problem_, exprs_, tile_, std::get<ForwardCall>(call));
   }
 
  private:
@@ -23,6 +25,7 @@ class CpuExecutor final : public Executor {
   }
 
   Problem problem_;
+  FlatProblem exprs_;
   CpuTileSides tile_;
 };
 

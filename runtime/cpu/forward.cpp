@@ -53,7 +53,8 @@ class Cut {
   std::int64_t count_;
 };
 
-void run(const Problem& problem, CpuTileSides tile, const ForwardCall& call) {
+void run(const Problem& problem, const FlatProblem& exprs, CpuTileSides tile,
+         const ForwardCall& call) {
   Cut cut(problem, call, tile.q);
   // A call too small to keep every core busy is cut finer, down to one block of rows.
   const int threads = thread_count(call.max_sms);
@@ -62,17 +63,18 @@ void run(const Problem& problem, CpuTileSides tile, const ForwardCall& call) {
     cut = Cut(problem, call, tile_q);
   }
   parallel_for(cut.count(), call.max_sms, [&](std::int64_t index) {
-    attend_tile(problem, call, cut.tile(call, index), tile.kv);
+    attend_tile(problem, exprs, call, cut.tile(call, index), tile.kv);
   });
 }
 
 }  // namespace
 
-void cpu_forward(const Problem& problem, CpuTileSides tile, const ForwardCall& call) {
+void cpu_forward(const Problem& problem, const FlatProblem& exprs, CpuTileSides tile,
+                 const ForwardCall& call) {
   assert(tile.q > 0 && tile.kv > 0);
   if (call.batch() == 0 || call.q_len() == 0 || call.heads() == 0) return;
   try {
-    run(problem, tile, call);
+    run(problem, exprs, tile, call);
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::launch_failed,
                 llvm::formatv("the system has no memory for tiles of {0} x {1} with head dims {2} "

@@ -1,7 +1,7 @@
 // Attention on the host CPU: a tiled online softmax, vectorised, on all cores.
 #pragma once
 
-#include "compiler/operations/forward/call.h"
+#include "compiler/operations/forward/evaluate.h"
 
 namespace streamattn {
 
@@ -11,10 +11,10 @@ struct CpuTileSides {
   int kv;  ///< keys
 };
 
-/// Computes `call` and returns when done. Any head dims and strides; sums are float32, and
-/// probabilities are rounded to bf16 for bf16 problems where the CPU multiplies bf16 faster than
-/// float32. `call.max_sms` limits the threads. The result depends neither on their number nor on
-/// `tile.q`.
+/// Computes `call` and returns when done; `exprs` are those of the problem. Any head dims and
+/// strides; sums are float32, and probabilities are rounded to bf16 for bf16 problems where the CPU
+/// multiplies bf16 faster than float32. `call.max_sms` limits the threads. The result depends
+/// neither on their number nor on `tile.q`.
 ///
 /// A key that a row sees counts whatever its weight, one that it does not see never does. A dot
 /// product of Q and K that float32 cannot hold counts as the infinity it rounds to: above, it makes
@@ -25,6 +25,7 @@ struct CpuTileSides {
 ///
 /// Throws Error (launch_failed) where the system has no memory for the tiles, after which any part
 /// of o and lse may be written.
-void cpu_forward(const Problem& problem, CpuTileSides tile, const ForwardCall& call);
+void cpu_forward(const Problem& problem, const FlatProblem& exprs, CpuTileSides tile,
+                 const ForwardCall& call);
 
 }  // namespace streamattn

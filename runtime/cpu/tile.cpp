@@ -31,11 +31,15 @@ constexpr float infinity = std::numeric_limits<float>::infinity();
 template <typename Operands>
 class Tile {
  public:
-  Tile(const Problem& problem, const ForwardCall& call, const CpuTile& tile, std::int64_t tile_kv)
+  Tile(const Problem& problem, const FlatProblem& exprs, const ForwardCall& call,
+       const CpuTile& tile, std::int64_t tile_kv)
       : problem_(problem),
+        exprs_(exprs),
+        evaluator_(exprs, call),
         call_(call),
         tile_(tile),
         heads_(tile.head_end - tile.head_begin),
+        scale_(exprs.score ? 1 : call.scale),
         rows_((tile.q_end - tile.q_begin) * heads_),
         blocks_(hwy::DivCeil<size_t>(rows_, block_lanes())),
         tile_kv_(std::clamp<std::int64_t>(call.kv_len(), 1, tile_kv)),
@@ -43,6 +47,8 @@ class Tile {
         operands_(problem, call, tile, blocks_, tile_kv_),
         p_(allocate<float>(hwy::RoundUpTo(tile_kv_, Operands::row_multiple) * block_lanes())),
         sees_(allocate<float>(tile_kv_ * block_lanes())),
+        visible_(allocate<std::uint8_t>(exprs.mask ? tile_kv_ * block_lanes() : 0)),
+        scores_(allocate<float>(exprs.score ? tile_kv_ : 0)),
         o_(allocate_zeros<float>(blocks_ * o_rows_ * block_lanes())),
         maximum_(allocate<float>(blocks_ * block_lanes())),
         sum_(allocate_zeros<float>(blocks_ * block_lanes())),
@@ -80,37 +86,88 @@ class Tile {
     keys = std::min(keys, bounds.end - begin);
     if (keys <= 0) return;
 
-    operands_.score(block, keys, p_.get());
     const std::int64_t seen_by_all = std::clamp<std::int64_t>(bounds.full - begin, 0, keys);
-    hide_keys(first, last, begin, seen_by_all, keys);
+    const Seen seen = look(first, last, begin, seen_by_all, keys);
+    if (seen_by_all == 0 && seen == Seen::none) return;
+    operands_.score(block, keys, p_.get());
+    if (exprs_.score) change_scores(first, last, begin, keys);
+    if (seen != Seen::all) hide_keys(first, last, seen_by_all, keys);
     softmax(block, keys);
     // A probability of zero hides no NaN and no infinity of V, so these need the mask once more.
-    const bool masks_values = seen_by_all < keys && !operands_.values_are_finite();
-    if (masks_values) note_seen(first, last, begin, keys);
+    const bool masks_values = seen != Seen::all && !operands_.values_are_finite();
+    if (masks_values) note_seen(first, last, seen_by_all, keys);
     operands_.add_values(p_.get(), masks_values ? sees_.get() : nullptr, keys, factor_.get(),
                          o_.get() + first * o_rows_);
   }
 
-  bool sees(size_t row, std::int64_t key) const {
-    return problem_.mask.evaluate(call_.q_position + query(row), call_.k_position + key);
+  CallRow at(size_t row) const { return {tile_.batch, head(row), query(row)}; }
+
+  /// The keys at hand that a row of the block that starts with row `first` sees: one row of
+  /// visible_ for each query, or for each row where heads see different keys.
+  std::uint8_t* visible(size_t first, size_t row) const {
+    const std::int64_t line =
+        exprs_.mask->uses(Variable::head) ? row - first : query(row) - query(first);
+    return visible_.get() + line * tile_kv_;
+  }
+
+  enum class Seen { none, some, all };
+
+  /// Finds out which of keys [from, keys) of the loaded ones rows see.
+  Seen look(size_t first, size_t last, std::int64_t begin, std::int64_t from, std::int64_t keys) {
+    if (from >= keys) return Seen::all;
+    unsigned any = 0, all = 1;
+    const std::uint8_t* before = nullptr;
+    for (size_t row = first; row <= last; ++row) {
+      std::uint8_t* line = visible(first, row);
+      if (line == before) continue;
+      before = line;
+      see(row, begin, from, keys, line);
+      for (std::int64_t key = from; key < keys; ++key) any |= line[key], all &= line[key];
+    }
+    return all != 0 ? Seen::all : any != 0 ? Seen::some : Seen::none;
+  }
+
+  /// Writes to `line` which of keys [from, keys) of the loaded ones a row sees: where its bounds do
+  /// not tell, the mask does.
+  void see(size_t row, std::int64_t begin, std::int64_t from, std::int64_t keys,
+           std::uint8_t* line) {
+    const KeyBounds bounds = key_bounds(problem_.mask, call_, query(row), query(row));
+    const std::int64_t full = std::clamp(bounds.full - begin, from, keys);
+    const std::int64_t end = std::clamp(bounds.end - begin, full, keys);
+    std::fill(line + from, line + full, 1);
+    if (full < end) evaluator_.see(at(row), begin + full, end - full, line + full);
+    std::fill(line + end, line + keys, 0);
+  }
+
+  /// Turns products of queries and keys into scores.
+  void change_scores(size_t first, size_t last, std::int64_t begin, std::int64_t keys) {
+    for (size_t row = first; row <= last; ++row) {
+      float* column = p_.get() + (row - first);
+      for (std::int64_t key = 0; key < keys; ++key)
+        scores_[key] = column[key * block_lanes()] * call_.scale;
+      evaluator_.change(at(row), begin, keys, scores_.get());
+      for (std::int64_t key = 0; key < keys; ++key) column[key * block_lanes()] = scores_[key];
+    }
   }
 
   /// Gives the scores of unseen keys among [from, keys) of the loaded ones the value -inf.
-  void hide_keys(size_t first, size_t last, std::int64_t begin, std::int64_t from,
-                 std::int64_t keys) {
-    for (std::int64_t key = from; key < keys; ++key) {
-      float* scores = p_.get() + key * block_lanes();
-      for (size_t row = first; row <= last; ++row) {
-        if (!sees(row, begin + key)) scores[row - first] = -infinity;
+  void hide_keys(size_t first, size_t last, std::int64_t from, std::int64_t keys) {
+    for (size_t row = first; row <= last; ++row) {
+      const std::uint8_t* line = visible(first, row);
+      float* column = p_.get() + (row - first);
+      for (std::int64_t key = from; key < keys; ++key) {
+        if (line[key] == 0) column[key * block_lanes()] = -infinity;
       }
     }
   }
 
-  /// Writes to sees_ which of the loaded keys each row sees.
-  void note_seen(size_t first, size_t last, std::int64_t begin, std::int64_t keys) {
-    for (std::int64_t key = 0; key < keys; ++key) {
-      float* to = sees_.get() + key * block_lanes();
-      for (size_t row = first; row <= last; ++row) to[row - first] = sees(row, begin + key);
+  /// Writes to sees_ which of the loaded keys each row sees: all before `from`.
+  void note_seen(size_t first, size_t last, std::int64_t from, std::int64_t keys) {
+    for (size_t row = first; row <= last; ++row) {
+      const std::uint8_t* line = visible(first, row);
+      float* column = sees_.get() + (row - first);
+      for (std::int64_t key = 0; key < keys; ++key)
+        column[key * block_lanes()] = key < from || line[key] != 0 ? 1 : 0;
     }
   }
 
@@ -119,7 +176,7 @@ class Tile {
   void softmax(size_t block, size_t keys) {
     const Lanes d;
     const size_t lanes = hn::Lanes(d);
-    const Vector scale = hn::Set(d, call_.scale);
+    const Vector scale = hn::Set(d, scale_);
     for (size_t lane = 0; lane < block_lanes(); lane += lanes) {
       float* scores = p_.get() + lane;
       float* row_maximum = maximum_.get() + block * block_lanes() + lane;
@@ -159,72 +216,88 @@ class Tile {
           tile_.batch * o.batch_stride + query(r) * o.seq_stride + head(r) * o.head_stride;
       const float* from =
           o_.get() + r / block_lanes() * o_rows_ * block_lanes() + r % block_lanes();
-      const bool is_empty = sum_[r] == 0 && !sees_any_key(r);
-      const float inverse = is_empty ? 0 : 1 / sum_[r];
+      const auto [factor, log_sum] = end_of(r);
       for (size_t d = 0; d < v_dim; ++d) {
-        store_element(o.data, type, offset + d, from[d * block_lanes()] * inverse);
+        store_element(o.data, type, offset + d, from[d * block_lanes()] * factor);
       }
       if (call_.lse.data != nullptr) {
         const Tensor& lse = call_.lse;
         static_cast<float*>(lse.data)[tile_.batch * lse.batch_stride + query(r) * lse.seq_stride +
-                                      head(r) * lse.head_stride] =
-            is_empty ? -infinity : log_sum(r);
+                                      head(r) * lse.head_stride] = log_sum;
       }
     }
   }
 
+  /// What a row of o_ is multiplied by, and the LSE.
+  struct End {
+    float factor, log_sum;
+  };
+
+  // The LSE in float64: where scores are large, a rounding here is as large as all others
+  // together. NaN where all scores are -inf, as the row of O is (0 / 0).
+  End end_of(size_t row) {
+    const double sink = exprs_.sink ? evaluator_.sink(at(row)) : -infinity;
+    if (sum_[row] == 0 && !sees_any_key(row)) return {0, static_cast<float>(sink)};
+    const double maximum = maximum_[row] * static_cast<double>(scale_);
+    const double sum = sum_[row];
+    if (!exprs_.sink) {
+      return {1 / sum_[row], sum == 0 ? std::numeric_limits<float>::quiet_NaN()
+                                      : static_cast<float>(maximum + std::log(sum))};
+    }
+    // Relative to the larger one; both -inf make NaN of it.
+    const double largest = maximum > sink ? maximum : sink;
+    const double share = std::exp(maximum - largest);
+    const double total = sum * share + std::exp(sink - largest);
+    return {static_cast<float>(share / total), static_cast<float>(largest + std::log(total))};
+  }
+
   /// Asked only of rows without a weight: their scores may all be -inf.
-  bool sees_any_key(size_t row) const {
+  bool sees_any_key(size_t row) {
     const KeyBounds bounds = key_bounds(problem_.mask, call_, query(row), query(row));
     if (bounds.full > 0) return true;
-    for (std::int64_t key = 0; key < bounds.end; ++key) {
-      if (sees(row, key)) return true;
+    for (std::int64_t begin = 0; begin < bounds.end; begin += tile_kv_) {
+      const std::int64_t keys = std::min<std::int64_t>(tile_kv_, bounds.end - begin);
+      evaluator_.see(at(row), begin, keys, visible_.get());
+      if (std::find(visible_.get(), visible_.get() + keys, 1) != visible_.get() + keys) return true;
     }
     return false;
   }
 
-  /// The LSE of a row that sees a key. In float64: where scores are large, a rounding here is as
-  /// large as all others together. NaN where all scores are -inf, as the row of O is (0 / 0).
-  float log_sum(size_t row) const {
-    if (sum_[row] == 0) return std::numeric_limits<float>::quiet_NaN();
-    return static_cast<float>(maximum_[row] * static_cast<double>(call_.scale) +
-                              std::log(static_cast<double>(sum_[row])));
-  }
-
   const Problem& problem_;
+  const FlatProblem& exprs_;
+  CallEvaluator<float> evaluator_;
   const ForwardCall& call_;
   const CpuTile& tile_;
   const std::int64_t heads_;
+  const float scale_;  // of what p_ holds before the softmax
   const size_t rows_, blocks_, tile_kv_;
   const size_t o_rows_;  // v_head_dim, and what the operands add to it
   Operands operands_;
-  Buffer<float> p_;        // [key][row]: scores, then probabilities of one block
-  Buffer<float> sees_;     // [key][row]: 1 where the row sees the key, else 0; seldom needed
-  Buffer<float> o_;        // [block][o_rows_][row], not yet divided by the sums
-  Buffer<float> maximum_;  // [block][row], of the scores before they are scaled
-  Buffer<float> sum_;      // [block][row]
-  Buffer<float> factor_;   // [row]
+  Buffer<float> p_;               // [key][row]: scores, then probabilities of one block
+  Buffer<float> sees_;            // [key][row]: 1 where the row sees the key, else 0; seldom needed
+  Buffer<std::uint8_t> visible_;  // [query or row][key]: 1 where it is seen, else 0
+  Buffer<float> scores_;          // [key], of one row
+  Buffer<float> o_;               // [block][o_rows_][row], not yet divided by the sums
+  Buffer<float> maximum_;         // [block][row], of the scores before they are scaled
+  Buffer<float> sum_;             // [block][row]
+  Buffer<float> factor_;          // [row]
 };
 
 template <typename Operands>
-void run_tile(const Problem& problem, const ForwardCall& call, const CpuTile& tile,
-              std::int64_t tile_kv) {
-  Tile<Operands>(problem, call, tile, tile_kv).run();
+void run_tile(const Problem& problem, const FlatProblem& exprs, const ForwardCall& call,
+              const CpuTile& tile, std::int64_t tile_kv) {
+  Tile<Operands>(problem, exprs, call, tile, tile_kv).run();
 }
 
-void attend_tile(const Problem& problem, const ForwardCall& call, const CpuTile& tile,
-                 std::int64_t tile_kv) {
-  switch (problem.dtype) {
-    case DType::f16:
-      return run_tile<FloatOperands<hwy::float16_t>>(problem, call, tile, tile_kv);
-    case DType::bf16:
-      if (multiply_pairs() != nullptr) {
-        return run_tile<PairOperands>(problem, call, tile, tile_kv);
-      }
-      return run_tile<FloatOperands<hwy::bfloat16_t>>(problem, call, tile, tile_kv);
-    case DType::f32:
-      return run_tile<FloatOperands<float>>(problem, call, tile, tile_kv);
-  }
+void attend_tile(const Problem& problem, const FlatProblem& exprs, const ForwardCall& call,
+                 const CpuTile& tile, std::int64_t tile_kv) {
+  if (problem.dtype == DType::f32)
+    return run_tile<FloatOperands<float>>(problem, exprs, call, tile, tile_kv);
+  if (problem.dtype == DType::f16)
+    return run_tile<FloatOperands<hwy::float16_t>>(problem, exprs, call, tile, tile_kv);
+  if (multiply_pairs() != nullptr)
+    return run_tile<PairOperands>(problem, exprs, call, tile, tile_kv);
+  return run_tile<FloatOperands<hwy::bfloat16_t>>(problem, exprs, call, tile, tile_kv);
 }
 
 int block_rows() { return static_cast<int>(block_lanes()); }
@@ -241,9 +314,9 @@ HWY_EXPORT(attend_tile);
 HWY_EXPORT(block_rows);
 HWY_EXPORT(vector_target);
 
-void attend_tile(const Problem& problem, const ForwardCall& call, const CpuTile& tile,
-                 std::int64_t tile_kv) {
-  HWY_DYNAMIC_DISPATCH(attend_tile)(problem, call, tile, tile_kv);
+void attend_tile(const Problem& problem, const FlatProblem& exprs, const ForwardCall& call,
+                 const CpuTile& tile, std::int64_t tile_kv) {
+  HWY_DYNAMIC_DISPATCH(attend_tile)(problem, exprs, call, tile, tile_kv);
 }
 
 int block_rows() { return HWY_DYNAMIC_DISPATCH(block_rows)(); }

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "compiler/operations/forward/call.h"
+#include "compiler/operations/forward/evaluate.h"
 #include "streamattn/problem.h"
 
 namespace streamattn {
@@ -15,9 +15,10 @@ struct CpuTile {
   std::int64_t q_begin, q_end;
 };
 
-/// Computes one tile, `tile_kv` keys at a time, with the widest vectors that the CPU has.
-void attend_tile(const Problem& problem, const ForwardCall& call, const CpuTile& tile,
-                 std::int64_t tile_kv);
+/// Computes one tile, `tile_kv` keys at a time; `exprs` are those of the problem. Works with the
+/// widest vectors that the CPU has.
+void attend_tile(const Problem& problem, const FlatProblem& exprs, const ForwardCall& call,
+                 const CpuTile& tile, std::int64_t tile_kv);
 
 /// Query rows that one vector operation works on; tiles are best multiples of it.
 int block_rows();

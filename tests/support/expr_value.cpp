@@ -190,8 +190,8 @@ ExprPlace ExprPlace::random(std::mt19937_64& random) {
     place.variables[static_cast<int>(which)] = value;
   };
   const bool is_far = between(0, 9) == 0;
-  for (const Variable position : {Variable::q, Variable::k, Variable::q_first, Variable::q_last,
-                                  Variable::k_first, Variable::k_last})
+  for (const Variable position : {Variable::q, Variable::k, Variable::q_first, Variable::q_end,
+                                  Variable::k_first, Variable::k_end})
     set(position, is_far ? between(-1000000, 1000000) : between(-20, 60));
   set(Variable::batch, between(0, 3));
   set(Variable::head, between(0, 7));

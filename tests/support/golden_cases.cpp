@@ -17,7 +17,7 @@ GoldenCase chosen(const Problem& problem) {
   name += "_d" + std::to_string(problem.head_dim);
   if (problem.v_head_dim() != problem.head_dim) name += "x" + std::to_string(problem.v_head_dim());
   if (problem.group_size > 1) name += "_g" + std::to_string(problem.group_size);
-  if (problem.mask == causal()) name += "_causal";
+  if (problem.mask.same_as(causal())) name += "_causal";
   // Long sequences; what short ones get is among the schedules below.
   Shape shape{.batch = 1, .kv_heads = 16, .q_len = 16384, .kv_len = 16384};
   return {name, problem, choose(Operation::forward, problem, shape, hopper()).schedule};

@@ -1,6 +1,7 @@
 // Operation counts against brute force.
 #include <random>
 
+#include "compiler/expr/evaluate.h"
 #include "tests/support/catch.h"
 #include "tools/flops.h"
 
@@ -15,7 +16,7 @@ double counted_flops(const ForwardCase& call) {
   double pairs = 0;
   for (std::int64_t i = rows.begin; i < rows.end; ++i) {
     for (std::int64_t j = keys.begin; j < keys.end; ++j) {
-      pairs += call.problem.mask.evaluate(q_offset + i, call.k_offset + j);
+      pairs += holds_at(call.problem.mask, {.q = q_offset + i, .k = call.k_offset + j}) ? 1 : 0;
     }
   }
   return 2.0 * (call.problem.head_dim + call.problem.v_head_dim()) * call.shape.batch *

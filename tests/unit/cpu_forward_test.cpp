@@ -256,7 +256,9 @@ TEST_CASE("a launch without memory for its tiles is an error that says how large
                          .k = Tensor::bshd(&kv, DType::f32, 1, keys, 1, 1),
                          .v = Tensor::bshd(&kv, DType::f32, 1, keys, 1, dim),
                          .o = Tensor::bshd(&o, DType::f32, 1, 1, 1, dim)};
-  CHECK_THAT(error_of([&] { cpu_forward(problem, {96, keys}, resolve(problem, args)); }),
+  CHECK_THAT(error_of([&] {
+               cpu_forward(problem, FlatProblem(problem), {96, keys}, resolve(problem, args));
+             }),
              contains_text("launch_failed: the system has no memory for tiles of 96 x 1048576 with "
                            "head dims 1 and 1073741824"));
   CHECK(o == poison);

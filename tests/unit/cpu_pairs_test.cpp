@@ -73,7 +73,8 @@ void check_bf16(int head_dim, int v_head_dim, std::int64_t keys, const Expr& mas
                           .shape = {.kv_heads = 2, .q_len = 101, .kv_len = keys}};
   INFO(given.describe());
   const ForwardTensors tensors(given);
-  cpu_forward(given.problem, default_tiles, resolve(given.problem, tensors.args()));
+  cpu_forward(given.problem, FlatProblem(given.problem), default_tiles,
+              resolve(given.problem, tensors.args()));
   check_result(given.problem, tensors.args(), tensors);
 }
 
@@ -117,7 +118,8 @@ TEST_CASE("NaN in bf16 values spoils the rows that see it and no other, in any p
   ForwardTensors tensors(given);
   tensors.v.poison({poisoned, poisoned + 1});
   ForwardArgs args = tensors.args();
-  cpu_forward(given.problem, default_tiles, resolve(given.problem, args));
+  cpu_forward(given.problem, FlatProblem(given.problem), default_tiles,
+              resolve(given.problem, args));
   check_result(given.problem, args, tensors);
   if (poisoned == 0) return;
   args.q_rows = Rows{0, poisoned};
@@ -132,12 +134,14 @@ TEST_CASE("NaN in bf16 values changes nothing in rows that do not see it, at any
   ForwardTensors clean(given);
   ForwardArgs args = clean.args();
   args.q_rows = Rows{0, 200};
-  cpu_forward(given.problem, default_tiles, resolve(given.problem, args));
+  cpu_forward(given.problem, FlatProblem(given.problem), default_tiles,
+              resolve(given.problem, args));
   for (const int tile_q : {1, 40, 96, 1000}) {
     ForwardTensors poisoned(given);
     poisoned.v.poison({200, 207});
     // All rows are computed, so that tiles hold rows that see the poison and others that do not.
-    cpu_forward(given.problem, {tile_q, default_tiles.kv}, resolve(given.problem, poisoned.args()));
+    cpu_forward(given.problem, FlatProblem(given.problem), {tile_q, default_tiles.kv},
+                resolve(given.problem, poisoned.args()));
     const std::vector<OutputRow> rows = all_rows(args);
     CHECK(read_rows(poisoned.args(), rows).o == read_rows(args, rows).o);
   }

@@ -15,7 +15,7 @@ inline constexpr float poison = -12345;
 /// Checks the call and runs it.
 inline void run(const Problem& problem, const ForwardArgs& args, CpuTileSides tile = small_tiles) {
   check_forward(problem, args);
-  cpu_forward(problem, tile, resolve(problem, args));
+  cpu_forward(problem, FlatProblem(problem), tile, resolve(problem, args));
 }
 
 }  // namespace streamattn

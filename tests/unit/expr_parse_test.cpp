@@ -203,7 +203,7 @@ TEST_CASE("scalars and tensors have names that a text can have") {
     CHECK_THAT(refusal([&] { return TensorName(name, DType::f32)(k); }),
                contains_text("a name is letters, digits"));
   }
-  for (const char* name : {"q", "k", "score", "kv_len", "q_first", "k_last", "true", "select"}) {
+  for (const char* name : {"q", "k", "score", "kv_len", "q_first", "k_end", "true", "select"}) {
     INFO(name);
     CHECK(refusal([&] { return scalar(name); }) ==
           "invalid_problem: expression: \"" + std::string(name) +

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "compiler/expr/evaluate.h"
 #include "tests/support/catch.h"
 
 namespace streamattn {
@@ -18,7 +19,7 @@ TEST_CASE("key bounds agree with every pair of positions") {
         std::int64_t end = 0;
         for (std::int64_t k = 0; k < 10; ++k) {
           for (std::int64_t q = first; q <= last; ++q) {
-            const bool sees = mask.evaluate(q_position + q, k_position + k);
+            const bool sees = holds_at(mask, {.q = q_position + q, .k = k_position + k});
             if (sees) end = k + 1;
             if (!sees) full = std::min(full, k);
           }

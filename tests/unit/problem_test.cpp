@@ -26,7 +26,7 @@ TEST_CASE("element types are known by the names that others have for them") {
 
 TEST_CASE("an unknown element type is refused with the known ones") {
   CHECK(error_of([] { parse_dtype("f64"); }) ==
-        "invalid_argument: unknown element type \"f64\", known: f16, bf16, f32");
+        "invalid_argument: unknown element type \"f64\", known: f16, bf16, f32, i32, u8");
 }
 
 TEST_CASE("every target is found under its name") {

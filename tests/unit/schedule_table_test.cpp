@@ -281,10 +281,12 @@ TEST_CASE("a mistake in a condition is an error with its place") {
   CHECK(row_complaint("when = { op = \"sideways\" }") ==
         "invalid_config: pins.toml:3:15: unknown operation \"sideways\", known: forward");
   CHECK(row_complaint("when = { dtype = \"fp8\" }") ==
-        "invalid_config: pins.toml:3:18: unknown element type \"fp8\", known: f16, bf16, f32");
-  CHECK_THAT(row_complaint("when = { mask = \"k < q\" }"),
-             Catch::Matchers::StartsWith(
-                 "invalid_config: pins.toml:3:17: mask: this is left over\n  k < q\n"));
+        "invalid_config: pins.toml:3:18: unknown element type \"fp8\", known: f16, bf16, f32, i32, "
+        "u8");
+  CHECK_THAT(
+      row_complaint("when = { mask = \"k < q <\" }"),
+      Catch::Matchers::StartsWith(
+          "invalid_config: pins.toml:3:17: mask: comparisons are joined by &&\n  k < q <\n"));
   for (const char* range : {"\"64\"", "\"..\"", "\"\"", "\"a..b\"", "\"128..64\"", "\"-1..5\"",
                             "\"1..2..3\"", "-5", "1.5", "true"}) {
     INFO(range);

@@ -29,9 +29,6 @@ std::string misses(const Target& target) {
 
 std::string declines(const Problem& problem, const Target&) {
   if (problem.dtype == DType::f32) return "dtype f32: wgmma takes f16 and bf16";
-  if (!problem.mask.same_as(Expr()) && !problem.mask.same_as(causal()))
-    return llvm::formatv("mask \"{0}\": only \"true\" and \"k <= q\" are known",
-                         problem.mask.text());
   if (auto reason = check_head_dim("head_dim", problem.head_dim); !reason.empty()) return reason;
   return check_head_dim("value_head_dim", problem.v_head_dim());
 }

@@ -63,6 +63,14 @@ SequenceParams sequence_params(const ForwardCall& call) {
           .k_position = static_cast<int>(call.k_position)};
 }
 
+ScoreParams score_params(const ForwardCall& call) {
+  return {.scale_log2 = call.scale * 1.44269504088896F,
+          .scale = call.scale,
+          .q_len = static_cast<int>(call.whole_q_len),
+          .kv_len = static_cast<int>(call.whole_kv_len),
+          .named = call.named};
+}
+
 /// The multiprocessors that the launch may use.
 int multiprocessors(const ForwardCall& call, const DeviceFacts& device) {
   return call.max_sms > 0 ? std::min(call.max_sms, device.multiprocessors) : device.multiprocessors;
@@ -122,7 +130,7 @@ Plan flash_plan(const Problem& problem, const Schedule& chosen, const ResolvedCa
   p.v = map("tensor map of v", call.v, tiling.tile_kv);
   if (tiling.o_bytes() > 0) p.o = map("tensor map of o", call.o, 64);
   p.sequence = sequence_params(call);
-  p.score.scale_log2 = call.scale * 1.44269504088896F;
+  p.score = score_params(call);
   if (schedule.split_keys) {
     const std::int64_t rows =
         checked_int(std::int64_t{p.order.all_heads} * p.sequence.q_len, "rows of O");

@@ -1,6 +1,7 @@
 // The emitted files of flash_wgmma.
 #include <llvm/Support/FormatVariadic.h>
 
+#include "compiler/expr/score_policy.h"
 #include "compiler/families/flash_wgmma/flash_wgmma.h"
 
 namespace streamattn {
@@ -47,11 +48,10 @@ std::string main_text(const Problem& problem, const FlashSchedule& schedule, con
   text += llvm::formatv("// problem:  {0}\n", problem.describe());
   text += llvm::formatv("// schedule: {0}\n", describe_compiled(schedule));
   text += "#include \"forward/flash_wgmma.cuh\"\n\n";
-  text += "namespace streamattn {\n" + shapes + "}\n\n";
+  text += "namespace streamattn {\n" + shapes + "\n" + score_policy(problem) + "}\n\n";
   text += "struct Spec {\n";
   text += llvm::formatv("  using Element = streamattn::{0};\n", element);
-  text += llvm::formatv("  using Score = streamattn::{0};\n",
-                        problem.mask.same_as(causal()) ? "Causal" : "Unmasked");
+  text += "  using Score = streamattn::ProblemScore;\n";
   text += llvm::formatv("  static constexpr int group_size = {0};\n", problem.group_size);
   text += llvm::formatv(
       "  static constexpr streamattn::FlashTiling tiling = {{\n"

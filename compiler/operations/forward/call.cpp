@@ -18,7 +18,7 @@ Tensor take_rows(Tensor tensor, Rows rows) {
 
 }  // namespace
 
-ForwardCall resolve(const Problem& problem, const ForwardArgs& args) {
+ForwardCall resolve(const Problem& problem, const NameNeeds& names, const ForwardArgs& args) {
   const Rows q_rows = args.q_rows.value_or(Rows{0, args.q.seq});
   const Rows kv_rows = args.kv_rows.value_or(Rows{0, args.k.seq});
   const std::int64_t q_offset = args.q_offset.value_or(args.k_offset + args.k.seq - args.q.seq);
@@ -31,7 +31,14 @@ ForwardCall resolve(const Problem& problem, const ForwardArgs& args) {
           .q_position = q_offset + q_rows.begin,
           .k_position = args.k_offset + kv_rows.begin,
           .scale = args.scale.value_or(default_scale),
-          .max_sms = args.max_sms};
+          .max_sms = args.max_sms,
+          .whole_q_len = args.q.seq,
+          .whole_kv_len = args.k.seq,
+          .named = names.values(args.scalars, args.tensors)};
+}
+
+ForwardCall resolve(const Problem& problem, const ForwardArgs& args) {
+  return resolve(problem, NameNeeds(problem), args);
 }
 
 }  // namespace streamattn

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "compiler/operations/named_args.h"
 #include "streamattn/forward.h"
 
 namespace streamattn {
@@ -20,6 +21,9 @@ struct ForwardCall {
   std::int64_t k_position;  ///< global position of row 0 of k
   float scale;              ///< of the scores
   int max_sms;              ///< 0: all
+
+  std::int64_t whole_q_len, whole_kv_len;  ///< rows of q and k before sub-ranges
+  NamedValues named;                       ///< in the order of ExprNames
 
   std::int64_t batch() const { return q.batch; }
   std::int64_t heads() const { return q.heads; }
@@ -40,7 +44,9 @@ struct ForwardCall {
   }
 };
 
-/// Applies defaults and sub-ranges. `args` have passed check_forward_sizes().
+/// Applies defaults and sub-ranges. `args` have passed check_forward_sizes(); `names` are those of
+/// the problem, and made for the call where they are not given.
+ForwardCall resolve(const Problem& problem, const NameNeeds& names, const ForwardArgs& args);
 ForwardCall resolve(const Problem& problem, const ForwardArgs& args);
 
 }  // namespace streamattn

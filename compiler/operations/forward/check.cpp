@@ -87,6 +87,20 @@ void check_scalars(const ForwardArgs& args) {
   if (args.max_sms < 0) refuse("max_sms: is {0}, must not be negative", args.max_sms);
 }
 
+NameNeeds::Reach reach_of(const ForwardArgs& args) {
+  const std::int64_t q_offset = args.q_offset.value_or(args.k_offset + args.k.seq - args.q.seq);
+  const auto positions = [](std::int64_t offset, const std::optional<Rows>& rows,
+                            std::int64_t length) {
+    const auto [begin, end] = rows.value_or(Rows{0, length});
+    return Rows{offset + begin, offset + end};
+  };
+  return {.batch = args.q.batch,
+          .heads = args.q.heads,
+          .kv_heads = args.k.heads,
+          .q = positions(q_offset, args.q_rows, args.q.seq),
+          .k = positions(args.k_offset, args.kv_rows, args.k.seq)};
+}
+
 bool wants_lse(const Tensor& lse) {
   return lse.data != nullptr || lse.batch != 0 || lse.seq != 0 || lse.heads != 0 || lse.dim != 0;
 }
@@ -143,17 +157,23 @@ void check_overlaps(const ForwardArgs& args) {
     for (std::size_t other = i + 1; other < std::size(operands); other++)
       if (footprint.overlaps(operands[other].footprint))
         refuse("{0}: overlaps {1}, an output needs memory of its own", name, operands[other].name);
+    for (const TensorArg& other : args.tensors)
+      if (footprint.overlaps(Footprint(other)))
+        refuse("{0}: overlaps tensor \"{1}\", an output needs memory of its own", name, other.name);
   }
   if (args.workspace.data == nullptr) return;
   const Footprint workspace(args.workspace);
   for (const auto& operand : operands)
     if (workspace.overlaps(operand.footprint))
       refuse("workspace: overlaps {0}, it needs memory of its own", operand.name);
+  for (const TensorArg& tensor : args.tensors)
+    if (workspace.overlaps(Footprint(tensor)))
+      refuse("workspace: overlaps tensor \"{0}\", it needs memory of its own", tensor.name);
 }
 
 }  // namespace
 
-void check_forward_sizes(const Problem& problem, const ForwardArgs& args) {
+void check_forward_sizes(const Problem& problem, const NameNeeds& names, const ForwardArgs& args) {
   check_free_sizes(problem, args);
   const auto& [q, k, v, o, lse] = std::tie(args.q, args.k, args.v, args.o, args.lse);
   const std::int64_t kv_heads = q.heads / problem.group_size;
@@ -181,17 +201,27 @@ void check_forward_sizes(const Problem& problem, const ForwardArgs& args) {
                              {"dim", lse.dim, 1, "one value a row"}});
   }
   check_scalars(args);
+  names.check(args.scalars, args.tensors, reach_of(args));
 }
 
-void check_forward(const Problem& problem, const ForwardArgs& args) {
-  check_forward_sizes(problem, args);
+void check_forward(const Problem& problem, const NameNeeds& names, const ForwardArgs& args) {
+  check_forward_sizes(problem, names, args);
   for (const auto& [name, tensor] :
        {std::pair("q", &args.q), std::pair("k", &args.k), std::pair("v", &args.v),
         std::pair("o", &args.o), std::pair("lse", &args.lse)}) {
     check_memory(name, *tensor);
     if (has_elements(*tensor)) check_extent(name, *tensor);
   }
+  NameNeeds::check_memory(args.tensors);
   check_overlaps(args);
+}
+
+void check_forward_sizes(const Problem& problem, const ForwardArgs& args) {
+  check_forward_sizes(problem, NameNeeds(problem), args);
+}
+
+void check_forward(const Problem& problem, const ForwardArgs& args) {
+  check_forward(problem, NameNeeds(problem), args);
 }
 
 }  // namespace streamattn
