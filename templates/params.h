@@ -78,6 +78,23 @@ struct OrderParams {
   unsigned* item_counter;  // zero between launches; null: items go to blocks round-robin
 };
 
+/// Which key tiles the queries of a tile see, where that depends on data: written by key_lists,
+/// read by the kernel behind it. A list is a count and so many entries, tiles from the last to the
+/// first, 2 * tile + 1, or 2 * tile where no element needs a test.
+struct KeyListParams {
+  int* lists;          // [batches, heads, q_tiles, 1 + key_tiles]
+  int* bounds;         // of what positions are tested for, see tile_bounds
+  int batches, heads;  // 1 where the mask does not depend on it
+  int q_tiles, key_tiles;
+};
+
+/// Parameters of tile_bounds and key_lists.
+struct ListingParams {
+  SequenceParams sequence;
+  ScoreParams score;
+  KeyListParams lists;
+};
+
 /// Parameters of flash_wgmma.
 struct FlashParams {
   TensorMap q, k, v;      // boxes of one chunk of columns times the rows of a tile
@@ -87,6 +104,7 @@ struct FlashParams {
   SequenceParams sequence;
   ScoreParams score;
   OrderParams order;
+  KeyListParams lists;  // unset unless the kernel walks lists
 };
 
 /// Parameters of combine, which merges the results of shares.

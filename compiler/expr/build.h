@@ -4,6 +4,8 @@
 
 #include <functional>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -17,6 +19,7 @@ struct Linear {
   std::int64_t constant = 0;
   std::vector<std::pair<Expr, std::int64_t>> terms = {};
 
+  Linear() = default;
   explicit Linear(const Expr& integer);
   Expr expr() const;
 };
@@ -24,7 +27,24 @@ struct Linear {
 /// The constant that an integer or boolean expression is, if it is one.
 std::optional<std::int64_t> constant_of(const Expr& expr);
 
+/// Of a value in the range of constants: +-largest_integer.
+inline constexpr std::int64_t largest_integer = 2147483647;
+Expr integer_constant(std::int64_t value);
+
+/// The float32 nearest to `value`, which must be finite.
+Expr real_constant(double value);
+
 Expr variable(Variable which);
+
+/// As in text; also of the internal ones, which have no text.
+std::string_view name(Variable variable);
+std::optional<Variable> variable_called(std::string_view word);
+
+/// Whether a text calls a function by this name.
+bool is_function(std::string_view word);
+
+/// `text` with a space for every byte that would not show as one character.
+std::string printable(std::string_view text);
 
 /// Arithmetic of integers. The divisor is a positive constant or a scalar.
 Expr integer_sum(const Expr& a, const Expr& b);
@@ -32,6 +52,9 @@ Expr integer_difference(const Expr& a, const Expr& b);
 Expr integer_product(const Expr& a, const Expr& b);
 Expr integer_quotient(const Expr& a, const Expr& b);
 Expr integer_remainder(const Expr& a, const Expr& b);
+
+/// What a - b is where that does not depend on anything.
+std::optional<std::int64_t> constant_difference(const Expr& a, const Expr& b);
 
 /// Integer comparisons with zero.
 Expr at_most_zero(const Expr& integer);
@@ -42,6 +65,7 @@ Expr is_not_zero(const Expr& integer);
 Expr all_of(std::vector<Expr> conditions);
 Expr any_of(std::vector<Expr> conditions);
 
+/// negated(negated(condition)) is the same expression as `condition`.
 Expr negated(const Expr& condition);
 
 Expr to_real(const Expr& integer);

@@ -60,12 +60,12 @@ std::int64_t value_of(Variable variable, const ExprPoint& point) {
       return point.kv_len;
     case Variable::q_first:
       return point.q_first;
-    case Variable::q_last:
-      return point.q_last;
+    case Variable::q_end:
+      return point.q_end;
     case Variable::k_first:
       return point.k_first;
-    case Variable::k_last:
-      return point.k_last;
+    case Variable::k_end:
+      return point.k_end;
     case Variable::score:
       break;
   }

@@ -16,7 +16,7 @@ struct ExprPoint {
   std::int64_t batch = 0, head = 0, kv_head = 0;
   std::int64_t q_len = 0, kv_len = 0;  ///< rows of the whole tensors
   double score = 0;
-  std::int64_t q_first = 0, q_last = 0, k_first = 0, k_last = 0;
+  std::int64_t q_first = 0, q_end = 0, k_first = 0, k_end = 0;
 };
 
 /// Evaluates an expression for keys of a row. Integers have 64 bits inside, and wrap; reals are of

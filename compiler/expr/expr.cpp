@@ -1,37 +1,20 @@
 // The operators that expressions are written with: types of operands, constants worked out.
 #include "streamattn/expr.h"
 
-#include <llvm/Support/FormatVariadic.h>
-
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "compiler/expr/build.h"
-#include "streamattn/error.h"
+#include "compiler/expr/refuse.h"
 
 namespace streamattn {
 namespace {
 
-template <class... Values>
-[[noreturn]] void refuse(const char* format, Values&&... values) {
-  throw Error(ErrorCode::invalid_problem,
-              "expression: " + llvm::formatv(format, std::forward<Values>(values)...).str());
-}
-
 [[noreturn]] void refuse_operand(std::string_view what, const Expr& found,
                                  std::string_view needed) {
-  refuse("{0} needs {1}, \"{2}\" is {3}", what, needed, found.text(),
+  refuse("{0} needs {1}, \"{2}\" is {3}", what, needed, abbreviated(found),
          found.type() == ExprType::boolean ? "a condition" : name(found.type()));
-}
-
-Expr real_constant(double value) {
-  return intern({.op = ExprOp::constant,
-                 .type = ExprType::real,
-                 .real = static_cast<double>(static_cast<float>(value))});
-}
-
-void require_integer(std::string_view what, const Expr& operand) {
-  if (operand.type() != ExprType::integer) refuse_operand(what, operand, "an integer");
 }
 
 Expr as_real(std::string_view what, const Expr& operand) {
@@ -73,7 +56,11 @@ bool is_real_constant(const Expr& expr, double value) {
   return expr.node().is_constant() && expr.node().real == value;
 }
 
-Expr real_comparison(ExprOp op, std::vector<Expr> operands) {
+/// A comparison of reals, worked out where both are constants.
+template <class Compare>
+Expr real_comparison(ExprOp op, std::vector<Expr> operands, Compare compare) {
+  const ExprNode &a = operands[0].node(), &b = operands[1].node();
+  if (a.is_constant() && b.is_constant()) return bool{compare(a.real, b.real)};
   return intern({.op = op, .operands = std::move(operands)});
 }
 
@@ -85,56 +72,26 @@ Expr extremum(ExprOp op, std::string_view what, const Expr& a, const Expr& b) {
     };
     return real(op, sorted(as_real(what, a), as_real(what, b)), compute);
   }
-  if (const auto difference = constant_of(integer_difference(a, b)))
+  if (const auto difference = constant_difference(a, b))
     return (*difference <= 0) == (op == ExprOp::minimum) ? a : b;
   return intern({.op = op, .type = ExprType::integer, .operands = sorted(a, b)});
 }
 
 void require_divisor(std::string_view what, const Expr& divisor) {
   const auto constant = constant_of(divisor);
-  if (constant ? *constant > 0 : divisor.node().op == ExprOp::scalar) return;
-  refuse("{0} divides by a positive constant or a scalar, \"{1}\" is neither", what,
-         divisor.text());
+  const bool is_integer = divisor.type() == ExprType::integer;
+  if (constant ? is_integer && *constant > 0 : is_integer && divisor.node().op == ExprOp::scalar)
+    return;
+  refuse("{0} divides by a positive integer or an i32 scalar, \"{1}\" is neither", what,
+         abbreviated(divisor));
 }
 
 }  // namespace
 
-std::string_view name(ExprType type) {
-  constexpr std::string_view names[] = {"boolean", "integer", "real"};
-  return names[static_cast<int>(type)];
-}
-
 ExprType Expr::type() const { return node_->type; }
 
-Expr::Expr(VariableName name) : Expr(variable(name.variable)) {}
-
-Expr Expr::constant(bool value) {
-  return intern({.op = ExprOp::constant, .type = ExprType::boolean, .value = value ? 1 : 0});
-}
-
-Expr Expr::constant(long long value) {
-  Linear linear(intern({.op = ExprOp::constant, .type = ExprType::integer, .value = 0}));
-  linear.constant = value;
-  return linear.expr();  // which checks the range
-}
-
-Expr Expr::constant(double value) {
-  if (!std::isfinite(static_cast<float>(value)))
-    refuse("the constant {0} does not fit float32", value);
-  return real_constant(value);
-}
-
-Expr scalar(std::string_view name, DType dtype) {
-  if (dtype != DType::i32 && dtype != DType::f32)
-    refuse("the scalar \"{0}\" is {1}, needs i32 or f32", name, streamattn::name(dtype));
-  return intern({.op = ExprOp::scalar,
-                 .type = dtype == DType::i32 ? ExprType::integer : ExprType::real,
-                 .dtype = dtype,
-                 .name = std::string(name)});
-}
-
-Expr TensorName::at(std::vector<Expr> indices) const {
-  return element(name_, dtype_, std::move(indices));
+void require_integer(std::string_view what, const Expr& operand) {
+  if (operand.type() != ExprType::integer) refuse_operand(what, operand, "an integer");
 }
 
 Expr operator-(const Expr& a) {
@@ -186,12 +143,13 @@ Expr operator%(const Expr& a, const Expr& b) {
 
 Expr operator<(const Expr& a, const Expr& b) {
   if (are_integers("<", a, b)) return at_most_zero(integer_sum(integer_difference(a, b), 1));
-  return real_comparison(ExprOp::less, {as_real("<", a), as_real("<", b)});
+  return real_comparison(ExprOp::less, {as_real("<", a), as_real("<", b)}, std::less<>());
 }
 
 Expr operator<=(const Expr& a, const Expr& b) {
   if (are_integers("<=", a, b)) return at_most_zero(integer_difference(a, b));
-  return real_comparison(ExprOp::less_equal, {as_real("<=", a), as_real("<=", b)});
+  return real_comparison(ExprOp::less_equal, {as_real("<=", a), as_real("<=", b)},
+                         std::less_equal<>());
 }
 
 Expr operator>(const Expr& a, const Expr& b) { return b < a; }
@@ -199,7 +157,8 @@ Expr operator>=(const Expr& a, const Expr& b) { return b <= a; }
 
 Expr operator==(const Expr& a, const Expr& b) {
   if (are_integers("==", a, b)) return is_zero(integer_difference(a, b));
-  return real_comparison(ExprOp::equal, sorted(as_real("==", a), as_real("==", b)));
+  return real_comparison(ExprOp::equal, sorted(as_real("==", a), as_real("==", b)),
+                         std::equal_to<>());
 }
 
 Expr operator!=(const Expr& a, const Expr& b) {
@@ -227,6 +186,7 @@ Expr abs(const Expr& a) {
   if (const auto value = constant_of(a)) return std::abs(*value);
   // |-x| is |x|.
   const Expr x = Linear(a).terms.front().second < 0 ? -a : a;
+  if (x.node().op == ExprOp::absolute) return x;
   return intern({.op = ExprOp::absolute, .type = ExprType::integer, .operands = {x}});
 }
 
@@ -261,36 +221,11 @@ Expr sqrt(const Expr& a) {
 Expr bit(const Expr& word, const Expr& index) {
   require_integer("bit", word);
   require_integer("bit", index);
+  if (const auto i = constant_of(index)) {
+    if (const auto value = constant_of(word)) return (*value >> (*i & 31) & 1) != 0;
+    return intern({.op = ExprOp::bit, .operands = {word, Expr(*i & 31)}});
+  }
   return intern({.op = ExprOp::bit, .operands = {word, index}});
-}
-
-std::optional<std::int64_t> constant_of(const Expr& expr) {
-  if (!expr.node().is_constant() || expr.type() == ExprType::real) return {};
-  return expr.node().value;
-}
-
-Expr variable(Variable which) {
-  return intern({.op = ExprOp::variable,
-                 .type = which == Variable::score ? ExprType::real : ExprType::integer,
-                 .variable = which});
-}
-
-Expr to_real(const Expr& integer) {
-  if (const auto value = constant_of(integer)) return real_constant(static_cast<double>(*value));
-  return intern({.op = ExprOp::to_real, .type = ExprType::real, .operands = {integer}});
-}
-
-Expr element(std::string_view name, DType dtype, std::vector<Expr> indices) {
-  constexpr std::size_t most_indices = 4;
-  if (indices.empty() || indices.size() > most_indices)
-    refuse("the tensor \"{0}\" has {1} indices, needs 1 to {2}", name, indices.size(),
-           most_indices);
-  for (const Expr& index : indices) require_integer("an index", index);
-  return intern({.op = ExprOp::element,
-                 .type = is_real(dtype) ? ExprType::real : ExprType::integer,
-                 .dtype = dtype,
-                 .name = std::string(name),
-                 .operands = std::move(indices)});
 }
 
 }  // namespace streamattn

@@ -1,65 +1,73 @@
 // Sums of integers and comparisons of them, in canonical form.
-#include <llvm/Support/FormatVariadic.h>
-
 #include <algorithm>
-#include <limits>
+#include <cstdlib>
 #include <numeric>
 
 #include "compiler/expr/build.h"
-#include "streamattn/error.h"
+#include "compiler/expr/refuse.h"
 
 namespace streamattn {
 namespace {
 
+bool is_in_range(std::int64_t value) {
+  return value >= -largest_integer && value <= largest_integer;
+}
+
 std::int64_t in_range(std::int64_t value) {
-  if (std::abs(value) > std::numeric_limits<std::int32_t>::max())
-    throw Error(ErrorCode::invalid_problem,
-                llvm::formatv("expression: the constant {0} does not fit 32 bits", value));
+  if (!is_in_range(value)) refuse("the constant {0} is not within +-{1}", value, largest_integer);
   return value;
 }
 
 std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
 
-Expr integer_constant(std::int64_t value) {
-  return intern({.op = ExprOp::constant, .type = ExprType::integer, .value = in_range(value)});
-}
+using Term = std::pair<Expr, std::int64_t>;
 
-/// Adds factor * part.
+/// Adds factor * part. Terms stay in order.
 void add_scaled(Linear& to, const Linear& part, std::int64_t factor) {
   to.constant += part.constant * factor;
   for (const auto& [term, coefficient] : part.terms) {
-    const auto at = std::ranges::find_if(
-        to.terms, [&](const auto& known) { return known.first.same_as(term); });
-    if (at == to.terms.end())
-      to.terms.emplace_back(term, coefficient * factor);
+    const auto at = std::ranges::lower_bound(to.terms, term, comes_before, &Term::first);
+    if (at == to.terms.end() || !at->first.same_as(term))
+      to.terms.emplace(at, term, coefficient * factor);
     else
       at->second += coefficient * factor;
   }
-  std::erase_if(to.terms, [](const auto& term) { return term.second == 0; });
+  std::erase_if(to.terms, [](const Term& term) { return term.second == 0; });
 }
 
-/// x - x % n is n * (x // n): the second form is monotone in x.
-bool merge_remainder(Linear& sum) {
-  for (const auto& [term, coefficient] : sum.terms) {
-    const ExprNode& node = term.node();
-    if (node.op != ExprOp::modulo) continue;
-    const auto divisor = constant_of(node.operands[1]);
-    if (!divisor) continue;
-    const Linear dividend(node.operands[0]);
-    const bool is_there = std::ranges::all_of(dividend.terms, [&](const auto& wanted) {
-      return std::ranges::any_of(sum.terms, [&](const auto& found) {
-        return found.first.same_as(wanted.first) && found.second == -coefficient * wanted.second;
-      });
+bool has_terms(const Linear& sum, const Linear& part, std::int64_t factor) {
+  return std::ranges::all_of(part.terms, [&](const Term& wanted) {
+    return std::ranges::any_of(sum.terms, [&](const Term& found) {
+      return found.first.same_as(wanted.first) && found.second == wanted.second * factor;
     });
-    if (!is_there) continue;
-    const Expr remainder = term;
-    const std::int64_t factor = -coefficient;
-    add_scaled(sum, dividend, -factor);
-    add_scaled(sum, Linear(remainder), factor);
-    add_scaled(sum, Linear(floor_divide(node.operands[0], node.operands[1])), factor * *divisor);
-    return true;
-  }
-  return false;
+  });
+}
+
+/// c * (x % n) is c * x - c * n * (x // n), which is better where the sum has one of these with the
+/// other sign: x - x % n is n * (x // n), monotone in x, and n * (x // n) + x % n is x.
+bool merge_remainder(Linear& sum, const Term& remainder) {
+  const auto& [term, factor] = remainder;
+  if (term.node().op != ExprOp::modulo) return false;
+  const Expr &x = term.node().operands[0], &n = term.node().operands[1];
+  const auto divisor = constant_of(n);
+  if (!divisor || !is_in_range(factor * *divisor)) return false;
+  const Linear dividend(x), quotient(integer_quotient(x, n));
+  if (!has_terms(sum, dividend, -factor) && !has_terms(sum, quotient, factor * *divisor))
+    return false;
+  Linear merged = sum;
+  add_scaled(merged, Linear(term), -factor);
+  add_scaled(merged, dividend, factor);
+  add_scaled(merged, quotient, -factor * *divisor);
+  if (!is_in_range(merged.constant) ||
+      !std::ranges::all_of(merged.terms, [](const Term& t) { return is_in_range(t.second); }))
+    return false;
+  sum = std::move(merged);
+  return true;
+}
+
+bool merge_remainders(Linear& sum) {
+  const std::vector<Term> terms = sum.terms;
+  return std::ranges::any_of(terms, [&](const Term& term) { return merge_remainder(sum, term); });
 }
 
 Expr linear_combination(const Expr& a, const Expr& b, std::int64_t factor) {
@@ -106,31 +114,54 @@ Linear::Linear(const Expr& integer) {
 
 Expr Linear::expr() const {
   Linear sum = *this;
-  while (merge_remainder(sum)) {
+  in_range(sum.constant);
+  for (const Term& term : sum.terms) in_range(term.second);
+  while (merge_remainders(sum)) {
   }
   if (sum.terms.empty()) return integer_constant(sum.constant);
   if (sum.terms.size() == 1 && sum.terms.front().second == 1 && sum.constant == 0)
     return sum.terms.front().first;
-  std::ranges::sort(sum.terms, comes_before, [](const auto& term) { return term.first; });
-  ExprNode node{.op = ExprOp::sum, .type = ExprType::integer, .value = in_range(sum.constant)};
+  ExprNode node{.op = ExprOp::sum, .type = ExprType::integer, .value = sum.constant};
   for (const auto& [term, coefficient] : sum.terms) {
     node.operands.push_back(term);
-    node.coefficients.push_back(in_range(coefficient));
+    node.coefficients.push_back(coefficient);
   }
   return intern(std::move(node));
+}
+
+Expr integer_constant(std::int64_t value) {
+  return intern({.op = ExprOp::constant, .type = ExprType::integer, .value = in_range(value)});
 }
 
 Expr integer_sum(const Expr& a, const Expr& b) { return linear_combination(a, b, 1); }
 Expr integer_difference(const Expr& a, const Expr& b) { return linear_combination(a, b, -1); }
 
+std::optional<std::int64_t> constant_difference(const Expr& a, const Expr& b) {
+  Linear difference(a);
+  add_scaled(difference, Linear(b), -1);
+  if (!difference.terms.empty()) return {};
+  return difference.constant;
+}
+
 Expr integer_product(const Expr& a, const Expr& b) {
   if (const auto factor = constant_of(a))
     return linear_combination(integer_constant(0), b, *factor);
   if (constant_of(b)) return integer_product(b, a);
+  // Constant factors come out.
+  Linear product;
+  std::int64_t factor = 1;
   std::vector<Expr> operands = {a, b};
+  for (Expr& operand : operands) {
+    const Linear sum(operand);
+    if (sum.terms.size() != 1 || sum.constant != 0) continue;
+    factor *= sum.terms.front().second;
+    operand = Expr(sum.terms.front().first);
+  }
   std::ranges::sort(operands, comes_before);
-  return intern(
-      {.op = ExprOp::multiply, .type = ExprType::integer, .operands = std::move(operands)});
+  product.terms.emplace_back(
+      intern({.op = ExprOp::multiply, .type = ExprType::integer, .operands = std::move(operands)}),
+      factor);
+  return product.expr();
 }
 
 Expr integer_quotient(const Expr& a, const Expr& b) {
@@ -148,8 +179,7 @@ Expr integer_quotient(const Expr& a, const Expr& b) {
   Expr dividend = rest.expr(), by = b;
   // (x // a) // b is x // (a * b).
   if (const ExprNode& node = dividend.node(); node.op == ExprOp::floor_divide)
-    if (const auto inner = constant_of(node.operands[1]);
-        inner && *inner * *divisor <= std::numeric_limits<std::int32_t>::max()) {
+    if (const auto inner = constant_of(node.operands[1]); inner && is_in_range(*inner * *divisor)) {
       by = integer_constant(*inner * *divisor);
       dividend = Expr(node.operands[0]);
     }

@@ -10,12 +10,10 @@
 #include <tuple>
 #include <unordered_set>
 
-#include "streamattn/error.h"
+#include "compiler/expr/refuse.h"
 
 namespace streamattn {
 namespace {
-
-constexpr int max_depth = 200;  // bounds every recursion over an expression
 
 auto content(const ExprNode& node) {
   return std::tie(node.op, node.type, node.value, node.variable, node.dtype, node.name,
@@ -54,16 +52,18 @@ class Table {
   }
 
   std::shared_ptr<const ExprNode> find_or_add(ExprNode&& node) {
-    // Allocated before the lock is taken, released after it is given back.
-    auto added = std::make_unique<SharedNode>(std::move(node));
-    const std::lock_guard lock(mutex_);
-    if (const auto found = nodes_.find(added.get()); found != nodes_.end()) {
-      if (auto alive = static_cast<const SharedNode*>(*found)->weak_from_this().lock())
-        return alive;
-      nodes_.erase(found);  // its last owner waits for the lock to take it out
+    {
+      const std::lock_guard lock(mutex_);
+      if (auto known = find(&node)) return known;
     }
+    // Allocated before the lock is taken, and released, if it is not needed any more, after it is
+    // given back.
+    const std::shared_ptr<const SharedNode> added(
+        new SharedNode(std::move(node)), [](const SharedNode* dead) { instance().remove(dead); });
+    const std::lock_guard lock(mutex_);
+    if (auto known = find(added.get())) return known;
     nodes_.insert(added.get());
-    return {added.release(), [](const SharedNode* dead) { instance().remove(dead); }};
+    return added;
   }
 
  private:
@@ -74,6 +74,14 @@ class Table {
   Table() {
     ::pthread_atfork([] { instance().mutex_.lock(); }, [] { instance().mutex_.unlock(); },
                      [] { instance().mutex_.unlock(); });
+  }
+
+  std::shared_ptr<const ExprNode> find(const ExprNode* node) {
+    const auto found = nodes_.find(node);
+    if (found == nodes_.end()) return nullptr;
+    auto alive = static_cast<const SharedNode*>(*found)->weak_from_this().lock();
+    if (!alive) nodes_.erase(found);  // its last owner waits for the lock to take it out
+    return alive;
   }
 
   void remove(const SharedNode* dead) {
@@ -95,12 +103,12 @@ void derive_facts(ExprNode& node) {
   for (const Expr& operand : node.operands) {
     const ExprNode& inner = operand.node();
     node.depth = std::max(node.depth, inner.depth + 1);
+    node.size = std::min(node.size + inner.size, max_expr_size + 1);
     node.has_names |= inner.has_names;
     node.uses |= inner.uses;
   }
-  if (node.depth > max_depth)
-    throw Error(ErrorCode::invalid_problem,
-                "expression: nested more than " + std::to_string(max_depth) + " levels deep");
+  if (node.depth > max_expr_depth) refuse("nested more than {0} levels deep", max_expr_depth);
+  if (node.size > max_expr_size) refuse("more than {0} operations", max_expr_size);
   node.hash = hash_of(node);
 }
 

@@ -61,6 +61,7 @@ struct ExprNode {
   // What follows from the rest.
   std::size_t hash = 0;
   int depth = 0;           // 0: no operands
+  int size = 1;            // nodes, counted again wherever they stand: what a text writes out
   bool has_names = false;  // scalars or tensors in it
   std::uint32_t uses = 0;  // bit n: the variable of number n is in it
 
@@ -68,8 +69,12 @@ struct ExprNode {
   bool uses_variable(Variable v) const { return uses >> static_cast<int>(v) & 1; }
 };
 
+/// Bounds of an expression. They bound the recursions over it and the length of its text, and with
+/// these the time that an expression of many parts in common may take.
+inline constexpr int max_expr_depth = 100, max_expr_size = 4096;
+
 /// The node that is equal to `node`, made now or before. Throws Error (invalid_problem) for an
-/// expression of more than 200 levels.
+/// expression beyond its bounds.
 Expr intern(ExprNode node);
 
 /// A total order that depends on what the expressions say alone: simple ones first.

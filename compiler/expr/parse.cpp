@@ -1,6 +1,6 @@
 // From text to expressions.
+#include <llvm/ADT/STLExtras.h>
 #include <llvm/ADT/StringExtras.h>
-#include <llvm/ADT/StringSwitch.h>
 
 #include <charconv>
 #include <map>
@@ -8,27 +8,20 @@
 #include <span>
 
 #include "compiler/expr/build.h"
-#include "streamattn/error.h"
+#include "compiler/expr/refuse.h"
 
 namespace streamattn {
 namespace {
 
-constexpr std::size_t longest_text = 65536;
-constexpr int max_depth = 100;  // of parentheses and operators: bounds the recursion
+// Above what the canonical text of any expression needs: some 100 characters a node at most, and
+// three levels of nesting for one of its.
+constexpr std::size_t longest_text = 1 << 19;
+constexpr int max_nesting = 3 * max_expr_depth + 20;  // bounds the recursion
 
-std::optional<Variable> variable_called(std::string_view word) {
-  using Found = std::optional<Variable>;
-  return llvm::StringSwitch<Found>(word)
-      .Case("q", Variable::q)
-      .Case("k", Variable::k)
-      .Case("batch", Variable::batch)
-      .Case("head", Variable::head)
-      .Case("kv_head", Variable::kv_head)
-      .Case("q_len", Variable::q_len)
-      .Case("kv_len", Variable::kv_len)
-      .Case("score", Variable::score)
-      .Default({});
-}
+/// An error that has its caret.
+struct PlacedError : Error {
+  using Error::Error;
+};
 
 /// What is called as a function.
 struct Function {
@@ -77,10 +70,10 @@ constexpr Operators comparison_level = comparisons;
 class Parser {
  public:
   Parser(std::string_view text, ExprRole role) : text_(text), role_(role) {
-    if (text.size() > longest_text) {
-      text_ = {};
-      fail(0, "the text has more than 65536 characters");
-    }
+    if (text.size() > longest_text)
+      throw Error(ErrorCode::invalid_problem,
+                  llvm::formatv("{0}: the text has {1} characters, there may be {2}", role_name(),
+                                text.size(), longest_text));
   }
 
   Expr parse() {
@@ -92,17 +85,13 @@ class Parser {
 
  private:
   static Expr condition(const Expr& whole) {
-    if (whole.type() == ExprType::real)
-      throw Error(ErrorCode::invalid_problem, "expression: a mask is a condition, this is real");
-    if (whole.node().op == ExprOp::variable)
-      throw Error(ErrorCode::invalid_problem, "expression: a position alone is not a mask");
+    if (whole.type() == ExprType::real) refuse("a mask is a condition, this is real");
+    if (whole.node().op == ExprOp::variable) refuse("a variable alone is not a mask");
     return whole && true;
   }
 
   static Expr real(const Expr& whole) {
-    if (whole.type() == ExprType::boolean)
-      throw Error(ErrorCode::invalid_problem,
-                  "expression: a score is a number, this is a condition");
+    if (whole.type() == ExprType::boolean) refuse("a score is a number, this is a condition");
     return whole.type() == ExprType::integer ? to_real(whole) : whole;
   }
 
@@ -181,18 +170,20 @@ class Parser {
 
   Expr number() {
     const std::size_t place = at_;
-    while (llvm::isAlnum(peek()) || peek() == '.' ||
-           ((peek() == '-' || peek() == '+') && llvm::toLower(text_[at_ - 1]) == 'e'))
-      ++at_;
+    const auto is_sign_of_exponent = [&] {
+      return (peek() == '-' || peek() == '+') && llvm::toLower(text_[at_ - 1]) == 'e';
+    };
+    while (llvm::isAlnum(peek()) || peek() == '.' || peek() == '_' || is_sign_of_exponent()) ++at_;
     const std::string_view digits = text_.substr(place, at_ - place);
     const char* end = digits.data() + digits.size();
-    if (std::int64_t integer = 0; std::from_chars(digits.data(), end, integer).ptr == end)
-      return at(place, [&] { return Expr(integer); });
-    float real = 0;
-    const auto read = std::from_chars(digits.data(), end, real);
-    if (read.ptr != end) fail(place, "this is no number");
-    if (read.ec != std::errc()) fail(place, "this number does not fit");
-    return real;
+    const auto read = [&](auto value) {
+      const auto [stopped, problem] = std::from_chars(digits.data(), end, value);
+      if (stopped != end || problem == std::errc::invalid_argument)
+        fail(place, "this is no number");
+      if (problem != std::errc()) fail(place, "this number does not fit");
+      return at(place, [&] { return Expr(value); });
+    };
+    return llvm::all_of(digits, llvm::isDigit) ? read(std::int64_t{}) : read(float{});
   }
 
   std::string_view name() {
@@ -213,6 +204,7 @@ class Parser {
 
   std::optional<DType> type_suffix() {
     if (!take(':')) return {};
+    skip_spaces();
     const std::size_t place = at_;
     const std::string_view word = name();
     return at(place, [&] { return parse_dtype(word); });
@@ -265,24 +257,26 @@ class Parser {
   auto at(std::size_t place, const Make& make) -> decltype(make()) {
     try {
       return make();
+    } catch (const PlacedError&) {
+      throw;
     } catch (const Error& error) {
       std::string_view complaint = error.what();
-      for (const std::string_view prefix :
-           {"invalid_problem: ", "invalid_argument: ", "expression: "})
-        if (complaint.starts_with(prefix)) complaint.remove_prefix(prefix.size());
-      if (complaint.find('^') != std::string_view::npos) throw;  // it has its place
+      if (complaint.starts_with("expression: ")) complaint.remove_prefix(sizeof "expression:");
       fail(place, complaint);
     }
   }
 
+  /// Shows the text around the place: one line, where a tab or a line break would move the caret.
   [[noreturn]] void fail(std::size_t column, std::string_view complaint) const {
-    std::string shown(text_);
-    for (char& c : shown) {
-      if (!llvm::isPrint(c)) c = ' ';  // a tab or a line break would move the caret
-    }
-    throw Error(ErrorCode::invalid_problem, std::string(role_name()) + ": " +
-                                                std::string(complaint) + "\n  " + shown + "\n  " +
-                                                std::string(column, ' ') + "^");
+    constexpr std::size_t most_before = 100, most_behind = 60;
+    const std::size_t begin = column > most_before ? column - most_before : 0;
+    const std::string before = begin > 0 ? "..." : "";
+    const std::string behind = text_.size() - column > most_behind ? "..." : "";
+    const std::string shown = printable(text_.substr(begin, column - begin + most_behind));
+    throw PlacedError(
+        ErrorCode::invalid_problem,
+        llvm::formatv("{0}: {1}\n  {2}{3}{4}\n  {5}^", role_name(), complaint, before, shown,
+                      behind, std::string(before.size() + column - begin, ' ')));
   }
 
   const char* role_name() const { return role_ == ExprRole::mask ? "mask" : "score"; }
@@ -290,7 +284,7 @@ class Parser {
   /// Counts a level of nesting while it lives.
   struct Nesting {
     explicit Nesting(Parser& owner) : parser(owner) {
-      if (++parser.depth_ > max_depth) parser.fail(parser.at_, "this is nested too deep");
+      if (++parser.depth_ > max_nesting) parser.fail(parser.at_, "this is nested too deep");
     }
     ~Nesting() { --parser.depth_; }
     Nesting(const Nesting&) = delete;
@@ -305,6 +299,8 @@ class Parser {
 };
 
 }  // namespace
+
+bool is_function(std::string_view word) { return functions().contains(word); }
 
 Expr Expr::parse(std::string_view text, ExprRole role) { return Parser(text, role).parse(); }
 

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "compiler/expr/build.h"
+#include "compiler/expr/refuse.h"
 
 namespace streamattn {
 namespace {
@@ -14,13 +15,6 @@ struct Printed {
   std::string text;
   Binding binding;
 };
-
-std::string_view variable_name(Variable variable) {
-  constexpr std::string_view names[] = {"q",       "k",      "batch",   "head",
-                                        "kv_head", "q_len",  "kv_len",  "score",
-                                        "q_first", "q_last", "k_first", "k_last"};
-  return names[static_cast<int>(variable)];
-}
 
 /// The shortest text that reads as the same float32, and as a real.
 std::string real_text(double value) {
@@ -42,7 +36,7 @@ class Printer {
       case ExprOp::constant:
         return constant(node);
       case ExprOp::variable:
-        return {std::string(variable_name(node.variable)), Binding::primary};
+        return {std::string(name(node.variable)), Binding::primary};
       case ExprOp::scalar:
         return {typed_name(node), Binding::primary};
       case ExprOp::element:
@@ -174,20 +168,23 @@ class Printer {
     std::string text;
     int parts = 0;
     Binding alone = Binding::primary;
-    const auto add = [&](std::int64_t sign, std::string part, Binding binding) {
+    const auto add = [&](int sign, std::string part, Binding binding) {
       text += text.empty() ? (sign < 0 ? "-" : "") : (sign < 0 ? " - " : " + ");
       text += part;
-      alone = sign < 0 ? Binding::unary : binding;
+      alone = binding;
       parts++;
     };
     for (const int sign : {1, -1}) {
       for (const auto& [term, coefficient] : linear.terms) {
         if ((coefficient > 0) != (sign > 0)) continue;
-        if (std::abs(coefficient) == 1)
-          add(sign, within(term, Binding::product), Binding::product);
+        // A minus in front binds tighter than a product.
+        const bool is_negated = text.empty() && sign < 0;
+        const Binding needed = is_negated ? Binding::unary : Binding::product;
+        const std::int64_t factor = std::abs(coefficient);
+        if (factor == 1)
+          add(sign, within(term, needed), needed);
         else
-          add(sign, within(term, Binding::product) + " * " + std::to_string(std::abs(coefficient)),
-              Binding::product);
+          add(sign, within(term, needed) + " * " + std::to_string(factor), Binding::product);
       }
       if (linear.constant * sign > 0)
         add(sign, std::to_string(std::abs(linear.constant)), Binding::primary);
@@ -203,7 +200,7 @@ class Printer {
         if (node.op != ExprOp::variable || node.variable != wanted) continue;
         if (std::abs(term->second) != 1) break;
         const bool from_above = term->second > 0;  // k <= -rest, or k >= rest
-        const std::string left(variable_name(wanted));
+        const std::string left(name(wanted));
         linear.terms.erase(term);
         if (from_above) negate(linear);
         return solved(left, from_above, linear);
@@ -216,7 +213,8 @@ class Printer {
   Printed solved(const std::string& left, bool from_above, Linear right) const {
     const std::int64_t step = from_above ? 1 : -1;
     const bool is_strict =
-        right.constant + step == 0 || (from_above && right.terms.empty() && right.constant != 0);
+        right.constant + step == 0 || (from_above && right.terms.empty() && right.constant != 0 &&
+                                       right.constant < largest_integer);
     if (is_strict) right.constant += step;
     const char* op = from_above ? (is_strict ? " < " : " <= ") : (is_strict ? " > " : " >= ");
     return {left + op + sum(right).text, Binding::comparison};
@@ -243,6 +241,12 @@ class Printer {
 };
 
 }  // namespace
+
+std::string abbreviated(const Expr& expr) {
+  constexpr std::size_t longest = 100;
+  const std::string text = expr.text();
+  return text.size() <= longest ? text : text.substr(0, longest) + "...";
+}
 
 std::string Expr::text() const {
   const ExprRole role = type() == ExprType::real ? ExprRole::score : ExprRole::mask;

@@ -23,6 +23,26 @@ SA_DEVICE float reciprocal_approx(float x, SA_SITE) {
   return flushed(1 / flushed(arrived(x, site)));
 }
 
+/// As wrong as the hardware may be: 11 bits.
+SA_DEVICE float tanh_approx(float x, SA_SITE) {
+  int bits = __builtin_bit_cast(int, __builtin_tanhf(arrived(x, site)));
+  return __builtin_bit_cast(float, (bits + (1 << 12)) & ~((1 << 13) - 1));
+}
+
+SA_DEVICE float sqrt_approx(float x, SA_SITE) {
+  return flushed(__builtin_sqrtf(flushed(arrived(x, site))));
+}
+
+SA_DEVICE float unpack(bf16, u16 bits) { return __builtin_bit_cast(float, u32(bits) << 16); }
+SA_DEVICE float unpack(f16, u16 bits) {
+  u32 sign = u32(bits & 0x8000) << 16, magnitude = bits & 0x7FFF;
+  float x = magnitude < 0x400
+                ? float(magnitude) * 0x1p-24f
+                : __builtin_bit_cast(
+                      float, (magnitude << 13) + (magnitude < 0x7C00 ? 112u << 23 : 224u << 23));
+  return __builtin_bit_cast(float, __builtin_bit_cast(u32, x) | sign);
+}
+
 /// Rounds to nearest, ties to even; every NaN becomes 0x7FFF.
 SA_DEVICE u32 rounded(bf16, float x) {
   u32 bits = __builtin_bit_cast(u32, x);

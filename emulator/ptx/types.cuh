@@ -63,6 +63,10 @@ inline float fmaf(float a, float b, float c, SA_SITE) {
 inline float fmaxf(float a, float b, SA_SITE) {
   return __builtin_fmaxf(arrived(a, site), arrived(b, site));
 }
+inline float fminf(float a, float b, SA_SITE) {
+  return __builtin_fminf(arrived(a, site), arrived(b, site));
+}
+inline float fabsf(float a, SA_SITE) { return __builtin_fabsf(arrived(a, site)); }
 inline int __float_as_int(float x, SA_SITE) { return __builtin_bit_cast(int, arrived(x, site)); }
 inline float __int_as_float(int x) { return __builtin_bit_cast(float, x); }
 

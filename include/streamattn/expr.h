@@ -1,6 +1,7 @@
 // Expressions over positions, heads, named scalars and named tensors: what masks and scores are.
 #pragma once
 
+#include <climits>
 #include <concepts>
 #include <cstdint>
 #include <memory>
@@ -35,11 +36,11 @@ enum class Variable {
   q_len,    ///< rows of the tensor q
   kv_len,   ///< rows of the tensor k
   score,    ///< in a score: the product of query and key times the scale
-  // Internal: the first and the last of some neighbouring queries and keys.
+  // Internal: some neighbouring queries and keys, [first, end).
   q_first,
-  q_last,
+  q_end,
   k_first,
-  k_last,
+  k_end,
 };
 
 /// A variable as it is written in C++; becomes an expression where one is needed.
@@ -65,7 +66,7 @@ inline constexpr VariableName q{Variable::q}, k{Variable::k}, batch{Variable::ba
 ///   < <= > >= == !=  && || !                    conditions
 ///   select(c, a, b)                             a where the condition c holds, else b
 ///   exp(a) log(a) tanh(a) sqrt(a)               of reals
-///   bit(word, i)                                bit i, 0 to 31, of an integer
+///   bit(word, i)                                bit i % 32 of an integer
 ///
 /// `/` is a division of reals. `//` and `%` are of integers and round down, as in Python; they
 /// divide by a positive constant or by a scalar, which must be positive at launch. Integers become
@@ -85,7 +86,9 @@ class STREAMATTN_API Expr {
   Expr(Boolean value) : Expr(constant(value)) {}
   template <std::integral Integer>
     requires(!std::same_as<Integer, bool>)
-  Expr(Integer value) : Expr(constant(static_cast<long long>(value))) {}
+  Expr(Integer value)
+      : Expr(constant(std::in_range<long long>(value) ? static_cast<long long>(value)
+                                                      : LLONG_MAX)) {}
   template <std::floating_point Real>
   Expr(Real value) : Expr(constant(static_cast<double>(value))) {}
 

@@ -31,7 +31,7 @@ struct FlashConsumer {
   RingCursor<tiling.stages> kv = {};
   u32 q_parity = 0;
   WorkItem item;
-  KeyWalk<Score, tiling.tile_kv, splits_keys<Spec>> walk;  // of the item
+  FlashWalk<Spec> walk;  // of the item
   RowStats stats;
   u32 q[q_registers];           // (64, head_dim) 16-bit, a warpgroup's rows as k16 steps
   float s[tiling.tile_kv / 2];  // (64, tile_kv) float: scores, then unnormalised P
@@ -88,12 +88,24 @@ struct FlashConsumer {
 
   SA_DEVICE void store(WorkItem done) {
     float normalise[2];
+    stats.add_up();
+    if constexpr (Score::has_sink) add_sinks(done);
     stats.finish(normalise);
     epilogue().store(done, o, normalise, {stats.log_sum(0), stats.log_sum(1)});
     // The warp meets again: ptxas takes a loop for divergent that lanes enter by ways of their own,
     // and computes what is uniform in it, matrix descriptors for one, in every lane.
     __syncwarp();
     if (Epilogue::takes_q) release_q();
+  }
+
+  // Once for a row: in the first share of its keys.
+  SA_DEVICE void add_sinks(WorkItem done) {
+    if (splits_keys<Spec> && done.share > 0) return;
+    Sequence sequence(params.sequence, done);
+    Score score(params.score, done, sequence);
+    int first_row = sequence.q_position + done.q_tile * tiling.tile_q;
+#pragma unroll
+    for (int r = 0; r < 2; r++) stats.add_logit(r, score.sink(first_row + at.row(r)));
   }
 
   SA_DEVICE void release_q() {
@@ -106,10 +118,14 @@ struct FlashConsumer {
   // With Q in registers items overlap too: the first QK of the next one is issued behind the last
   // PV of this one and runs under its epilogue. Nothing may branch between the two (C7514).
   SA_DEVICE void visit_items() {
-    bool more = next_item();
+    bool more = true, at_hand = false;
     for (;;) {
-      for (; more && !walk.has_rows(); more = next_item()) sit_out();
-      if (!more) return;
+      do {
+        if (!at_hand) more = next_item();
+        at_hand = false;
+        if (!more) return;
+        if (!walk.has_rows()) sit_out();
+      } while (!walk.has_rows());
       enter();
       take_turn();
       multiply_qk();
@@ -122,7 +138,9 @@ struct FlashConsumer {
         done = item;
         if (!Spec::q_in_registers) break;
         more = next_item();
+        at_hand = true;
         if (!more || !joins()) break;
+        at_hand = false;
         auto v_at = kv;
         kv.advance();
         enter();
@@ -139,7 +157,6 @@ struct FlashConsumer {
       wgmma_wait<0>();
       finish(done, kv);
       kv.advance();
-      if (!Spec::q_in_registers) more = next_item();
     }
   }
 
@@ -290,13 +307,11 @@ struct FlashConsumer {
     int k_first = walk.sequence.k_position + first_key;
     if constexpr (Score::changes)
       for_each(s, [&](int r, int column, float& x) {
-        x = score.change(x, first_row + at.row(r), k_first + column);
+        x = score.change(x, first_row + at.row(r), k_first, column);
       });
     if ((Score::trivial && !bounded) || !walk.masked()) return;
     for_each(s, [&](int r, int column, float& x) {
-      int row = first_row + at.row(r);
-      bool keep = Score::shift_invariant ? score.keeps(row - k_first, column)
-                                         : score.keeps(row, k_first + column);
+      bool keep = score.keeps(first_row + at.row(r), k_first, column);
       if (bounded) keep = keep && column < keys;
       if (!keep) x = -infinity;
     });

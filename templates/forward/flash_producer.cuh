@@ -41,11 +41,13 @@ struct FlashProducer {
     auto walk = key_walk<Spec>(params, item, 0, tiling.tile_q);
     int until_q = keys_before_q, next = 0;
 #pragma unroll 1
-    do {
+    for (bool more = true; more;) {
+      int tile = walk.tile;
+      more = walk.next();
+      if (!more) next = order.next(index);
       if (until_q-- == 0) load_q(item);
-      if (walk.last()) next = order.next(index);
-      load_keys(item, walk.tile);
-    } while (walk.next());
+      load_keys(item, tile);
+    }
     if (until_q >= 0) load_q(item);
     return next;
   }

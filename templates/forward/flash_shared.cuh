@@ -1,6 +1,7 @@
 // The shared memory of a forward block, and the key walks of its work items.
 #pragma once
 
+#include "parts/key_list.cuh"
 #include "parts/key_walk.cuh"
 #include "parts/stage_ring.cuh"
 #include "parts/tile_order.cuh"
@@ -34,17 +35,31 @@ struct FlashShared {
   }
 };
 
+template <class Spec, bool lists = Spec::key_lists>
+struct FlashWalkOf {
+  using Type = KeyWalk<typename Spec::Score, Spec::tiling.tile_kv, splits_keys<Spec>>;
+};
+template <class Spec>
+struct FlashWalkOf<Spec, true> {
+  using Type = ListWalk<typename Spec::Score, splits_keys<Spec>>;
+};
+template <class Spec>
+using FlashWalk = typename FlashWalkOf<Spec>::Type;
+
 /// The walk of `item` for those of its queries that begin at `first_row` of the tile and are
 /// `rows`.
 template <class Spec>
-SA_DEVICE auto key_walk(const FlashParams& params, WorkItem item, int first_row, int rows) {
-  using Score = typename Spec::Score;
+SA_DEVICE FlashWalk<Spec> key_walk(const FlashParams& params, WorkItem item, int first_row,
+                                   int rows) {
   Sequence sequence(params.sequence, item);
+  typename Spec::Score score(params.score, item, sequence);
   int tile = item.q_tile * Spec::tiling.tile_q, first = tile + first_row;
-  return KeyWalk<Score, Spec::tiling.tile_kv, splits_keys<Spec>>(
-      sequence, Score(params.score, item, sequence),
-      sequence.queries(tile, tile + Spec::tiling.tile_q), sequence.queries(first, first + rows),
-      item.share, params.order.splits);
+  Span own = sequence.queries(first, first + rows);
+  if constexpr (Spec::key_lists)
+    return {params.lists, item, sequence, score, own, params.order.splits};
+  else
+    return {sequence, score,      sequence.queries(tile, tile + Spec::tiling.tile_q),
+            own,      item.share, params.order.splits};
 }
 
 }  // namespace streamattn

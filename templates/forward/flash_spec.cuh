@@ -20,13 +20,14 @@ concept ScorePolicy = requires(S score, const ScoreParams& params, const Sequenc
   S();
   S(params, WorkItem(), sequence);
   { S::trivial } -> Is<const bool&>;
-  { S::shift_invariant } -> Is<const bool&>;
   { S::changes } -> Is<const bool&>;
+  { S::has_sink } -> Is<const bool&>;
   { S::range_count } -> Is<const int&>;
-  { score.ranges(0, Span()) } -> Is<Span>;
-  { score.full(0, Span()) } -> Is<Span>;
-  { score.keeps(0, 0) } -> Is<bool>;
-  { score.change(0.f, 0, 0) } -> Is<float>;
+  { score.seen(0, Span()) } -> Is<Span>;
+  { score.full(Span(), Span()) } -> Is<Span>;
+  { score.keeps(0, 0, 0) } -> Is<bool>;
+  { score.change(0.f, 0, 0, 0) } -> Is<float>;
+  { score.sink(0) } -> Is<float>;
   { score.scale_log2 } -> Is<float&>;
 };
 
@@ -48,6 +49,7 @@ concept HasSchedule = requires {
   { Spec::ping_pong } -> Is<const bool&>;
   { Spec::q_in_registers } -> Is<const bool&>;
   { Spec::stale_reference } -> Is<const bool&>;
+  { Spec::key_lists } -> Is<const bool&>;
   { Spec::producer_registers } -> Is<const int&>;
   { Spec::consumer_registers } -> Is<const int&>;
 };
@@ -61,7 +63,7 @@ SA_DEVICE constexpr bool is_flash_spec() {
                 "Spec needs a FlashTiling tiling with 64 rows of queries a warpgroup and whole "
                 "k-steps of keys");
   static_assert(HasSchedule<Spec>,
-                "Spec needs bools ping_pong, q_in_registers and stale_reference, ints "
+                "Spec needs bools ping_pong, q_in_registers, stale_reference and key_lists, ints "
                 "producer_registers and consumer_registers");
   return HasOperands<Spec> && HasScore<Spec> && HasTiling<Spec> && HasSchedule<Spec>;
 }

@@ -18,6 +18,7 @@ template <class Spec>
 SA_DEVICE void run_flash_block(const FlashParams& params) {
   extern __shared__ __align__(1024) unsigned char memory[];
   constexpr int warpgroups = Spec::tiling.tile_q / 64;
+  if constexpr (Spec::key_lists) dependency_wait();
   FlashShared<Spec> shared{shared_address(memory)};
   int warp = __shfl_sync(~0u, threadIdx.x / 32, 0);
   if (threadIdx.x == 0) {

@@ -50,12 +50,6 @@ struct KeyWalk {
   /// not exist.
   SA_DEVICE bool masked() const { return tile < full.begin || tile >= full.end; }
 
-  SA_DEVICE bool last() const {
-    if (tile != begin || !several) return tile == begin;
-    KeyWalk later = *this;
-    return !later.open();
-  }
-
   /// Goes on to the next tile. False at the end.
   SA_DEVICE bool next() { return --tile >= begin || (several && open()); }
 
@@ -65,7 +59,7 @@ struct KeyWalk {
   // Tiles of the next range that has any; none at the end.
   SA_DEVICE Span next_tiles() {
     while (next_range < Score::range_count) {
-      Span seen = sequence.keys(score.ranges(next_range++, block));
+      Span seen = sequence.keys(score.seen(next_range++, block));
       Span tiles = {seen.begin / tile_kv, min(tiles_up_to(seen.end), lowest)};
       if (seen.empty() || tiles.empty()) continue;
       lowest = tiles.begin;
@@ -79,10 +73,12 @@ struct KeyWalk {
     for (Span tiles = next_tiles(); !tiles.empty(); tiles = next_tiles()) {
       if (split_keys) tiles = in_share(tiles);
       if (tiles.empty()) continue;
-      Span whole = sequence.keys(score.full(next_range - 1, own));
-      full = {tiles_up_to(whole.begin), whole.end / tile_kv};
       begin = tiles.begin;
       tile = tiles.end - 1;
+      int first_key = sequence.k_position + begin * tile_kv;
+      Span whole = sequence.keys(
+          score.full(own, {first_key, first_key + (tiles.end - tiles.begin) * tile_kv}));
+      full = {tiles_up_to(whole.begin), whole.end / tile_kv};
       return true;
     }
     return false;
@@ -92,8 +88,13 @@ struct KeyWalk {
   SA_DEVICE void pass_over_unseen() {
     passed_over = 0;
     if (!has_rows()) return;
-    Span seen = sequence.keys(score.ranges(next_range - 1, own));
-    int first = max(min(tiles_up_to(seen.end) - 1, tile), begin);
+    int seen_end = 0;
+#pragma unroll
+    for (int i = 0; i < Score::range_count; i++) {
+      Span seen = sequence.keys(score.seen(i, own));
+      if (!seen.empty() || !several) seen_end = max(seen_end, seen.end);
+    }
+    int first = max(min(tiles_up_to(seen_end) - 1, tile), begin);
     passed_over = tile - first;
     tile = first;
   }

@@ -1,57 +1,77 @@
 // Score policies: which keys a query sees, and what becomes of their scores.
 //
-// A policy is an object that is built for every work item from the parameters, the item and its
-// sequence; it works on global positions and has
+// A policy is written by the compiler from a problem's expressions. It is an object that is built
+// for every work item from the parameters, the item and its sequence; it works on global positions
+// and has
 //
-//   trivial          true where every key is seen and only lengths limit it
-//   shift_invariant  true where keeps(q, k) depends on q - k alone
-//   changes          true where change() does something
-//   range_count      how many disjoint key ranges a block of queries can see
-//   ranges(i, q)     keys that some query of [q.begin, q.end) sees, range i; ranges descend
-//   full(i, q)       keys in it that every query of [q.begin, q.end) sees
-//   keeps(q, k)      whether query q sees key k
-//   scale_log2       what softmax, in base 2, multiplies scores by
-//   change(s, q, k)  the score of query q and key k, given their product s
+//   trivial               true where every key is seen and only lengths limit it
+//   changes               true where change() does something
+//   has_sink              true where sink() joins the denominator
+//   range_count           how many key ranges a block of queries can see
+//   seen(i, q)            keys that some query of [q.begin, q.end) sees, range i; ends descend
+//   full(q, keys)         of `keys` such that every query of [q.begin, q.end) sees them
+//   keeps(q, k, column)   whether query q sees key k + column
+//   scale_log2            what softmax, in base 2, multiplies scores by; positive
+//   change(s, q, k, column)   the score of query q and key k + column, given their product s
+//   sink(q)               a logit in base 2
 //
-// ranges may be too wide and full too narrow, never the other way round.
+// Ranges of seen may be too wide and may overlap, and full too narrow, never the other way round. A
+// column is known when the kernel is compiled: what does not depend on it is worked out once.
 #pragma once
 
+#include "parts/expressions.cuh"
 #include "parts/sequence.cuh"
 
 namespace streamattn {
 
-/// Scores that are scaled products: what policies with a mask alone begin with.
+/// What policies begin with: scores that are scaled products.
 struct ScaledScore {
-  static constexpr bool changes = false;
+  static constexpr bool changes = false, has_sink = false;
   float scale_log2;
 
   ScaledScore() = default;
   SA_DEVICE ScaledScore(const ScoreParams& params, WorkItem, const Sequence&)
       : scale_log2(params.scale_log2) {}
 
-  SA_DEVICE float change(float score, int, int) const { return score; }
+  SA_DEVICE float change(float score, int, int, int) const { return score; }
+  SA_DEVICE float sink(int) const { return 0; }
 };
 
-/// "true"
-struct Unmasked : ScaledScore {
-  static constexpr bool trivial = true, shift_invariant = true;
-  static constexpr int range_count = 1;
-  using ScaledScore::ScaledScore;
+/// The n-th of the ranges, without an address for them.
+template <int N>
+SA_DEVICE Span nth(const Span (&ranges)[N], int n) {
+  Span found = ranges[0];
+#pragma unroll
+  for (int i = 1; i < N; i++)
+    if (i == n) found = ranges[i];
+  return found;
+}
 
-  SA_DEVICE Span ranges(int, Span) const { return {first_position, last_position}; }
-  SA_DEVICE Span full(int, Span) const { return {first_position, last_position}; }
-  SA_DEVICE bool keeps(int, int) const { return true; }
-};
+/// The n-th of the ranges, in the order of their ends, the last one first.
+template <int N>
+SA_DEVICE Span nth_from_end(const Span (&ranges)[N], int n) {
+  Span found = ranges[0];
+#pragma unroll
+  for (int i = 0; i < N; i++) {
+    int before = 0;
+#pragma unroll
+    for (int j = 0; j < N; j++)
+      before += ranges[j].end > ranges[i].end || (ranges[j].end == ranges[i].end && j < i);
+    if (before == n) found = ranges[i];
+  }
+  return found;
+}
 
-/// "k <= q"
-struct Causal : ScaledScore {
-  static constexpr bool trivial = false, shift_invariant = true;
-  static constexpr int range_count = 1;
-  using ScaledScore::ScaledScore;
-
-  SA_DEVICE Span ranges(int, Span q) const { return {first_position, q.end}; }
-  SA_DEVICE Span full(int, Span q) const { return {first_position, q.begin + 1}; }
-  SA_DEVICE bool keeps(int q, int k) const { return k <= q; }
-};
+/// What `keys` has of that range which has most of it.
+template <int N>
+SA_DEVICE Span most_of(Span keys, const Span (&ranges)[N]) {
+  Span most = {keys.begin, keys.begin};
+#pragma unroll
+  for (int i = 0; i < N; i++) {
+    Span part = {max(keys.begin, ranges[i].begin), min(keys.end, ranges[i].end)};
+    if (part.end - part.begin > most.end - most.begin) most = part;
+  }
+  return most;
+}
 
 }  // namespace streamattn

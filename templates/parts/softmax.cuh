@@ -66,13 +66,30 @@ struct RowStats {
     return moved;
   }
 
-  /// Adds up the quad; returns the factors that normalise the accumulator, 0 for rows without keys.
-  SA_DEVICE void finish(float (&normalise)[2]) {
+  /// Adds up the quad. After the last tile, as the rest.
+  SA_DEVICE void add_up() {
 #pragma unroll
     for (int r = 0; r < 2; r++) {
       sum[r] = quad_sum(sum[r]);
-      normalise[r] = sum[r] == 0 ? 0 : reciprocal_approx(sum[r]);
+      rescale[r] = 1;
     }
+  }
+
+  /// Adds 2^logit to the sum of row r. What the row has accumulated is then relative to another
+  /// reference.
+  SA_DEVICE void add_logit(int r, float logit) {
+    float moved = fmaxf(reference[r], logit);
+    if (moved == -infinity) return;
+    rescale[r] = exp2_approx(reference[r] - moved);
+    sum[r] = fmaf(sum[r], rescale[r], exp2_approx(logit - moved));
+    reference[r] = moved;
+  }
+
+  /// The factors that normalise the accumulator, 0 for rows without keys.
+  SA_DEVICE void finish(float (&normalise)[2]) const {
+#pragma unroll
+    for (int r = 0; r < 2; r++)
+      normalise[r] = sum[r] == 0 ? 0 : rescale[r] * reciprocal_approx(sum[r]);
   }
 
   /// Natural logarithm of the sum of exponentials of row r, after finish().

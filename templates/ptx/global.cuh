@@ -6,7 +6,9 @@
 
 namespace streamattn {
 
-/// ld.global and st.global of 4, 8 or 16 bytes, as wide as they are aligned.
+/// ld.global and st.global of 1 to 16 bytes, as wide as they are aligned.
+SA_DEVICE unsigned char load_global(const unsigned char* from) { return *from; }
+SA_DEVICE u16 load_global(const u16* from) { return *from; }
 SA_DEVICE float load_global(const float* from) { return *from; }
 SA_DEVICE float2 load_global(const float2* from) { return *from; }
 SA_DEVICE float4 load_global(const float4* from) { return *from; }

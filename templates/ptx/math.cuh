@@ -26,6 +26,28 @@ SA_DEVICE float reciprocal_approx(float x) {
   return y;
 }
 
+/// tanh(x). PTX ISA 9.7.3, tanh: max relative error 2^-11.
+SA_DEVICE float tanh_approx(float x) {
+  float y;
+  asm("tanh.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+/// The square root. PTX ISA 9.7.3, sqrt.
+SA_DEVICE float sqrt_approx(float x) {
+  float y;
+  asm("sqrt.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+/// The float that 16 bits are.
+SA_DEVICE float unpack(bf16, u16 bits) { return __int_as_float(int(bits) << 16); }
+SA_DEVICE float unpack(f16, u16 bits) {
+  float x;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(bits));
+  return x;
+}
+
 /// Two floats rounded to nearest even, `low` in the lower half. PTX ISA 9.7.9, cvt: the first
 /// source goes to the upper half.
 SA_DEVICE u32 pack(bf16, float low, float high) {

@@ -81,7 +81,7 @@ TEST_CASE("what a Spec lacks is the first line of NVRTC's log") {
   } mistakes[] = {
       {flash, "  using Element = streamattn::bf16;\n", "", "Spec needs a type Element and"},
       {flash, "int group_size = 1;", "bool group_size = true;", "Spec needs a type Element and"},
-      {flash, "using Score = streamattn::Causal;", "using Score = int;",
+      {flash, "using Score = streamattn::ProblemScore;", "using Score = int;",
        "Spec needs a type Score that is a score policy"},
       {flash, ".tile_q = 128", ".tile_q = 126", "Spec needs a FlashTiling tiling with 64 rows"},
       {flash, "bool ping_pong = true,", "bool ping_pog = true,", "Spec needs bools ping_pong, "},

@@ -114,7 +114,7 @@ TEST_CASE("device code that crashes or does not come back is named") {
   check_caught({
       {"K9: the walk never comes to an end where no key is seen",
        q_registers,
-       {walk, "score.ranges(next_range++, block)", "score.ranges(next_range, block)"},
+       {walk, "score.seen(next_range++, block)", "score.seen(next_range, block)"},
        "comes to no other instruction for 0.2",
        {1, 1, 5, 0}},
       {"D7: one item too many",

@@ -5,11 +5,20 @@
 
 namespace streamattn {
 WGMMA_SHAPE(bf16, 128)
+
+struct ProblemScore : ScaledScore {
+  static constexpr bool trivial = false;
+  static constexpr int range_count = 1;
+  using ScaledScore::ScaledScore;
+  SA_DEVICE Span seen(int i, Span q) const { return {first_position, q.end}; }
+  SA_DEVICE Span full(Span q, Span keys) const { return {first_position, (q.begin + 1)}; }
+  SA_DEVICE bool keeps(int q, int k, int column) const { return column <= q - k; }
+};
 }
 
 struct Spec {
   using Element = streamattn::bf16;
-  using Score = streamattn::Causal;
+  using Score = streamattn::ProblemScore;
   static constexpr int group_size = 1;
   static constexpr streamattn::FlashTiling tiling = {
       .head_dim = 128, .value_head_dim = 128,

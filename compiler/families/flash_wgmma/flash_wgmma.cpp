@@ -3,6 +3,8 @@
 
 #include <llvm/Support/FormatVariadic.h>
 
+#include "compiler/expr/tile_policy.h"
+
 namespace streamattn {
 namespace {
 
@@ -29,9 +31,6 @@ std::string misses(const Target& target) {
 
 std::string declines(const Problem& problem, const Target&) {
   if (problem.dtype == DType::f32) return "dtype f32: wgmma takes f16 and bf16";
-  if (!problem.mask.same_as(Expr()) && !problem.mask.same_as(causal()))
-    return llvm::formatv("mask \"{0}\": only \"true\" and \"k <= q\" are known",
-                         problem.mask.text());
   if (auto reason = check_head_dim("head_dim", problem.head_dim); !reason.empty()) return reason;
   return check_head_dim("value_head_dim", problem.v_head_dim());
 }
@@ -73,6 +72,8 @@ std::string refuses(const Problem& problem, const Schedule& schedule, const Targ
 std::string flash_refusal(const Problem& problem, const FlashSchedule& schedule,
                           const Target& target) {
   if (auto reason = refuse_tiles(schedule); !reason.empty()) return reason;
+  if (schedule.key_lists && !is_data_dependent(problem.mask))
+    return "key_lists: no tensor decides which keys a query sees";
   if (schedule.ping_pong && schedule.math_warpgroups < 2)
     return "ping_pong needs 2 math_warpgroups, the schedule has 1";
   bool direct = is_from_registers(problem, schedule);

@@ -34,7 +34,8 @@ struct FlashSchedule {
   bool q_in_registers = false;  ///< Q is loaded into registers once a tile
   bool o_buffer = false;    ///< O has shared memory of its own; its store overlaps the next tile
   int o_passes = 1;         ///< parts in which O goes through that memory, each as large as one
-  bool split_keys = false;  ///< blocks share the keys of a query tile; a second kernel merges
+  bool split_keys = false;  ///< blocks share the keys of a query tile; a last kernel merges
+  bool key_lists = false;   ///< first kernels list the key tiles that a query tile sees
   Softmax softmax = Softmax::exact;
   TileOrder tile_order = TileOrder::dynamic;
   int section_heads = 0;  ///< heads that share the L2 in the dynamic order; 0: by shape
@@ -51,6 +52,7 @@ struct FlashSchedule {
     visit("o_buffer", self.o_buffer, KnobUse::compiled);
     visit("o_passes", self.o_passes, KnobUse::compiled);
     visit("split_keys", self.split_keys, KnobUse::compiled);
+    visit("key_lists", self.key_lists, KnobUse::compiled);
     visit("softmax", self.softmax, KnobUse::compiled);
     visit("tile_order", self.tile_order, KnobUse::launch);
     visit("section_heads", self.section_heads, KnobUse::launch);
@@ -86,6 +88,9 @@ FlashRegisters flash_registers(const FlashSchedule& schedule);
 /// Threads of a block, and of one of the kernel that merges split keys.
 int flash_threads(const FlashSchedule& schedule);
 inline constexpr int flash_combine_threads = 128;
+
+/// Threads of a block of the kernels that list key tiles.
+inline constexpr int flash_listing_threads = 256;
 
 /// Shares into which the keys of each of `items` query tiles are split: as many as fill the
 /// multiprocessors, none of them too short.

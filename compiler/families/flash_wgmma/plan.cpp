@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "compiler/expr/tile_policy.h"
 #include "compiler/families/flash_wgmma/flash_wgmma.h"
 #include "streamattn/error.h"
 
@@ -63,6 +64,14 @@ SequenceParams sequence_params(const ForwardCall& call) {
           .k_position = static_cast<int>(call.k_position)};
 }
 
+ScoreParams score_params(const ForwardCall& call) {
+  return {.scale_log2 = call.scale * 1.44269504088896F,
+          .scale = call.scale,
+          .q_len = static_cast<int>(call.whole_q_len),
+          .kv_len = static_cast<int>(call.whole_kv_len),
+          .named = call.named};
+}
+
 /// The multiprocessors that the launch may use.
 int multiprocessors(const ForwardCall& call, const DeviceFacts& device) {
   return call.max_sms > 0 ? std::min(call.max_sms, device.multiprocessors) : device.multiprocessors;
@@ -84,8 +93,17 @@ OrderParams order_params(const Problem& problem, const FlashSchedule& schedule,
       .item_counter = nullptr};
 }
 
-/// Adds the launch that merges the shares.
-void add_combine(Plan& steps, const ForwardCall& call, const FlashParams& shares, int sms) {
+/// Adds a launch of the program's next kernel.
+template <class Parameters>
+void add_launch(Plan& steps, std::size_t kernel, std::int64_t blocks, const Parameters& values,
+                bool overlaps_previous = false) {
+  steps.emplace_back(std::in_place_type<KernelLaunch>, kernel, static_cast<unsigned>(blocks),
+                     values, overlaps_previous);
+}
+
+/// The launch that merges the shares.
+void add_combine(Plan& steps, std::size_t kernel, const ForwardCall& call,
+                 const FlashParams& shares, int sms) {
   const CombineParams p{.partial = shares.partial,
                         .output = output_params(call),
                         .q_len = shares.sequence.q_len,
@@ -98,8 +116,41 @@ void add_combine(Plan& steps, const ForwardCall& call, const FlashParams& shares
   const std::int64_t rows = std::int64_t{p.all_heads} * p.q_len;
   const std::int64_t blocks =
       std::min((rows + rows_of_block - 1) / rows_of_block, sms * blocks_of_multiprocessor);
-  steps.emplace_back(std::in_place_type<KernelLaunch>, 1, static_cast<unsigned>(blocks), p,
-                     /*overlaps_previous=*/true);
+  add_launch(steps, kernel, blocks, p, /*overlaps_previous=*/true);
+}
+
+/// Whose lists there are, and their memory.
+KeyListParams list_params(const Problem& problem, const FlashSchedule& schedule,
+                          const ForwardCall& call, const TileValues& values,
+                          WorkspaceSlices& workspace) {
+  const TileOwners owners = tile_owners(problem.mask);
+  KeyListParams p = {};
+  p.batches = owners.batches ? static_cast<int>(call.batch()) : 1;
+  p.heads = owners.heads ? static_cast<int>(call.heads()) : 1;
+  p.q_tiles = static_cast<int>((call.q_len() + schedule.tile_q - 1) / schedule.tile_q);
+  p.key_tiles = static_cast<int>((call.kv_len() + schedule.tile_kv - 1) / schedule.tile_kv);
+  const auto rows = static_cast<std::int64_t>(values.of_rows.size()) * p.q_tiles;
+  const auto keys = static_cast<std::int64_t>(values.of_keys.size()) * p.key_tiles;
+  const std::int64_t lists = std::int64_t{p.batches} * p.heads;
+  const int bounds = checked_int(lists * (rows + keys), "bounds of tiles");
+  const int queries = checked_int(lists * p.q_tiles, "lists of key tiles");
+  p.lists = workspace.take<int>("key lists", std::int64_t{queries} * (1 + p.key_tiles));
+  p.bounds = workspace.take<int>("bounds of tiles", std::int64_t{2} * bounds);
+  return p;
+}
+
+/// The launches that list key tiles, of the first two kernels.
+void add_listing(Plan& steps, const FlashParams& p, const TileValues& values, int sms) {
+  const ListingParams listing{.sequence = p.sequence, .score = p.score, .lists = p.lists};
+  constexpr std::int64_t blocks_of_multiprocessor = 8, warps = flash_listing_threads / 32;
+  const std::int64_t most = sms * blocks_of_multiprocessor;
+  const std::int64_t lists = std::int64_t{p.lists.batches} * p.lists.heads;
+  const auto bounds = static_cast<std::int64_t>(values.of_rows.size()) * p.lists.q_tiles +
+                      static_cast<std::int64_t>(values.of_keys.size()) * p.lists.key_tiles;
+  if (bounds > 0)
+    add_launch(steps, 0, std::min((lists * bounds + warps - 1) / warps, most), listing);
+  add_launch(steps, 1, std::min(lists * p.lists.q_tiles, most), listing,
+             /*overlaps_previous=*/bounds > 0);
 }
 
 }  // namespace
@@ -122,7 +173,7 @@ Plan flash_plan(const Problem& problem, const Schedule& chosen, const ResolvedCa
   p.v = map("tensor map of v", call.v, tiling.tile_kv);
   if (tiling.o_bytes() > 0) p.o = map("tensor map of o", call.o, 64);
   p.sequence = sequence_params(call);
-  p.score.scale_log2 = call.scale * 1.44269504088896F;
+  p.score = score_params(call);
   if (schedule.split_keys) {
     const std::int64_t rows =
         checked_int(std::int64_t{p.order.all_heads} * p.sequence.q_len, "rows of O");
@@ -135,9 +186,16 @@ Plan flash_plan(const Problem& problem, const Schedule& chosen, const ResolvedCa
 
   const int sms = multiprocessors(call, device);
   Plan steps;
-  steps.emplace_back(std::in_place_type<KernelLaunch>, 0,
-                     static_cast<unsigned>(std::min(p.order.items, sms)), p);
-  if (schedule.split_keys) add_combine(steps, call, p, sms);
+  std::size_t kernel = 0;
+  if (schedule.key_lists) {
+    const TileValues values(problem.mask);
+    p.lists = list_params(problem, schedule, call, values, workspace);
+    add_listing(steps, p, values, sms);
+    kernel = 2;
+  }
+  add_launch(steps, kernel, std::min(p.order.items, sms), p,
+             /*overlaps_previous=*/schedule.key_lists);
+  if (schedule.split_keys) add_combine(steps, kernel + 1, call, p, sms);
   return steps;
 }
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "compiler/expr/tile_policy.h"
+
 #include "compiler/families/flash_wgmma/flash_wgmma.h"
 
 namespace streamattn {
@@ -33,6 +35,7 @@ std::vector<FlashSchedule> guesses(const Problem& problem, const Shape& shape,
                            .tile_kv = tile_kv,
                            .math_warpgroups = warpgroups,
                            .o_buffer = true,
+                           .key_lists = is_data_dependent(problem.mask),
                            .softmax = Softmax::stale};
     change(schedule);
     list.push_back(schedule);

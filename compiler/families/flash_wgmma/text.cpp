@@ -1,6 +1,8 @@
 // The emitted files of flash_wgmma.
 #include <llvm/Support/FormatVariadic.h>
 
+#include "compiler/expr/score_policy.h"
+#include "compiler/expr/tile_policy.h"
 #include "compiler/families/flash_wgmma/flash_wgmma.h"
 
 namespace streamattn {
@@ -29,6 +31,7 @@ std::string describe_compiled(const FlashSchedule& s) {
   text += s.softmax == Softmax::stale ? ", stale maximum" : ", exact maximum";
   if (s.q_in_registers) text += ", Q in registers";
   if (s.split_keys) text += ", split keys";
+  if (s.key_lists) text += ", key lists";
   return text;
 }
 
@@ -47,11 +50,10 @@ std::string main_text(const Problem& problem, const FlashSchedule& schedule, con
   text += llvm::formatv("// problem:  {0}\n", problem.describe());
   text += llvm::formatv("// schedule: {0}\n", describe_compiled(schedule));
   text += "#include \"forward/flash_wgmma.cuh\"\n\n";
-  text += "namespace streamattn {\n" + shapes + "}\n\n";
+  text += "namespace streamattn {\n" + shapes + "\n" + score_policy(problem) + "}\n\n";
   text += "struct Spec {\n";
   text += llvm::formatv("  using Element = streamattn::{0};\n", element);
-  text += llvm::formatv("  using Score = streamattn::{0};\n",
-                        problem.mask.same_as(causal()) ? "Causal" : "Unmasked");
+  text += "  using Score = streamattn::ProblemScore;\n";
   text += llvm::formatv("  static constexpr int group_size = {0};\n", problem.group_size);
   text += llvm::formatv(
       "  static constexpr streamattn::FlashTiling tiling = {{\n"
@@ -67,6 +69,7 @@ std::string main_text(const Problem& problem, const FlashSchedule& schedule, con
   text +=
       llvm::formatv("  static constexpr int producer_registers = {0}, consumer_registers = {1};\n",
                     registers.producer, registers.consumer);
+  text += llvm::formatv("  static constexpr bool key_lists = {0};\n", spelled(schedule.key_lists));
   text += "};\n\n";
   text += llvm::formatv("extern \"C\" __global__ void __launch_bounds__({0}, 1)\n",
                         flash_threads(schedule));
@@ -99,15 +102,52 @@ std::string combine_text(const Problem& problem, const Target& target) {
   return text;
 }
 
+// The kernels that list key tiles: they depend on mask and tile alone.
+Source listing_source(const Problem& problem, const FlashSchedule& schedule, const Target& target,
+                      const char* kernel) {
+  Problem mask_alone{.group_size = problem.group_size, .mask = problem.mask};
+  std::string text;
+  text += llvm::formatv("// streamattn  forward  {0}  {1}\n", FlashSchedule::family, target.name);
+  text += llvm::formatv("// {0} of {1} x {2}, mask: {3}\n", kernel, schedule.tile_q,
+                        schedule.tile_kv, problem.mask.text());
+  text += "#include \"forward/key_lists.cuh\"\n\n";
+  text += "namespace streamattn {\n" + score_policy(mask_alone) + "\n" + tile_policy(mask_alone) +
+          "}\n\n";
+  text += "struct Spec {\n";
+  text += "  using Score = streamattn::ProblemScore;\n";
+  text += "  using Tiles = streamattn::ProblemTiles;\n";
+  text +=
+      llvm::formatv("  static constexpr int tile_q = {0}, tile_kv = {1}, threads = {2};\n};\n\n",
+                    schedule.tile_q, schedule.tile_kv, flash_listing_threads);
+  text +=
+      llvm::formatv("extern \"C\" __global__ void __launch_bounds__({0})\n", flash_listing_threads);
+  text += llvm::formatv(
+      "streamattn_{0}(const __grid_constant__ streamattn::ListingParams params) {{\n"
+      "  streamattn::{0}<Spec>(params);\n"
+      "}\n",
+      kernel);
+  constexpr int bytes_of_warp = 16;
+  return {.text = std::move(text),
+          .entry = std::string("streamattn_") + kernel,
+          .threads = flash_listing_threads,
+          .dynamic_smem_bytes = flash_listing_threads / 32 * bytes_of_warp,
+          .parameter_bytes = sizeof(ListingParams)};
+}
+
 }  // namespace
 
 Program flash_emit(const Problem& problem, const Schedule& chosen, const Target& target) {
   const auto schedule = settings_of<FlashSchedule>(chosen);
-  Program program = {{.text = main_text(problem, schedule, target),
-                      .entry = "streamattn_forward",
-                      .threads = flash_threads(schedule),
-                      .dynamic_smem_bytes = flash_tiling(problem, schedule).bytes(),
-                      .parameter_bytes = sizeof(FlashParams)}};
+  Program program;
+  if (schedule.key_lists) {
+    program.push_back(listing_source(problem, schedule, target, "tile_bounds"));
+    program.push_back(listing_source(problem, schedule, target, "key_lists"));
+  }
+  program.push_back({.text = main_text(problem, schedule, target),
+                     .entry = "streamattn_forward",
+                     .threads = flash_threads(schedule),
+                     .dynamic_smem_bytes = flash_tiling(problem, schedule).bytes(),
+                     .parameter_bytes = sizeof(FlashParams)});
   if (schedule.split_keys)
     program.push_back({.text = combine_text(problem, target),
                        .entry = "streamattn_combine",

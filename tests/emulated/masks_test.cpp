@@ -1,5 +1,4 @@
-// Score policies that no problem asks for yet, through the contract of parts/scores.cuh: a mask of
-// two key ranges, and a change of scores.
+// Masks of two key ranges, changes of scores and sinks on every kind of schedule.
 #include <string>
 #include <vector>
 
@@ -11,30 +10,6 @@ using namespace streamattn;
 
 namespace {
 
-// The first SINKS positions and the WINDOW last ones, none of them behind the query.
-constexpr const char* sinks_and_window = R"(#pragma once
-#include "parts/scores.cuh"
-
-namespace streamattn {
-
-struct SinksAndWindow : ScaledScore {
-  static constexpr bool trivial = false, shift_invariant = false;
-  static constexpr int range_count = 2;
-  using ScaledScore::ScaledScore;
-
-  SA_DEVICE Span ranges(int i, Span q) const {
-    return i == 0 ? Span{q.begin - WINDOW + 1, q.end} : Span{first_position, min(SINKS, q.end)};
-  }
-  SA_DEVICE Span full(int i, Span q) const {
-    return i == 0 ? Span{q.end - WINDOW, q.begin + 1}
-                  : Span{first_position, min(SINKS, q.begin + 1)};
-  }
-  SA_DEVICE bool keeps(int q, int k) const { return k <= q && (k < SINKS || q - k < WINDOW); }
-};
-
-}  // namespace streamattn
-)";
-
 struct Reach {
   int sinks, window;
 
@@ -44,35 +19,14 @@ struct Reach {
   }
 };
 
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  std::size_t at = text.find(from);
-  if (at == std::string::npos) FAIL("there is no " << from << " to be replaced");
-  for (; at != std::string::npos; at = text.find(from, at + to.size()))
-    text.replace(at, from.size(), to);
-  return text;
-}
-
-/// The golden kernel, its policy replaced by `policy` of the file "policy.cuh".
-Program with_policy(const GoldenCase& golden, const std::string& policy) {
-  Program program = golden.program();
-  Source& source = program.front();
-  const std::string include = "#include \"forward/flash_wgmma.cuh\"\n";
-  source.text = replaced(source.text, include, include + "#include \"policy.cuh\"\n");
-  source.text = replaced(source.text, "streamattn::Causal", "streamattn::" + policy);
-  return program;
-}
-
-std::string policy_text(const Reach& reach) {
-  return replaced(replaced(sinks_and_window, "SINKS", std::to_string(reach.sinks)), "WINDOW",
-                  std::to_string(reach.window));
-}
-
 EmulatedKernel windowed_kernel(const GoldenCase& golden, const Reach& reach,
                                std::vector<EmbeddedFile> instead = {}) {
-  const std::string policy = policy_text(reach);
-  instead.push_back({"policy.cuh", policy});
-  return {
-      golden.problem, {golden.schedule, "golden"}, with_policy(golden, "SinksAndWindow"), instead};
+  Problem problem = golden.problem;
+  problem.mask = causal() && (sinks(reach.sinks) || sliding_window(reach.window - 1));
+  return {problem,
+          {golden.schedule, "golden"},
+          emit(Operation::forward, problem, golden.schedule, find_target("sm_90a")),
+          instead};
 }
 
 // Every kind of schedule.
@@ -174,10 +128,7 @@ TEST_CASE("a mask of two key ranges agrees with float64 at every offset modulo a
 TEST_CASE("shares of a walk over two key ranges merge to what float64 gives") {
   GoldenCase golden = split_golden_cases().front();
   for (const Reach& reach : {Reach{5, 70}, Reach{200, 1}}) {
-    const std::string policy = policy_text(reach);
-    const EmbeddedFile instead[] = {{"policy.cuh", policy}};
-    const EmulatedKernel kernel(golden.problem, {golden.schedule, "golden"},
-                                with_policy(golden, "SinksAndWindow"), instead);
+    const EmulatedKernel kernel = windowed_kernel(golden, reach);
     for (int splits : {2, 3, 5}) {
       INFO("sinks " << reach.sinks << ", window " << reach.window << ", splits " << splits);
       const ForwardTensors tensors({.problem = golden.problem, .shape = {1, 1, 300, 700}});
@@ -196,18 +147,16 @@ TEST_CASE("faults in a walk over two key ranges are noticed") {
       {"a range visits tiles that the one before has visited",
        {walk, "min(tiles_up_to(seen.end), lowest)", "tiles_up_to(seen.end)"}},
       {"the second range is left out", {walk, "Score::range_count > 1", "false"}},
-      {"the last tile of the first range is taken for the last of all",
-       {walk, "return !later.open();", "return true;"}},
       {"tiles at the lower end of a range are not masked", {walk, "tile < full.begin || ", ""}},
       {"tiles at the upper end of a range are not masked", {walk, " || tile >= full.end", ""}},
       {"a tile that is full in part is taken for full",
        {walk, "full = {tiles_up_to(whole.begin)", "full = {whole.begin / tile_kv"}},
       {"a range passes over what its own rows see",
-       {walk, "min(tiles_up_to(seen.end) - 1, tile)", "min(tiles_up_to(seen.end) - 2, tile)"}},
+       {walk, "min(tiles_up_to(seen_end) - 1, tile)", "min(tiles_up_to(seen_end) - 2, tile)"}},
       {"a range begins one key too late",
        {places, "sequence.queries(tile, tile +", "sequence.queries(tile + 64, tile +"}},
       {"rows of the mask are those eight below",
-       {consumer, "int row = first_row + at.row(r);", "int row = first_row + at.row(0);"}},
+       {consumer, "score.keeps(first_row + at.row(r)", "score.keeps(first_row + at.row(0)"}},
       {"columns of the mask begin at the tile",
        {consumer, "walk.tile * tiling.tile_kv + at.column()", "walk.tile * tiling.tile_kv"}},
   };
@@ -217,32 +166,12 @@ TEST_CASE("faults in a walk over two key ranges are noticed") {
   }
 }
 
-TEST_CASE("a policy that changes scores has its change applied to every score before the mask") {
-  // What softmax does otherwise, and a shift of the whole row that leaves O as it is.
-  const std::string policy = R"(#pragma once
-#include "parts/scores.cuh"
-
-namespace streamattn {
-
-struct ScalesItself : Causal {
-  static constexpr bool changes = true;
-  float scale;
-
-  ScalesItself() = default;
-  SA_DEVICE ScalesItself(const ScoreParams& params, WorkItem item, const Sequence& sequence)
-      : Causal(params, item, sequence), scale(params.scale_log2) {
-    scale_log2 = 1;
-  }
-  SA_DEVICE float change(float s, int q, int k) const { return s * scale + (q - k < 0 ? 50 : 0); }
-};
-
-}  // namespace streamattn
-)";
-  const EmbeddedFile instead[] = {{"policy.cuh", policy}};
+TEST_CASE("scores change before the mask, a sink joins the denominator") {
   for (const char* name : kernels) {
-    const GoldenCase golden = golden_case(name);
-    const EmulatedKernel kernel(golden.problem, {golden.schedule, "golden"},
-                                with_policy(golden, "ScalesItself"), instead);
+    GoldenCase golden = golden_case(name);
+    golden.problem.score = Expr::parse("score * 1.5 - 0.01 * abs(q - k)", ExprRole::score);
+    golden.problem.sink = Expr::parse("1.0 + 0.5 * head", ExprRole::score);
+    const EmulatedKernel kernel(golden.problem, {golden.schedule, "golden"}, golden.program());
     INFO(name);
     const ForwardTensors tensors({.problem = golden.problem, .shape = {1, 2, 300, 413}});
     kernel.emulate(tensors.args(), {});

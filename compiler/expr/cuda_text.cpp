@@ -1,0 +1,431 @@
+// Writes CUDA.
+#include "compiler/expr/cuda_text.h"
+
+#include <llvm/Support/FormatVariadic.h>
+#include <llvm/Support/MathExtras.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "compiler/expr/build.h"
+
+namespace streamattn {
+namespace {
+
+/// Whether it is the same for all queries and keys of a work item.
+bool is_hoistable(const Expr& expr) {
+  constexpr Variable varying[] = {Variable::q,       Variable::k,     Variable::score,
+                                  Variable::q_first, Variable::q_end, Variable::k_first,
+                                  Variable::k_end};
+  return std::ranges::none_of(
+      varying, [&](Variable variable) { return expr.node().uses_variable(variable); });
+}
+
+std::string real_literal(double value) {
+  char digits[32];
+  const auto end = std::to_chars(digits, digits + sizeof digits, static_cast<float>(value)).ptr;
+  std::string text(digits, end);
+  if (text.find_first_of(".e") == std::string::npos) text += ".0";
+  return text + "f";
+}
+
+std::string cuda_type(DType type) {
+  switch (type) {
+    case DType::f32:
+      return "float";
+    case DType::i32:
+      return "int";
+    case DType::u8:
+      return "unsigned char";
+    case DType::f16:
+    case DType::bf16:
+      return std::string(name(type));
+  }
+  return {};
+}
+
+// The name of no tensor: a dot is in it.
+constexpr std::string_view tile_bounds[] = {"rows.low", "rows.high", "keys.low", "keys.high"};
+
+/// "rows[0].low" for what tile_bound() makes; empty for another element.
+std::string tile_bound_text(const ExprNode& node) {
+  if (std::ranges::find(tile_bounds, node.name) == std::end(tile_bounds)) return {};
+  const std::size_t dot = node.name.find('.');
+  return llvm::formatv("{0}[{1}]{2}", node.name.substr(0, dot), *constant_of(node.operands[0]),
+                       node.name.substr(dot));
+}
+
+std::string in_parentheses(const std::string& text) { return "(" + text + ")"; }
+
+}  // namespace
+
+// It depends on the tile, if in name only.
+Expr tile_bound(bool is_of_keys, bool is_high, int index) {
+  const int which = 2 * static_cast<int>(is_of_keys) + static_cast<int>(is_high);
+  return element(tile_bounds[which], DType::i32,
+                 {index, variable(is_of_keys ? Variable::k_first : Variable::q_first)});
+}
+
+// ---- Members
+
+std::string CudaText::member(const std::string& type, const std::string& name,
+                             const std::string& value) {
+  const auto known = std::ranges::find(members_, value, &Member::value);
+  if (known != members_.end()) return known->name;
+  members_.push_back({type, name, value});
+  return name;
+}
+
+// The value of a member is written as the constructor sees it.
+std::string CudaText::hoisted(const Expr& expr) {
+  in_constructor_ = true;
+  const std::string value = expr.type() == ExprType::real ? real(expr) : integer(expr);
+  in_constructor_ = false;
+  const std::string name = llvm::formatv("hoisted{0}", members_.size());
+  return member(expr.type() == ExprType::real ? "float" : "int", name, value);
+}
+
+std::string CudaText::real_member(const Expr& uniform) { return hoisted(uniform); }
+
+std::string CudaText::leaf(const ExprNode& node) {
+  if (node.op == ExprOp::scalar) {
+    const std::string bits = llvm::formatv("params.named.scalars[{0}]", names_.index_of(node));
+    const bool is_real = node.type == ExprType::real;
+    const std::string value = is_real ? "__int_as_float" + in_parentheses(bits) : bits;
+    return in_constructor_ ? value : member(is_real ? "float" : "int", node.name + "_", value);
+  }
+  const auto fact = [&](const char* name, const std::string& value) {
+    return in_constructor_ ? value : member("int", name, value);
+  };
+  switch (node.variable) {
+    case Variable::q:
+      return "q";
+    case Variable::k:
+      return "(k + column)";
+    case Variable::batch:
+      return fact("batch", "item.batch");
+    case Variable::head:
+      return fact("head", "item.head");
+    case Variable::kv_head:
+      return fact("kv_head", llvm::formatv("item.head / {0}", group_size_));
+    case Variable::q_len:
+      return fact("q_len", "params.q_len");
+    case Variable::kv_len:
+      return fact("kv_len", "params.kv_len");
+    case Variable::q_first:
+      return "q.begin";
+    case Variable::q_end:
+      return "q.end";
+    case Variable::k_first:
+      return "k.begin";
+    case Variable::k_end:
+      return "k.end";
+    case Variable::score:
+      break;
+  }
+  llvm_unreachable("no policy reads it");
+}
+
+std::string CudaText::element(const ExprNode& node) {
+  if (const std::string bound = tile_bound_text(node); !bound.empty()) return bound;
+  const std::string tensor = llvm::formatv("params.named.tensors[{0}]", names_.index_of(node));
+  std::string text = "named_element<" + cuda_type(node.dtype) + ">(";
+  text += in_constructor_ ? tensor : member("NamedTensor", node.name + "_", tensor);
+  for (const Expr& index : node.operands) text += ", " + integer(index);
+  return text + ")";
+}
+
+// ---- Integers
+
+std::string CudaText::sum(const Expr& expr) {
+  const Linear linear(expr);
+  std::string text;
+  const auto add = [&](bool is_negative, const std::string& part) {
+    text += text.empty() ? (is_negative ? "-" : "") : (is_negative ? " - " : " + ");
+    text += part;
+  };
+  for (const auto& [term, coefficient] : linear.terms) {
+    std::string part = integer(term);
+    if (std::abs(coefficient) != 1) part += llvm::formatv(" * {0}", std::abs(coefficient)).str();
+    add(coefficient < 0, part);
+  }
+  if (linear.constant != 0) add(linear.constant < 0, std::to_string(std::abs(linear.constant)));
+  return in_parentheses(text);
+}
+
+// `power_of_two` takes the dividend and the divisor's logarithm, or the divisor less one.
+std::string CudaText::divided(const ExprNode& node, std::string_view power_of_two,
+                              std::string_view any) {
+  const Expr &dividend = node.operands[0], &divisor = node.operands[1];
+  const auto constant = constant_of(divisor);
+  if (constant && llvm::isPowerOf2_64(*constant)) {
+    const std::int64_t operand = power_of_two == " >> " ? llvm::Log2_64(*constant) : *constant - 1;
+    return in_parentheses(integer(dividend) + std::string(power_of_two) + std::to_string(operand));
+  }
+  return std::string(any) + "(" + integer(dividend) + ", " + integer(divisor) + ")";
+}
+
+std::string CudaText::integer(const Expr& expr) {
+  const ExprNode& node = expr.node();
+  const auto& x = node.operands;
+  switch (node.op) {
+    case ExprOp::constant:
+      return node.value < 0 ? in_parentheses(std::to_string(node.value))
+                            : std::to_string(node.value);
+    case ExprOp::variable:
+    case ExprOp::scalar:
+      return leaf(node);
+    case ExprOp::sum:
+      return sum(expr);
+    case ExprOp::multiply:
+      return in_parentheses(integer(x[0]) + " * " + integer(x[1]));
+    default:
+      break;
+  }
+  // Costly enough to be worked out once.
+  if (!in_constructor_ && is_hoistable(expr)) return hoisted(expr);
+  switch (node.op) {
+    case ExprOp::floor_divide:
+      return divided(node, " >> ", "floor_divide");
+    case ExprOp::modulo:
+      return divided(node, " & ", "floor_modulo");
+    case ExprOp::minimum:
+      return call("min", x);
+    case ExprOp::maximum:
+      return call("max", x);
+    case ExprOp::absolute:
+      return call("magnitude", x);
+    case ExprOp::select:
+      return in_parentheses(condition(x[0]) + " ? " + integer(x[1]) + " : " + integer(x[2]));
+    default:
+      return element(node);
+  }
+}
+
+std::string CudaText::call(std::string_view function, const std::vector<Expr>& operands) {
+  std::string text = std::string(function) + "(";
+  for (std::size_t i = 0; i < operands.size(); i++)
+    text += (i == 0 ? "" : ", ") + integer(operands[i]);
+  return text + ")";
+}
+
+// ---- Conditions
+
+// Solved for the column, so that the rest is the same for all elements of a row.
+std::string CudaText::bound(const Expr& integer_at_most_zero) {
+  Linear rest(integer_at_most_zero);
+  std::int64_t key_factor = 0;
+  int terms_with_key = 0;
+  for (const auto& [term, coefficient] : rest.terms) {
+    if (!term.node().uses_variable(Variable::k)) continue;
+    terms_with_key++;
+    if (term.node().op == ExprOp::variable) key_factor = coefficient;
+  }
+  if (terms_with_key != 1 || std::abs(key_factor) != 1) return {};
+  std::erase_if(rest.terms,
+                [](const auto& term) { return term.first.node().uses_variable(Variable::k); });
+  const Expr others = rest.expr();
+  return integer(key_factor > 0 ? -others : others) + " - k";
+}
+
+// Negative terms on the right: a difference of elements might not fit 32 bits.
+std::string CudaText::sides(const Expr& difference, const char* op) {
+  Linear left(difference), right(0);
+  for (const auto& [term, coefficient] : left.terms)
+    if (coefficient < 0) right.terms.emplace_back(term, -coefficient);
+  std::erase_if(left.terms, [](const auto& term) { return term.second < 0; });
+  right.constant = std::max<std::int64_t>(-left.constant, 0);
+  left.constant = std::max<std::int64_t>(left.constant, 0);
+  return integer(left.expr()) + " " + op + " " + integer(right.expr());
+}
+
+std::string CudaText::condition(const Expr& expr) {
+  const ExprNode& node = expr.node();
+  const auto& x = node.operands;
+  const auto comparison = [&](const char* op, const char* reversed) {
+    const std::string limit = in_constructor_ ? "" : bound(x[0]);
+    if (limit.empty()) return sides(x[0], op);
+    const Linear linear(x[0]);
+    const auto key = std::ranges::find_if(linear.terms, [](const auto& term) {
+      return term.first.node().op == ExprOp::variable && term.first.node().variable == Variable::k;
+    });
+    return std::string("column ") + (key->second > 0 ? op : reversed) + " " + limit;
+  };
+  const auto joined = [&](const char* op) {
+    std::string text;
+    for (const Expr& part : x) text += (text.empty() ? "" : op) + in_parentheses(condition(part));
+    return text;
+  };
+  switch (node.op) {
+    case ExprOp::constant:
+      return node.value != 0 ? "true" : "false";
+    case ExprOp::at_most_zero:
+      return comparison("<=", ">=");
+    case ExprOp::is_zero:
+      return comparison("==", "==");
+    case ExprOp::is_not_zero:
+      return comparison("!=", "!=");
+    case ExprOp::less:
+      return real(x[0]) + " < " + real(x[1]);
+    case ExprOp::less_equal:
+      return real(x[0]) + " <= " + real(x[1]);
+    case ExprOp::equal:
+      return real(x[0]) + " == " + real(x[1]);
+    case ExprOp::logical_not:
+      return "!" + in_parentheses(condition(x[0]));
+    case ExprOp::logical_and:
+      return joined(" & ");
+    case ExprOp::logical_or:
+      return joined(" | ");
+    default:  // bit
+      return in_parentheses(integer(x[0]) + " >> " + integer(x[1])) + " & 1";
+  }
+}
+
+// ---- Reals
+
+std::string CudaText::real(const Expr& expr) {
+  const Affine value = affine(expr);
+  if (value.step.empty()) return value.base;
+  return in_parentheses(value.base + " + " + value.step + " * float(column)");
+}
+
+// A position converted once for a row, and the column by itself: a conversion for every element
+// would cost more than the product it is for.
+CudaText::Affine CudaText::affine_integer(const Expr& integer_expr) {
+  Linear rest(integer_expr);
+  std::int64_t key_factor = 0;
+  int terms_with_key = 0;
+  for (const auto& [term, coefficient] : rest.terms) {
+    if (!term.node().uses_variable(Variable::k)) continue;
+    terms_with_key++;
+    if (term.node().op == ExprOp::variable) key_factor = coefficient;
+  }
+  if (in_constructor_ || terms_with_key != 1 || key_factor == 0)
+    return {"float" + in_parentheses(integer(integer_expr)), ""};
+  std::erase_if(rest.terms,
+                [](const auto& term) { return term.first.node().uses_variable(Variable::k); });
+  const std::string others = integer(rest.expr());
+  const std::string key = key_factor == 1 ? "k" : llvm::formatv("k * {0}", key_factor).str();
+  return {llvm::formatv("float({0} + {1})", others, key),
+          real_literal(static_cast<double>(key_factor))};
+}
+
+namespace {
+
+/// The factors of a product, and what they are divided by where that is uniform.
+void collect_factors(const Expr& expr, std::vector<Expr>& uniform, std::vector<Expr>& varying,
+                     std::vector<Expr>& divisors) {
+  const ExprNode& node = expr.node();
+  if (is_hoistable(expr)) {
+    uniform.push_back(expr);
+  } else if (node.op == ExprOp::multiply) {
+    for (const Expr& factor : node.operands) collect_factors(factor, uniform, varying, divisors);
+  } else if (node.op == ExprOp::divide && is_hoistable(node.operands[1])) {
+    collect_factors(node.operands[0], uniform, varying, divisors);
+    divisors.push_back(node.operands[1]);
+  } else {
+    varying.push_back(expr);
+  }
+}
+
+}  // namespace
+
+// All uniform factors become one, the scale of the product among them.
+CudaText::Affine CudaText::product(const Expr& expr) {
+  std::vector<Expr> uniform, varying, divisors;
+  collect_factors(expr, uniform, varying, divisors);
+  in_constructor_ = true;
+  std::string factor;
+  const auto multiply = [&](const char* op, const std::string& by) {
+    factor += factor.empty() ? (*op == '/' ? "1.0f / " : "") + by : op + by;
+  };
+  for (const Expr& by : varying)
+    if (by.node().op == ExprOp::variable) multiply(" * ", "params.scale");
+  for (const Expr& by : uniform) multiply(" * ", real(by));
+  for (const Expr& by : divisors) multiply(" / ", real(by));
+  in_constructor_ = false;
+  const bool is_literal = uniform.size() == 1 && uniform.front().node().is_constant() &&
+                          factor == real(uniform.front());
+  if (!factor.empty() && !is_literal)
+    factor = member("float", llvm::formatv("hoisted{0}", members_.size()), factor);
+
+  // The score last: what is in front of it is the same for more elements.
+  std::ranges::stable_sort(varying, {},
+                           [](const Expr& by) { return by.node().uses_variable(Variable::score); });
+  if (varying.size() == 1 && varying.front().node().op != ExprOp::variable) {
+    Affine value = affine(varying.front());
+    if (factor.empty()) return value;
+    return {in_parentheses(factor + " * " + value.base),
+            value.step.empty()     ? ""
+            : value.step == "1.0f" ? factor
+                                   : in_parentheses(factor + " * " + value.step)};
+  }
+  std::string text = factor;
+  for (const Expr& by : varying)
+    text += (text.empty() ? "" : " * ") +
+            (by.node().op == ExprOp::variable ? std::string("s") : real(by));
+  return {in_parentheses(text), ""};
+}
+
+CudaText::Affine CudaText::affine(const Expr& expr) {
+  const ExprNode& node = expr.node();
+  const auto& x = node.operands;
+  if (node.op == ExprOp::constant) {
+    const std::string literal = real_literal(node.real);
+    return {node.real < 0 ? in_parentheses(literal) : literal, ""};
+  }
+  if (node.op == ExprOp::scalar) return {leaf(node), ""};
+  if (!in_constructor_ && is_hoistable(expr)) return {hoisted(expr), ""};
+  const auto of = [&](const char* function) -> Affine {
+    return {std::string(function) + "(" + real(x[0]) + ")", ""};
+  };
+  switch (node.op) {
+    case ExprOp::variable:
+      return product(expr);
+    case ExprOp::to_real:
+      return affine_integer(x[0]);
+    case ExprOp::multiply:
+      if (in_constructor_) return {in_parentheses(real(x[0]) + " * " + real(x[1])), ""};
+      return product(expr);
+    case ExprOp::divide:
+      if (in_constructor_ || !is_hoistable(x[1]))
+        return {in_parentheses(real(x[0]) + " / " + real(x[1])), ""};
+      return product(expr);
+    case ExprOp::add:
+    case ExprOp::subtract: {
+      const Affine a = affine(x[0]), b = affine(x[1]);
+      const char* op = node.op == ExprOp::add ? " + " : " - ";
+      const std::string step = b.step.empty()   ? a.step
+                               : a.step.empty() ? (*(op + 1) == '-' ? "-" : "") + b.step
+                                                : in_parentheses(a.step + op + b.step);
+      return {in_parentheses(a.base + op + b.base), step};
+    }
+    case ExprOp::negate: {
+      const Affine a = affine(x[0]);
+      return {"-" + a.base, a.step.empty() ? "" : "-" + a.step};
+    }
+    case ExprOp::minimum:
+      return {"fminf(" + real(x[0]) + ", " + real(x[1]) + ")", ""};
+    case ExprOp::maximum:
+      return {"fmaxf(" + real(x[0]) + ", " + real(x[1]) + ")", ""};
+    case ExprOp::absolute:
+      return of("fabsf");
+    case ExprOp::select:
+      return {
+          in_parentheses(in_parentheses(condition(x[0])) + " ? " + real(x[1]) + " : " + real(x[2])),
+          ""};
+    case ExprOp::exp:
+      return of("exp_approx");
+    case ExprOp::log:
+      return of("log_approx");
+    case ExprOp::tanh:
+      return of("tanh_approx");
+    case ExprOp::sqrt:
+      return of("sqrt_approx");
+    default:
+      return {element(node), ""};
+  }
+}
+
+}  // namespace streamattn

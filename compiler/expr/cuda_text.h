@@ -1,0 +1,59 @@
+// Expressions as CUDA, for the score policies of templates/parts/scores.cuh.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "compiler/expr/names.h"
+
+namespace streamattn {
+
+/// An end of the interval `rows[index]` or `keys[index]`, for templates/forward/key_lists.cuh.
+Expr tile_bound(bool is_of_keys, bool is_high, int index);
+
+/// Writes expressions and collects the members of a policy that these read: what depends neither on
+/// a query nor on a key is worked out once, when the policy is built.
+class CudaText {
+ public:
+  CudaText(const ExprNames& names, int group_size) : names_(names), group_size_(group_size) {}
+
+  /// In functions of a query `q`, a key `k + column` and, where scores change, a product `s`; or of
+  /// the queries [q.begin, q.end) and the keys [k.begin, k.end).
+  std::string integer(const Expr& expr);
+  std::string condition(const Expr& expr);
+  std::string real(const Expr& expr);
+
+  struct Member {
+    std::string type, name, value;  // value in terms of `params` and `item`
+  };
+  const std::vector<Member>& members() const { return members_; }
+
+  /// A member of its own for a real that is uniform.
+  std::string real_member(const Expr& uniform);
+
+ private:
+  /// base + step * column; a step that is empty is 0.
+  struct Affine {
+    std::string base, step;
+  };
+
+  std::string leaf(const ExprNode& node);
+  std::string sum(const Expr& expr);
+  std::string divided(const ExprNode& node, std::string_view power_of_two, std::string_view any);
+  std::string sides(const Expr& difference, const char* op);
+  std::string bound(const Expr& integer);
+  std::string element(const ExprNode& node);
+  Affine affine(const Expr& expr);
+  Affine affine_integer(const Expr& integer);
+  Affine product(const Expr& expr);
+  std::string call(std::string_view function, const std::vector<Expr>& operands);
+  std::string member(const std::string& type, const std::string& name, const std::string& value);
+  std::string hoisted(const Expr& expr);
+
+  const ExprNames& names_;
+  int group_size_;
+  bool in_constructor_ = false;
+  std::vector<Member> members_;
+};
+
+}  // namespace streamattn

@@ -1,0 +1,130 @@
+// Writes score policies.
+#include "compiler/expr/score_policy.h"
+
+#include <llvm/Support/FormatVariadic.h>
+
+#include "compiler/expr/build.h"
+#include "compiler/expr/cuda_text.h"
+#include "compiler/expr/key_ranges.h"
+
+namespace streamattn {
+namespace {
+
+constexpr double log2_e = 1.4426950408889634;
+
+class Policy {
+ public:
+  explicit Policy(const Problem& problem)
+      : problem_(problem),
+        names_(problem),
+        ranges_(problem.mask),
+        cuda_(names_, problem.group_size),
+        changes_(!problem.score.same_as(Problem().score)) {}
+
+  std::string text() {
+    // Functions first: they say which members there are.
+    const std::string functions = seen() + full() + keeps() + change() + sink();
+    std::string text = "struct ProblemScore : ScaledScore {\n";
+    text += llvm::formatv("  static constexpr bool trivial = {0};\n",
+                          constant_of(problem_.mask) == 1 ? "true" : "false");
+    if (changes_) text += "  static constexpr bool changes = true;\n";
+    if (problem_.sink) text += "  static constexpr bool has_sink = true;\n";
+    text += llvm::formatv("  static constexpr int range_count = {0};\n", range_count());
+    for (const CudaText::Member& m : cuda_.members()) text += "  " + m.type + " " + m.name + ";\n";
+    return text + constructors() + functions + "};\n";
+  }
+
+ private:
+  // A mask that hides everything has a range, too, which is empty.
+  std::size_t range_count() const { return std::max<std::size_t>(ranges_.seen.size(), 1); }
+
+  std::string constructors() const {
+    if (cuda_.members().empty() && scale_log2_.empty())
+      return "  using ScaledScore::ScaledScore;\n";
+    std::string text =
+        "  ProblemScore() = default;\n"
+        "  SA_DEVICE ProblemScore(const ScoreParams& params, WorkItem item, const Sequence& "
+        "sequence)\n"
+        "      : ScaledScore(params, item, sequence)";
+    for (const CudaText::Member& m : cuda_.members())
+      text += ",\n        " + m.name + "(" + m.value + ")";
+    if (scale_log2_.empty()) return text + " {}\n";
+    return text + " {\n    scale_log2 = " + scale_log2_ + ";\n  }\n";
+  }
+
+  static std::string function(const char* head, const std::string& result) {
+    return std::string("  SA_DEVICE ") + head + " const { return " + result + "; }\n";
+  }
+
+  std::string span(const KeyRange& range) {
+    const auto end = [&](const Expr& key) -> std::string {
+      const auto constant = constant_of(key);
+      if (constant == -key_limit) return "first_position";
+      if (constant == key_limit) return "last_position";
+      return cuda_.integer(key);
+    };
+    return "{" + end(range.begin) + ", " + end(range.end) + "}";
+  }
+
+  std::string list(const std::vector<KeyRange>& ranges) {
+    std::string text;
+    for (const KeyRange& range : ranges) text += (text.empty() ? "Span" : ", Span") + span(range);
+    return "{" + text + "}";
+  }
+
+  std::string seen() {
+    constexpr const char* head = "Span seen(int i, Span q)";
+    if (ranges_.seen.empty()) return function(head, "{0, 0}");
+    if (ranges_.seen.size() == 1) return function(head, span(ranges_.seen.front()));
+    return "  SA_DEVICE Span seen(int i, Span q) const {\n    const Span ranges[] = " +
+           list(ranges_.seen) +
+           (ranges_.ends_descend ? ";\n    return nth(ranges, i);\n  }\n"
+                                 : ";\n    return nth_from_end(ranges, i);\n  }\n");
+  }
+
+  std::string full() {
+    constexpr const char* head = "Span full(Span q, Span keys)";
+    if (ranges_.full.empty()) return function(head, "{0, 0}");
+    if (ranges_.full.size() == 1) return function(head, span(ranges_.full.front()));
+    return "  SA_DEVICE Span full(Span q, Span keys) const {\n    const Span ranges[] = " +
+           list(ranges_.full) + ";\n    return most_of(keys, ranges);\n  }\n";
+  }
+
+  std::string keeps() {
+    return function("bool keeps(int q, int k, int column)", cuda_.condition(problem_.mask));
+  }
+
+  // A positive factor of the whole is softmax's, which multiplies anyway.
+  std::string change() {
+    if (!changes_) return {};
+    Expr score = problem_.score;
+    double factor = 1;
+    const ExprNode& node = score.node();
+    if (node.op == ExprOp::multiply && node.operands[0].node().is_constant() &&
+        node.operands[0].node().real > 0) {
+      factor = node.operands[0].node().real;
+      score = Expr(node.operands[1]);
+    }
+    scale_log2_ = llvm::formatv("{0:f9}f", factor * log2_e);
+    return function("float change(float s, int q, int k, int column)", cuda_.real(score));
+  }
+
+  std::string sink() {
+    if (!problem_.sink) return {};
+    return function("float sink(int q)",
+                    cuda_.real(*problem_.sink) + llvm::formatv(" * {0:f9}f", log2_e).str());
+  }
+
+  const Problem& problem_;
+  ExprNames names_;
+  KeyRanges ranges_;
+  CudaText cuda_;
+  bool changes_;
+  std::string scale_log2_;
+};
+
+}  // namespace
+
+std::string score_policy(const Problem& problem) { return Policy(problem).text(); }
+
+}  // namespace streamattn
