@@ -6,10 +6,10 @@
 """
 
 import ctypes
-from ctypes import POINTER, byref, c_char_p, c_float, c_int, c_int32, c_int64, c_size_t, c_void_p
+from ctypes import POINTER, byref, c_char_p, c_double, c_float, c_int, c_int32, c_int64, c_size_t, c_void_p
 from dataclasses import dataclass
 
-DTYPES = {None: 0, "f16": 1, "bf16": 2, "f32": 3}
+DTYPES = {None: 0, "f16": 1, "bf16": 2, "f32": 3, "i32": 4, "u8": 5}
 
 
 class StreamattnError(RuntimeError):
@@ -31,7 +31,7 @@ class _JitOptions(_Struct):
 class _Problem(_Struct):
     _fields_ = [("struct_size", c_size_t), ("dtype", c_int), ("out_dtype", c_int),
                 ("head_dim", c_int), ("value_head_dim", c_int), ("group_size", c_int),
-                ("mask", c_char_p)]
+                ("mask", c_char_p), ("score", c_char_p), ("sink", c_char_p)]
 
 
 class _Shape(_Struct):
@@ -48,11 +48,22 @@ class _Rows(ctypes.Structure):
     _fields_ = [("begin", c_int64), ("end", c_int64)]
 
 
+class _NamedScalar(ctypes.Structure):
+    _fields_ = [("name", c_char_p), ("value", c_double)]
+
+
+class _NamedTensor(ctypes.Structure):
+    _fields_ = [("name", c_char_p), ("data", c_void_p), ("dtype", c_int32), ("rank", c_int32),
+                ("sizes", c_int64 * 4), ("strides", c_int64 * 4)]
+
+
 class _ForwardArgs(_Struct):
     _fields_ = [("struct_size", c_size_t)] + [(name, _Tensor) for name in "qkvo"] + [
         ("lse", _Tensor), ("scale", POINTER(c_float)), ("q_offset", POINTER(c_int64)),
         ("k_offset", c_int64), ("q_rows", POINTER(_Rows)), ("kv_rows", POINTER(_Rows)),
-        ("max_sms", c_int), ("workspace", c_void_p), ("workspace_bytes", c_size_t)]
+        ("max_sms", c_int), ("workspace", c_void_p), ("workspace_bytes", c_size_t),
+        ("scalars", POINTER(_NamedScalar)), ("scalar_count", c_size_t),
+        ("tensors", POINTER(_NamedTensor)), ("tensor_count", c_size_t)]
 
 
 @dataclass(frozen=True)
@@ -64,6 +75,8 @@ class Problem:
     value_head_dim: int = 0
     group_size: int = 1
     mask: str = "true"
+    score: str = "score"
+    sink: str | None = None
 
 
 @dataclass(frozen=True)
@@ -82,10 +95,25 @@ def tensor(data, dtype, sizes, strides):
     return _Tensor(data, DTYPES[dtype], *sizes, *strides[:3])
 
 
+def _torch_dtype(array):
+    return {"float16": "f16", "bfloat16": "bf16", "float32": "f32", "int32": "i32",
+            "uint8": "u8", "bool": "u8"}[str(array.dtype).split(".")[-1]]
+
+
 def torch_tensor(array):
     """The view of a 4-D PyTorch tensor in [batch, seq, heads, dim] order (any strides)."""
-    dtype = {"float16": "f16", "bfloat16": "bf16", "float32": "f32"}[str(array.dtype).split(".")[-1]]
-    return tensor(array.data_ptr(), dtype, array.shape, array.stride())
+    return tensor(array.data_ptr(), _torch_dtype(array), array.shape, array.stride())
+
+
+def named_tensor(name, data, dtype, sizes, strides):
+    """A tensor that a mask, a score or a sink names, at address `data`; strides in elements."""
+    return _NamedTensor(name.encode(), data, DTYPES[dtype], len(sizes), (c_int64 * 4)(*sizes),
+                        (c_int64 * 4)(*strides))
+
+
+def named_torch_tensor(name, array):
+    """The same of a PyTorch tensor of 1 to 4 dimensions."""
+    return named_tensor(name, array.data_ptr(), _torch_dtype(array), array.shape, array.stride())
 
 
 class Library:
@@ -148,7 +176,9 @@ class Jit:
         """The kernel for `problem`, chosen for `shape`; may compile."""
         c_problem = _Problem(dtype=DTYPES[problem.dtype], out_dtype=DTYPES[problem.out_dtype],
                              head_dim=problem.head_dim, value_head_dim=problem.value_head_dim,
-                             group_size=problem.group_size, mask=problem.mask.encode())
+                             group_size=problem.group_size, mask=problem.mask.encode(),
+                             score=problem.score.encode(),
+                             sink=None if problem.sink is None else problem.sink.encode())
         c_shape = _Shape(batch=shape.batch, kv_heads=shape.kv_heads, q_len=shape.q_len,
                          kv_len=shape.kv_len)
         kernel = c_void_p()
@@ -167,11 +197,15 @@ class Kernel:
         return self._library.describe(self._handle)
 
     def prepare(self, *, q, k, v, o, lse=None, stream=None, q_offset=None, max_sms=0,
-                allocate=None):
+                allocate=None, scalars=None, tensors=()):
         """A callable that launches with these tensors; arguments are converted once, so that a
         timed call costs the launch alone. The caller keeps the memory alive. A kernel that needs a
-        workspace gets it from `allocate(bytes)`, which returns an address that stays valid."""
+        workspace gets it from `allocate(bytes)`, which returns an address that stays valid.
+        `scalars` are values by name, `tensors` a list of named_tensor()."""
         args = _ForwardArgs(q=q, k=k, v=v, o=o, max_sms=max_sms)
+        values = [_NamedScalar(name.encode(), value) for name, value in (scalars or {}).items()]
+        args.scalars, args.scalar_count = (_NamedScalar * len(values))(*values), len(values)
+        args.tensors, args.tensor_count = (_NamedTensor * len(tensors))(*tensors), len(tensors)
         if lse is not None:
             args.lse = lse
         if q_offset is not None:

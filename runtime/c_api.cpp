@@ -1,13 +1,17 @@
 // The plain C entry points: each one converts its structs and calls the C++ API.
 #include "streamattn/c_api.h"
 
+#include <llvm/ADT/SmallVector.h>
+
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <span>
 #include <string>
 
 #include "streamattn/jit.h"
 #include "streamattn/log.h"
+#include "templates/params.h"
 
 struct streamattn_jit {
   streamattn::Jit jit;
@@ -85,6 +89,10 @@ DType dtype(int32_t type, const char* field) {
       return DType::bf16;
     case STREAMATTN_F32:
       return DType::f32;
+    case STREAMATTN_I32:
+      return DType::i32;
+    case STREAMATTN_U8:
+      return DType::u8;
     default:
       throw Error(ErrorCode::invalid_argument, std::string(field) + " is " + std::to_string(type) +
                                                    ", needs one of streamattn_dtype's types");
@@ -111,6 +119,8 @@ Problem convert(const streamattn_problem& from) {
   if (from.value_head_dim != 0) problem.value_head_dim = from.value_head_dim;
   if (from.group_size != 0) problem.group_size = from.group_size;
   if (from.mask) problem.mask = Expr::parse(from.mask);
+  if (from.score) problem.score = Expr::parse(from.score, ExprRole::score);
+  if (from.sink) problem.sink = Expr::parse(from.sink, ExprRole::score);
   return problem;
 }
 
@@ -130,8 +140,42 @@ Tensor convert(const streamattn_tensor& from, const char* name) {
           .head_stride = from.head_stride};
 }
 
-ForwardArgs convert(const streamattn_forward_args& from) {
-  ForwardArgs args;
+/// Arguments with what they point to.
+struct ConvertedArgs : ForwardArgs {
+  llvm::SmallVector<ScalarArg, NamedValues::most_scalars> scalar_args;
+  llvm::SmallVector<TensorArg, NamedValues::most_tensors> tensor_args;
+};
+
+/// Elements [0, count) of an array of the caller's.
+template <class Element>
+std::span<const Element> list(const Element* first, std::size_t count, const char* name) {
+  if (count > 0) require(first, name);
+  return {first, count};
+}
+
+void convert_names(const streamattn_forward_args& from, ConvertedArgs& to) {
+  for (const auto& scalar : list(from.scalars, from.scalar_count, "scalars")) {
+    require(scalar.name, "the name of a scalar");
+    to.scalar_args.push_back({scalar.name, scalar.value});
+  }
+  for (const auto& tensor : list(from.tensors, from.tensor_count, "tensors")) {
+    require(tensor.name, "the name of a tensor");
+    TensorArg& added = to.tensor_args.emplace_back();
+    added = {.name = tensor.name,
+             .data = tensor.data,
+             .dtype = dtype(tensor.dtype, (std::string(tensor.name) + ": dtype").c_str()),
+             .rank = tensor.rank};
+    std::copy_n(tensor.sizes, added.sizes.size(), added.sizes.begin());
+    std::copy_n(tensor.strides, added.strides.size(), added.strides.begin());
+  }
+  to.scalars = to.scalar_args;
+  to.tensors = to.tensor_args;
+}
+
+/// Calls use(args) with the arguments in C++.
+template <class Use>
+void with_args(const streamattn_forward_args& from, const Use& use) {
+  ConvertedArgs args;
   args.q = convert(from.q, "q: dtype");
   args.k = convert(from.k, "k: dtype");
   args.v = convert(from.v, "v: dtype");
@@ -144,7 +188,8 @@ ForwardArgs convert(const streamattn_forward_args& from) {
   if (from.kv_rows) args.kv_rows = Rows{from.kv_rows->begin, from.kv_rows->end};
   args.max_sms = from.max_sms;
   args.workspace = {from.workspace, from.workspace_bytes};
-  return args;
+  convert_names(from, args);
+  use(args);
 }
 
 // A kernel's handle is its address: the jit owns the kernel.
@@ -202,14 +247,19 @@ streamattn_status streamattn_forward_workspace(const streamattn_kernel* kernel,
                                                const streamattn_forward_args* args, size_t* bytes) {
   return guarded([&] {
     require(bytes, "bytes");
-    *bytes = forward_kernel_of(kernel).workspace_bytes(convert(read(args, "forward_args")));
+    const ForwardKernel& forward = forward_kernel_of(kernel);
+    with_args(read(args, "forward_args"),
+              [&](const ForwardArgs& converted) { *bytes = forward.workspace_bytes(converted); });
   });
 }
 
 streamattn_status streamattn_launch_forward(const streamattn_kernel* kernel,
                                             const streamattn_forward_args* args, void* stream) {
-  return guarded(
-      [&] { forward_kernel_of(kernel).launch(convert(read(args, "forward_args")), stream); });
+  return guarded([&] {
+    const ForwardKernel& forward = forward_kernel_of(kernel);
+    with_args(read(args, "forward_args"),
+              [&](const ForwardArgs& converted) { forward.launch(converted, stream); });
+  });
 }
 
 size_t streamattn_describe(const streamattn_kernel* kernel, char* buffer, size_t size) {

@@ -47,7 +47,9 @@ typedef enum streamattn_dtype {
   STREAMATTN_DTYPE_DEFAULT = 0, /* only where a default is named */
   STREAMATTN_F16 = 1,
   STREAMATTN_BF16 = 2,
-  STREAMATTN_F32 = 3
+  STREAMATTN_F32 = 3,
+  STREAMATTN_I32 = 4, /* of named tensors alone, as the next one */
+  STREAMATTN_U8 = 5
 } streamattn_dtype;
 
 typedef struct streamattn_jit streamattn_jit;
@@ -72,6 +74,9 @@ typedef struct streamattn_problem {
   int value_head_dim; /* of V and O; default: head_dim */
   int group_size;     /* query heads per key-value head; default: 1 */
   const char* mask;   /* an expression such as "k <= q"; default: every key is seen */
+  const char* score;  /* of a scaled product, such as "score + slope[head] * (k - q)"; default:
+                         "score" */
+  const char* sink;   /* a logit that joins the softmax denominator; default: none */
 } streamattn_problem;
 
 /* How big a call is. Steers the choice of schedule; the kernel is good for every size. */
@@ -97,8 +102,27 @@ typedef struct streamattn_rows {
   int64_t begin, end;
 } streamattn_rows;
 
+/* A number for a scalar that mask, score or sink names: a whole number within +-2^30 for an i32
+ * one. */
+typedef struct streamattn_named_scalar {
+  const char* name;
+  double value;
+} streamattn_named_scalar;
+
+/* A tensor that mask, score or sink names: element (i, j, ...) is at
+ * data + i * strides[0] + j * strides[1] + ..., in elements. Owns nothing. Where an index is just
+ * q, k, batch, head or kv_head, the dimension must hold all that a call has of these. */
+typedef struct streamattn_named_tensor {
+  const char* name;
+  const void* data;
+  int32_t dtype; /* streamattn_dtype; has no default */
+  int32_t rank;  /* 1 to 4 */
+  int64_t sizes[4], strides[4];
+} streamattn_named_tensor;
+
 /* Arguments of a forward launch. Memory is on the kernel's device (the host for the CPU). No
- * element of o or lse may share memory with another element of o, lse, q, k or v. */
+ * element of o or lse may share memory with another element of o or lse, or with one of q, k, v or
+ * a named tensor. */
 typedef struct streamattn_forward_args {
   size_t struct_size;
   streamattn_tensor q;            /* [batch, q_len, heads, head_dim] */
@@ -114,6 +138,10 @@ typedef struct streamattn_forward_args {
   int max_sms;                    /* most multiprocessors (threads on the CPU); default: all */
   void* workspace;                /* scratch memory, a multiple of 256; see below */
   size_t workspace_bytes;         /* of it; at least what streamattn_forward_workspace() says */
+  const streamattn_named_scalar* scalars; /* each that the problem names once, in any order */
+  size_t scalar_count;
+  const streamattn_named_tensor* tensors; /* the same */
+  size_t tensor_count;
 } streamattn_forward_args;
 
 /* The library's version, such as "0.1.0". */
@@ -141,7 +169,7 @@ STREAMATTN_C_API streamattn_status streamattn_forward_kernel(streamattn_jit* jit
                                                              const streamattn_kernel** kernel);
 
 /* Bytes of workspace that a forward launch with these arguments needs; 0 where it needs none. Data
- * may be null. Thread-safe. */
+ * may be null, names and scalars are read. Thread-safe. */
 STREAMATTN_C_API streamattn_status streamattn_forward_workspace(const streamattn_kernel* kernel,
                                                                 const streamattn_forward_args* args,
                                                                 size_t* bytes);

@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 import peer_report  # noqa: E402
 from peer_report import Result, Row, RowReport  # noqa: E402
 from rounds import Candidate, spread, time_interleaved  # noqa: E402
-from streamattn_library import Library, Problem, Shape, StreamattnError, tensor  # noqa: E402
+from streamattn_library import (Library, Problem, Shape, StreamattnError, named_tensor,  # noqa: E402
+                                tensor)
 
 
 class FakeStopwatch:
@@ -170,6 +171,32 @@ class LibraryTest(unittest.TestCase):
             for c in range(d):
                 expected = sum(w * v[j * d + c] for j, w in enumerate(weights)) / sum(weights)
                 self.assertAlmostEqual(o[i * d + c], expected, places=5)
+
+    def test_scores_sinks_and_named_values_reach_the_kernel(self):
+        n, d = 5, 8
+        kernel = self.library.jit(target="cpu").forward(
+            Problem(dtype="f32", head_dim=d, mask="k <= q && k > q - window",
+                    score="score + slope[head] * (k - q)", sink="0.25"), Shape(1, 2, n, n))
+        q, k, v = (random_floats(n * 2 * d, seed) for seed in (1, 2, 3))
+        o, lse, slope = poison(n * 2 * d), poison(n * 2), (ctypes.c_float * 2)(0.5, 0.125)
+
+        def view(data, width=d):
+            return tensor(ctypes.addressof(data), "f32", (1, n, 2, width),
+                          (n * 2 * width, 2 * width, width, 1))
+
+        views = {"q": view(q), "k": view(k), "v": view(v), "o": view(o), "lse": view(lse, 1)}
+        kernel.launch(**views, scalars={"window": 3}, tensors=[
+            named_tensor("slope", ctypes.addressof(slope), "f32", (2,), (1,))])
+        for i in range(n):
+            for head in range(2):
+                total = math.exp(0.25)
+                for j in range(max(0, i - 2), i + 1):
+                    product = sum(q[(i * 2 + head) * d + c] * k[(j * 2 + head) * d + c]
+                                  for c in range(d)) / math.sqrt(d)
+                    total += math.exp(product + slope[head] * (j - i))
+                self.assertAlmostEqual(lse[i * 2 + head], math.log(total), places=5)
+        with self.assertRaisesRegex(StreamattnError, 'scalar "window" is missing'):
+            kernel.launch(**views)
 
     def test_failures_carry_the_name_of_the_status(self):
         with self.assertRaisesRegex(StreamattnError, "^invalid_problem: "):

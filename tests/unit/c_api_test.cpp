@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <cstddef>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -10,11 +11,14 @@
 #include "measure/random_inputs.h"
 #include "streamattn/c_api.h"
 #include "streamattn/jit.h"
+#include "streamattn/masks.h"
 #include "support/log.h"
 #include "tests/support/catch.h"
 #include "tests/support/forked.h"
 
 extern "C" streamattn_status c89_create_on_cpu(streamattn_jit** jit);
+extern "C" void c89_name(streamattn_forward_args* args, const streamattn_named_scalar* window,
+                         streamattn_named_tensor* slope, const float* slopes, int heads);
 
 namespace streamattn {
 namespace {
@@ -139,6 +143,74 @@ TEST_CASE("scale, offsets and row ranges given in C reach the kernel") {
   CHECK(std::isnan(buffers.o.front()));  // row 0 is not in q_rows
 }
 
+TEST_CASE("scores, sinks, scalars and tensors given in C reach the kernel") {
+  const CpuJit jit;
+  streamattn_problem problem = c_problem();
+  problem.mask = "k <= q && k > q - window";
+  problem.score = "score + slope[head] * (k - q)";
+  problem.sink = "slope[head]";
+  const streamattn_shape shape = c_shape();
+  const streamattn_kernel* kernel = nullptr;
+  REQUIRE(streamattn_forward_kernel(jit.get(), &problem, &shape, &kernel) == STREAMATTN_OK);
+  Buffers buffers;
+  const std::vector<float> slopes = {0.5F, 0.25F, 0.125F, -0.1F, 0, 1};
+  const streamattn_named_scalar window = {"window", 7};
+  streamattn_named_tensor slope = {};
+  streamattn_forward_args args = buffers.args();
+  c89_name(&args, &window, &slope, slopes.data(), heads);
+  REQUIRE(streamattn_launch_forward(kernel, &args, nullptr) == STREAMATTN_OK);
+
+  const Problem expected{.dtype = DType::f32,
+                         .head_dim = head_dim,
+                         .group_size = heads / kv_heads,
+                         .mask = causal() && sliding_window(6),
+                         .score = alibi(),
+                         .sink = TensorName("slope", DType::f32)(expr_names::head)};
+  const TensorArg tensors[] = {TensorArg::dense("slope", slopes.data(), DType::f32, {heads})};
+  ForwardArgs with_names = buffers.cpp_args();
+  with_names.tensors = tensors;
+  const Errors errors = errors_of(expected, with_names, all_rows(with_names));
+  CHECK(errors.o <= errors.o_allowed);
+  CHECK(errors.lse <= errors.lse_allowed);
+
+  const auto fails = [&](const std::string& message) {
+    CHECK(streamattn_launch_forward(kernel, &args, nullptr) == STREAMATTN_INVALID_ARGUMENT);
+    CHECK(streamattn_last_error() == message);
+  };
+  slope.dtype = 0;
+  fails("slope: dtype is 0, needs one of streamattn_dtype's types");
+  slope.dtype = STREAMATTN_I32;
+  fails("tensor \"slope\": dtype is i32, needs f32");
+  slope.dtype = STREAMATTN_F32;
+  slope.name = nullptr;
+  fails("the name of a tensor is null");
+  args.tensors = nullptr;
+  fails("tensors is null");
+  args.scalars = nullptr;
+  fails("scalars is null");
+  std::size_t bytes = 0;
+  args.scalar_count = args.tensor_count = 0;
+  CHECK(streamattn_forward_workspace(kernel, &args, &bytes) == STREAMATTN_INVALID_ARGUMENT);
+  CHECK(streamattn_last_error() ==
+        std::string("scalar \"window\" is missing, the problem names it"));
+}
+
+TEST_CASE("callers that were compiled with older structs are served as before") {
+  const CpuJit jit;
+  streamattn_problem problem = c_problem();
+  problem.struct_size = offsetof(streamattn_problem, score);
+  problem.score = "neither read", problem.sink = "nor this";
+  const streamattn_shape shape = c_shape();
+  const streamattn_kernel* kernel = nullptr;
+  REQUIRE(streamattn_forward_kernel(jit.get(), &problem, &shape, &kernel) == STREAMATTN_OK);
+  Buffers buffers;
+  streamattn_forward_args args = buffers.args();
+  args.struct_size = offsetof(streamattn_forward_args, scalars);
+  args.scalar_count = args.tensor_count = 99;
+  REQUIRE(streamattn_launch_forward(kernel, &args, nullptr) == STREAMATTN_OK);
+  check_result(buffers.cpp_args());
+}
+
 TEST_CASE("the workspace that a launch needs can be asked for before there is memory") {
   const CpuJit jit;
   streamattn_forward_args args = Buffers().args();
@@ -209,6 +281,11 @@ TEST_CASE("failures are statuses with a message of their own") {
   fails([](auto& problem) { problem.struct_size = 4096; }, STREAMATTN_INVALID_ARGUMENT,
         "streamattn_problem has struct_size 4096, this library knows up to ");
   fails([](auto& problem) { problem.mask = "k <<= q"; }, STREAMATTN_INVALID_PROBLEM, "^");
+  fails([](auto& problem) { problem.score = "k <= q"; }, STREAMATTN_INVALID_PROBLEM,
+        "a score is a number");
+  fails([](auto& problem) { problem.sink = "score"; }, STREAMATTN_INVALID_PROBLEM,
+        "depends on score");
+  fails([](auto& problem) { problem.dtype = STREAMATTN_U8; }, STREAMATTN_INVALID_PROBLEM, "u8");
   fails([](auto& problem) { problem.head_dim = -1; }, STREAMATTN_INVALID_PROBLEM, "head_dim");
 }
 
