@@ -76,26 +76,25 @@ struct KeyWalk {
 
   // Goes on to the next range that has tiles. False at the end.
   SA_DEVICE bool open() {
-    for (Span tiles = next_tiles(); !tiles.empty(); tiles = next_tiles()) {
-      if (split_keys) tiles = in_share(tiles);
-      if (tiles.empty()) continue;
-      Span whole = sequence.keys(score.full(next_range - 1, own));
-      full = {tiles_up_to(whole.begin), whole.end / tile_kv};
-      begin = tiles.begin;
-      tile = tiles.end - 1;
-      return true;
+    Span tiles = next_tiles();
+    if constexpr (split_keys) {
+      Span share = in_share(tiles);
+      for (; share.empty() && !tiles.empty(); share = in_share(tiles)) tiles = next_tiles();
+      tiles = share;
     }
-    return false;
+    Span whole = sequence.keys(score.full(next_range - 1, own));
+    full = {tiles_up_to(whole.begin), whole.end / tile_kv};
+    begin = tiles.begin;
+    tile = tiles.end - 1;
+    return !tiles.empty();
   }
 
   // In the first range alone: later ones are entered with a product under way.
   SA_DEVICE void pass_over_unseen() {
-    passed_over = 0;
-    if (!has_rows()) return;
     Span seen = sequence.keys(score.ranges(next_range - 1, own));
     int first = max(min(tiles_up_to(seen.end) - 1, tile), begin);
-    passed_over = tile - first;
-    tile = first;
+    passed_over = has_rows() ? tile - first : 0;
+    tile -= passed_over;
   }
 
   SA_DEVICE void find_share(int share, int shares) {
