@@ -29,4 +29,6 @@ SA_DEVICE void pin(T (&registers)[N], SA_SITE) {
   streamattn_machine->touch_registers(registers, sizeof(registers), site);
 }
 
+SA_DEVICE void pin(u64&) {}
+
 }  // namespace streamattn

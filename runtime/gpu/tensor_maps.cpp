@@ -1,8 +1,7 @@
 // Encoding and remembering tensor maps.
 #include "runtime/gpu/tensor_maps.h"
 
-#include <llvm/ADT/Hashing.h>
-
+#include <cstdint>
 #include <vector>
 
 #include "runtime/gpu/driver.h"
@@ -38,11 +37,15 @@ TensorMap tensor_map(const char* name, const BoxedTensor& tensor) {
     BoxedTensor tensor;
     TensorMap map;
   };
-  constexpr std::size_t slots = 256;
-  thread_local std::vector<Slot> remembered(slots);
-  std::size_t hash =
-      llvm::hash_combine(tensor.data, tensor.dims[1], tensor.byte_strides[0], tensor.rows);
-  Slot& slot = remembered[hash % slots];
+  constexpr int slot_bits = 8;
+  thread_local std::vector<Slot> remembered(std::size_t{1} << slot_bits);
+  // Odd factors spread the bits upwards; a launch asks four times, which rules better hashes out.
+  constexpr std::uint64_t odd = 0x9E3779B97F4A7C15;
+  const std::uint64_t mixed =
+      ((reinterpret_cast<std::uintptr_t>(tensor.data) * odd + tensor.dims[1]) * odd +
+       tensor.byte_strides[0] + static_cast<std::uint64_t>(tensor.rows)) *
+      odd;
+  Slot& slot = remembered[mixed >> (64 - slot_bits)];
   if (!(slot.tensor == tensor)) slot = {tensor, encode(name, tensor)};
   return slot.map;
 }

@@ -28,7 +28,10 @@ struct FlashConsumer {
   FlashShared<Spec> shared;
   Fragment at;
 
-  RingCursor<tiling.stages> kv = {};
+  // Key tiles: the one whose K is multiplied next, and of those multiplied the last one, whose V is
+  // still to come. Their descriptors lie ready, see advance().
+  RingCursor<tiling.stages> next = {}, held = {};
+  u64 next_k = KTile::k_major(shared.k(0)), held_v = 0;
   u32 q_parity = 0;
   WorkItem item;
   FlashWalk<Spec> walk;  // of the item
@@ -130,6 +133,7 @@ struct FlashConsumer {
       take_turn();
       multiply_qk();
       pass_turn();
+      hold();
       WorkItem done;
       for (;;) {
         first_softmax();
@@ -141,22 +145,21 @@ struct FlashConsumer {
         at_hand = true;
         if (!more || !joins()) break;
         at_hand = false;
-        auto v_at = kv;
-        kv.advance();
+        auto v_at = held;
         enter();
         shared.v_ring().wait(v_at);
         take_turn();
-        accumulate_pv(v_at);
+        accumulate_pv();
         multiply_qk();
         pass_turn();
+        hold();
         wgmma_wait<1>();
         finish(done, v_at);
       }
-      shared.v_ring().wait(kv);
-      accumulate_pv(kv);
+      shared.v_ring().wait(held);
+      accumulate_pv();
       wgmma_wait<0>();
-      finish(done, kv);
-      kv.advance();
+      finish(done, held);
     }
   }
 
@@ -177,7 +180,7 @@ struct FlashConsumer {
     take_q();
 #pragma unroll 1
     for (int i = 0; i < walk.passed_over; i++) pass_over();
-    shared.k_ring().wait(kv);
+    shared.k_ring().wait(next);
   }
 
   // An item whose last PV is complete.
@@ -190,7 +193,7 @@ struct FlashConsumer {
   SA_DEVICE void first_softmax() {
     wgmma_wait<0>();
     pin(s);
-    release(shared.k_ring(), kv);
+    release(shared.k_ring(), held);
     clear();
     score_tile<true>();
     softmax();
@@ -211,18 +214,18 @@ struct FlashConsumer {
   }
 
   SA_DEVICE void step() {
-    auto v_at = kv;
-    kv.advance();
-    shared.k_ring().wait(kv);
+    auto v_at = held;
+    shared.k_ring().wait(next);
     take_turn();
     multiply_qk();
     shared.v_ring().wait(v_at);
-    accumulate_pv(v_at);
+    accumulate_pv();
     pass_turn();
+    hold();
 
     wgmma_wait<1>();
     pin(s);
-    release(shared.k_ring(), kv);
+    release(shared.k_ring(), held);
     score_tile<false>();
     bool moved = softmax();
 
@@ -239,13 +242,30 @@ struct FlashConsumer {
   // A tile that this warpgroup's rows do not see. It must have arrived before it is released: only
   // then has everybody released the tile before it.
   SA_DEVICE void pass_over() {
-    shared.k_ring().wait(kv);
-    release(shared.k_ring(), kv);
+    shared.k_ring().wait(next);
+    release(shared.k_ring(), next);
     take_turn();
     pass_turn();
-    shared.v_ring().wait(kv);
-    release(shared.v_ring(), kv);
-    kv.advance();
+    shared.v_ring().wait(next);
+    release(shared.v_ring(), next);
+    advance();
+  }
+
+  // The tile whose K was multiplied becomes the one that is held.
+  SA_DEVICE void hold() {
+    held = next;
+    held_v = VTile::mn_major(shared.v(held.stage));
+    pin(held_v);
+    advance();
+  }
+
+  // What the next products need is computed here, while others run: between a wait or a turn and
+  // the product behind it, every instruction that depends on the one before is time of the whole
+  // block.
+  SA_DEVICE void advance() {
+    next.advance();
+    next_k = KTile::k_major(shared.k(next.stage));
+    pin(next_k);
   }
 
   SA_DEVICE void take_turn() {
@@ -262,35 +282,33 @@ struct FlashConsumer {
     if (at.leads_warp()) ring.release(use);
   }
 
-  /// Issues s = Q K^T of the current stage as one group.
+  /// Issues s = Q K^T of the next tile as one group.
   SA_DEVICE void multiply_qk() {
-    u64 k = KTile::k_major(shared.k(kv.stage()));
     wgmma_fence();
     if constexpr (Spec::q_in_registers) {
-      QK::template multiply_rs<0>(s, q, k);
+      QK::template multiply_rs<0>(s, q, next_k);
 #pragma unroll
       for (int step = 1; step < qk_steps; step++)
-        QK::template accumulate_rs<0>(s, q + 4 * step, k + KTile::column_step(step));
+        QK::template accumulate_rs<0>(s, q + 4 * step, next_k + KTile::column_step(step));
     } else {
       u64 rows = QTile::k_major(shared.q() + at.first_row() * QTile::span);
-      QK::template multiply_ss<0>(s, rows, k);
+      QK::template multiply_ss<0>(s, rows, next_k);
 #pragma unroll
       for (int step = 1; step < qk_steps; step++)
         QK::template accumulate_ss<0>(s, rows + QTile::column_step(step),
-                                      k + KTile::column_step(step));
+                                      next_k + KTile::column_step(step));
     }
     wgmma_commit();
   }
 
-  /// Issues o += P V of the given stage as one group.
-  SA_DEVICE void accumulate_pv(RingCursor<tiling.stages> use) {
+  /// Issues o += P V of the held tile as one group.
+  SA_DEVICE void accumulate_pv() {
     pin(o);
     pin(p);
-    u64 v = VTile::mn_major(shared.v(use.stage()));
     wgmma_fence();
 #pragma unroll
     for (int step = 0; step < pv_steps; step++)
-      PV::template accumulate_rs<1>(o, p + 4 * step, v + VTile::row_step(step));
+      PV::template accumulate_rs<1>(o, p + 4 * step, held_v + VTile::row_step(step));
     wgmma_commit();
   }
 

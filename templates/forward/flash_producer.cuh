@@ -62,10 +62,10 @@ struct FlashProducer {
   SA_DEVICE void load_keys(WorkItem item, int n) {
     int kv_head = item.head / Spec::group_size, row = n * tiling.tile_kv;
     u32 full = shared.k_ring().acquire(kv, KTile::bytes);
-    load<KTile>(shared.k(kv.stage()), params.k, full, row, kv_head, item.batch,
+    load<KTile>(shared.k(kv.stage), params.k, full, row, kv_head, item.batch,
                 CachePolicy::evict_last);
     full = shared.v_ring().acquire(kv, VTile::bytes);
-    load<VTile>(shared.v(kv.stage()), params.v, full, row, kv_head, item.batch,
+    load<VTile>(shared.v(kv.stage), params.v, full, row, kv_head, item.batch,
                 CachePolicy::evict_last);
     kv.advance();
   }

@@ -70,24 +70,23 @@ struct KeyWalk {
 
   // Goes on to the next range that has tiles. False at the end.
   SA_DEVICE bool open() {
-    for (Span tiles = next_tiles(); !tiles.empty(); tiles = next_tiles()) {
-      if (split_keys) tiles = in_share(tiles);
-      if (tiles.empty()) continue;
-      begin = tiles.begin;
-      tile = tiles.end - 1;
-      int first_key = sequence.k_position + begin * tile_kv;
-      Span whole = sequence.keys(
-          score.full(own, {first_key, first_key + (tiles.end - tiles.begin) * tile_kv}));
-      full = {tiles_up_to(whole.begin), whole.end / tile_kv};
-      return true;
+    Span tiles = next_tiles();
+    if constexpr (split_keys) {
+      Span share = in_share(tiles);
+      for (; share.empty() && !tiles.empty(); share = in_share(tiles)) tiles = next_tiles();
+      tiles = share;
     }
-    return false;
+    begin = tiles.begin;
+    tile = tiles.end - 1;
+    int first_key = sequence.k_position + begin * tile_kv;
+    Span whole = sequence.keys(
+        score.full(own, {first_key, first_key + (tiles.end - tiles.begin) * tile_kv}));
+    full = {tiles_up_to(whole.begin), whole.end / tile_kv};
+    return !tiles.empty();
   }
 
   // In the first range alone: later ones are entered with a product under way.
   SA_DEVICE void pass_over_unseen() {
-    passed_over = 0;
-    if (!has_rows()) return;
     int seen_end = 0;
 #pragma unroll
     for (int i = 0; i < Score::range_count; i++) {
@@ -95,8 +94,8 @@ struct KeyWalk {
       if (!seen.empty() || !several) seen_end = max(seen_end, seen.end);
     }
     int first = max(min(tiles_up_to(seen_end) - 1, tile), begin);
-    passed_over = tile - first;
-    tile = first;
+    passed_over = has_rows() ? tile - first : 0;
+    tile -= passed_over;
   }
 
   SA_DEVICE void find_share(int share, int shares) {

@@ -26,14 +26,18 @@ struct RowStats {
   /// s becomes 2^(s * scale_log2 - reference); the reference becomes the true maximum.
   template <int N>
   SA_DEVICE void exact(float (&s)[N], float scale_log2) {
-    float largest[2] = {-infinity, -infinity};
+    // Two maxima a row: one alone is a chain of twice as many instructions, each of which waits for
+    // the one before.
+    float left_max[2] = {s[0], s[2]}, right_max[2] = {s[1], s[3]};
     for_each_pair(s, [&](int r, int, float left, float right) {
-      largest[r] = fmaxf(largest[r], fmaxf(left, right));
+      left_max[r] = fmaxf(left_max[r], left);
+      right_max[r] = fmaxf(right_max[r], right);
     });
     float base[2];
 #pragma unroll
     for (int r = 0; r < 2; r++) {
-      float moved = fmaxf(reference[r], quad_max(largest[r]) * scale_log2);
+      float largest = quad_max(fmaxf(left_max[r], right_max[r]));
+      float moved = fmaxf(reference[r], largest * scale_log2);
       base[r] = moved == -infinity ? 0 : moved;  // a row that has seen no key yet
       rescale[r] = exp2_approx(reference[r] - base[r]);
       reference[r] = moved;

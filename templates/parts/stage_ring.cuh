@@ -5,14 +5,17 @@
 
 namespace streamattn {
 
-/// Counts uses of a ring; gives the stage of the current use and the parity of its phase.
+/// Goes round the stages of a ring; gives the stage of the current use and the parity of its phase.
+/// It steps, and divides nothing: the stage is wanted where every instruction delays a product.
 template <int stages>
 struct RingCursor {
-  u32 count = 0;
+  u32 stage = 0, parity = 0;
 
-  SA_DEVICE u32 stage() const { return count % stages; }
-  SA_DEVICE u32 parity() const { return count / stages & 1; }
-  SA_DEVICE void advance() { ++count; }
+  SA_DEVICE void advance() {
+    bool wraps = ++stage == stages;
+    stage = wraps ? 0 : stage;
+    parity ^= wraps;
+  }
 };
 
 /// The barriers of a ring: `full` completes when TMA has written a stage, `empty` when every
@@ -32,16 +35,16 @@ struct StageRing {
 
   /// Producer: waits for the stage and announces `bytes` to come; returns the barrier for TMA.
   SA_DEVICE u32 acquire(Cursor at, u32 bytes) const {
-    mbarrier_wait(empty + 8 * at.stage(), at.parity() ^ 1);
-    mbarrier_arrive_expect(full + 8 * at.stage(), bytes);
-    return full + 8 * at.stage();
+    mbarrier_wait(empty + 8 * at.stage, at.parity ^ 1);
+    mbarrier_arrive_expect(full + 8 * at.stage, bytes);
+    return full + 8 * at.stage;
   }
 
   /// Consumer: waits until the stage is written.
-  SA_DEVICE void wait(Cursor at) const { mbarrier_wait(full + 8 * at.stage(), at.parity()); }
+  SA_DEVICE void wait(Cursor at) const { mbarrier_wait(full + 8 * at.stage, at.parity); }
 
   /// Consumer: one lane of every warp, once the warp's reads are complete.
-  SA_DEVICE void release(Cursor at) const { mbarrier_arrive(empty + 8 * at.stage()); }
+  SA_DEVICE void release(Cursor at) const { mbarrier_arrive(empty + 8 * at.stage); }
 };
 
 }  // namespace streamattn

@@ -44,4 +44,8 @@ SA_DEVICE void pin(u32 (&r)[N]) {
     asm volatile("" : "+r"(r[i]), "+r"(r[i + 1]), "+r"(r[i + 2]), "+r"(r[i + 3])::"memory");
 }
 
+/// Makes the compiler believe that a value changes here, so that it is computed here and not where
+/// it is used.
+SA_DEVICE void pin(u64& value) { asm volatile("" : "+l"(value)); }
+
 }  // namespace streamattn

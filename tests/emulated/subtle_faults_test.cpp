@@ -22,10 +22,10 @@ TEST_CASE("a barrier that is used too early, too late or as memory is named") {
       {"R3: bytes are announced in front of the wait for the stage",
        q_registers,
        {ring,
-        "    mbarrier_wait(empty + 8 * at.stage(), at.parity() ^ 1);\n"
-        "    mbarrier_arrive_expect(full + 8 * at.stage(), bytes);\n",
-        "    mbarrier_arrive_expect(full + 8 * at.stage(), bytes);\n"
-        "    mbarrier_wait(empty + 8 * at.stage(), at.parity() ^ 1);\n"},
+        "    mbarrier_wait(empty + 8 * at.stage, at.parity ^ 1);\n"
+        "    mbarrier_arrive_expect(full + 8 * at.stage, bytes);\n",
+        "    mbarrier_arrive_expect(full + 8 * at.stage, bytes);\n"
+        "    mbarrier_wait(empty + 8 * at.stage, at.parity ^ 1);\n"},
        "arrives once more than the 1 times of a phase on the mbarrier"},
       {"S8: a barrier lies in the buffer of O",
        q_registers,
@@ -96,7 +96,7 @@ TEST_CASE("registers that the compiler may move across a fence or wait are named
        "in front of a pin"},
       {"W12: P and O are not pinned in front of PV",
        q_registers,
-       {consumer, "    pin(o);\n    pin(p);\n    u64 v", "    u64 v"},
+       {consumer, "    pin(o);\n    pin(p);\n    wgmma_fence", "    wgmma_fence"},
        "issues a wgmma whose registers of"},
       {"C9: Q is not pinned in front of QK",
        q_registers,

@@ -27,6 +27,7 @@ struct Spec {
       .output = streamattn::OutputPath::buffered, .o_passes = 1};
   static constexpr bool ping_pong = true, q_in_registers = false, stale_reference = false;
   static constexpr int producer_registers = 32, consumer_registers = 160;
+  static constexpr bool key_lists = false;
 };
 
 extern "C" __global__ void __launch_bounds__(512, 1)

@@ -27,6 +27,7 @@ struct Spec {
       .output = streamattn::OutputPath::buffered, .o_passes = 2};
   static constexpr bool ping_pong = true, q_in_registers = false, stale_reference = true;
   static constexpr int producer_registers = 24, consumer_registers = 240;
+  static constexpr bool key_lists = false;
 };
 
 extern "C" __global__ void __launch_bounds__(384, 1)

@@ -265,10 +265,12 @@ TEST_CASE("scores over runs of keys are those of every key by itself") {
   check_reals<float>(4e-7);
 }
 
-TEST_CASE("an expression may depend on the first of some queries and keys and their end") {
+TEST_CASE("an expression may depend on the first and the last of some queries and keys") {
   ExprPoint point{.q_first = 10, .q_end = 19, .k_first = -3, .k_end = 4};
-  CHECK(integer_at(variable(Variable::q_first) * 1000 + variable(Variable::q_end), point) == 10019);
-  CHECK(integer_at(variable(Variable::k_first) * 1000 + variable(Variable::k_end), point) == -2996);
+  CHECK(integer_at(variable(Variable::q_first) * 1000 + variable(Variable::q_end), point) ==
+        10019);
+  CHECK(integer_at(variable(Variable::k_first) * 1000 + variable(Variable::k_end), point) ==
+        -2996);
   CHECK(holds_at(variable(Variable::k_end) <= variable(Variable::q_first), point));
   point.score = 0.1;
   CHECK(real_at(Expr::parse("score * 3", ExprRole::score), point) == 0.1 * 3);

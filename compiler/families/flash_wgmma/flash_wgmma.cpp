@@ -15,6 +15,7 @@ int registers_needed(const Problem& problem, const FlashSchedule& schedule) {
   int needed = v_columns / 2 + schedule.tile_kv / 2 + schedule.tile_kv / 4 + 24;
   if (schedule.q_in_registers) needed += padded_columns(problem.head_dim) / 4;
   if (v_columns > 192) needed += 7;
+  if (schedule.key_lists) needed += 10;  // the walk, and elements of tensors
   return needed;
 }
 

@@ -206,11 +206,15 @@ void check_forward_sizes(const Problem& problem, const NameNeeds& names, const F
 
 void check_forward(const Problem& problem, const NameNeeds& names, const ForwardArgs& args) {
   check_forward_sizes(problem, names, args);
-  for (const auto& [name, tensor] :
-       {std::pair("q", &args.q), std::pair("k", &args.k), std::pair("v", &args.v),
-        std::pair("o", &args.o), std::pair("lse", &args.lse)}) {
-    check_memory(name, *tensor);
-    if (has_elements(*tensor)) check_extent(name, *tensor);
+  constexpr std::pair<std::string_view, Tensor ForwardArgs::*> tensors[] = {
+      {"q", &ForwardArgs::q},
+      {"k", &ForwardArgs::k},
+      {"v", &ForwardArgs::v},
+      {"o", &ForwardArgs::o},
+      {"lse", &ForwardArgs::lse}};
+  for (const auto& [name, tensor] : tensors) {
+    check_memory(name, args.*tensor);
+    if (has_elements(args.*tensor)) check_extent(name, args.*tensor);
   }
   NameNeeds::check_memory(args.tensors);
   check_overlaps(args);
