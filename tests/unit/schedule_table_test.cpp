@@ -78,6 +78,21 @@ TEST_CASE("a row fits when every one of its conditions holds") {
   }
 }
 
+TEST_CASE("conditions on masks, scores and sinks fit every spelling of one") {
+  const Problem changed{.mask = Expr::parse("k > q - window && k <= q"),
+                        .score = softcap(scalar("cap", DType::f32)),
+                        .sink = TensorName("logit", DType::f32)(expr_names::head)};
+  for (const char* when : {"mask = \"q >= k && q < k + window\"",
+                           "score = \"tanh(score / cap) * cap\"", "sink = \"logit:f32[ head ]\""}) {
+    INFO(when);
+    CHECK(fits(when, changed, {}));
+    CHECK_FALSE(fits(when, Problem{}, {}));
+  }
+  CHECK(fits("score = \"score\"", Problem{}, {}));
+  CHECK_FALSE(fits("score = \"score\"", changed, {}));
+  CHECK_FALSE(fits("sink = \"logit[kv_head]\"", changed, {}));
+}
+
 TEST_CASE("conditions on types and dimensions see the defaults of a problem") {
   CHECK(fits("out_dtype = \"bf16\", value_head_dim = 128, mask = \"true\"", Problem{}, {}));
   CHECK_FALSE(fits("out_dtype = \"f32\"", Problem{}, {}));
@@ -287,6 +302,10 @@ TEST_CASE("a mistake in a condition is an error with its place") {
       row_complaint("when = { mask = \"k < q <\" }"),
       Catch::Matchers::StartsWith(
           "invalid_config: pins.toml:3:17: mask: comparisons are joined by &&\n  k < q <\n"));
+  CHECK_THAT(row_complaint("when = { score = \"k <= q\" }"),
+             Catch::Matchers::StartsWith("invalid_config: pins.toml:3:18: score: a score is a"));
+  CHECK_THAT(row_complaint("when = { sink = \"1.0 +\" }"),
+             contains_text("something is missing here\n  1.0 +\n"));
   for (const char* range : {"\"64\"", "\"..\"", "\"\"", "\"a..b\"", "\"128..64\"", "\"-1..5\"",
                             "\"1..2..3\"", "-5", "1.5", "true"}) {
     INFO(range);
