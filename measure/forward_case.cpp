@@ -44,11 +44,13 @@ std::string ForwardCase::describe() const {
   if (k_offset != 0) text += ", k_offset " + std::to_string(k_offset);
   text += streamattn::text("q_rows", q_rows) + streamattn::text("kv_rows", kv_rows);
   if (max_sms != 0) text += ", max_sms " + std::to_string(max_sms);
-  for (const NamedNumber& number : scalars)
-    text += ", " + number.name + " = " + std::to_string(number.value);
-  for (const NamedInput& input : tensors)
-    text += ", " + input.name + " = " + streamattn::describe(input);
+  for (const NamedNumber& number : scalars) text += ", " + streamattn::describe(number);
+  for (const NamedInput& input : tensors) text += ", " + streamattn::describe(input);
   return text + (with_lse ? "" : ", no LSE");
+}
+
+NamedInputs named_inputs(const ForwardCase& given) {
+  return {given.problem, extent(given), given.scalars, given.tensors, 3 * given.seed + 3};
 }
 
 ForwardTensors::ForwardTensors(const ForwardCase& given)
@@ -58,7 +60,7 @@ ForwardTensors::ForwardTensors(const ForwardCase& given)
       o(given.problem.output_dtype(), query_sizes(given, given.problem.v_head_dim()), given.layout,
         given.gap),
       lse(DType::f32, query_sizes(given, 1), given.layout, given.gap),
-      named(given.problem, extent(given), given.scalars, given.tensors, 3 * given.seed + 3),
+      named(named_inputs(given)),
       launch_{.scale = given.scale,
               .q_offset = given.q_offset,
               .k_offset = given.k_offset,

@@ -36,6 +36,9 @@ struct ForwardCase {
   std::string describe() const;
 };
 
+/// The named scalars and tensors of a case, on the host.
+NamedInputs named_inputs(const ForwardCase& given);
+
 /// The tensors of a case on the host: random q, k and v, poisoned o and lse, and
 /// those that the problem names.
 struct ForwardTensors {

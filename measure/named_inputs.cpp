@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <charconv>
 #include <cmath>
 
 #include "compiler/expr/build.h"
@@ -173,6 +174,12 @@ InputKind default_kind(const ExprName& name, const Use& use) {
   return use.has_positions ? InputKind::documents : InputKind::lengths;
 }
 
+/// The shortest text that reads as the same number.
+std::string shortest(double value) {
+  char digits[32];
+  return {digits, std::to_chars(digits, digits + sizeof digits, value).ptr};
+}
+
 /// Even in [0, 1).
 double uniform(std::uint64_t seed, std::uint64_t index) {
   // The distribution function of the normal one takes a normal number there.
@@ -268,10 +275,13 @@ std::string_view name(InputKind kind) { return kind_names[static_cast<int>(kind)
 
 std::string input_kinds() { return llvm::join(std::begin(kind_names), std::end(kind_names), "|"); }
 
+std::string describe(const NamedNumber& scalar) {
+  return scalar.name + " = " + shortest(scalar.value);
+}
+
 std::string describe(const NamedInput& input) {
-  std::string text(name(input.kind));
-  if (input.number) text += llvm::formatv(":{0}", *input.number).str();
-  return text;
+  return input.name + " = " + std::string(name(input.kind)) +
+         (input.number ? ":" + shortest(*input.number) : "");
 }
 
 NamedInputs::NamedInputs(const Problem& problem, const InputExtent& extent,

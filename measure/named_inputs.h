@@ -75,7 +75,8 @@ class NamedInputs {
   std::vector<TensorArg> tensors_;
 };
 
-/// "random", "documents:512": how a kind and its number are written.
+/// "window = 512", "id = documents:512".
+std::string describe(const NamedNumber& scalar);
 std::string describe(const NamedInput& input);
 
 }  // namespace streamattn

@@ -29,6 +29,10 @@ void BenchGridFlags::add_to(Flags& flags) {
   flags.add("value-head-dim", "N", "of V and O (head-dim)", value_head_dim_);
   flags.add("mask", "EXPR", "such as \"k <= q\"; may be repeated (true)",
             [this](llvm::StringRef text) { masks_.push_back(text.str()); });
+  flags.add("score", "EXPR", "such as \"30 * tanh(score / 30)\"; may be repeated (score)",
+            [this](llvm::StringRef text) { scores_.push_back(text.str()); });
+  flags.add("sink", "EXPR", "a logit that joins the denominator, such as \"sink[head]\"", sink_);
+  named_.add_to(flags);
   flags.add("seq", "LIST", "tokens of Q and K (512,1024,2048,4096)", seqs_);
   flags.add("q-len", "N", "tokens of Q (seq)", q_len_);
   flags.add("batch", "N", "(1)", batch_);
@@ -45,6 +49,7 @@ BenchGrid BenchGridFlags::grid() const {
   BenchGrid grid = suite_ ? find_suite(*suite_) : BenchGrid{};
   if (!head_dims_.empty()) grid.head_dims = head_dims_;
   if (!masks_.empty()) grid.masks = masks_;
+  if (!scores_.empty()) grid.scores = scores_;
   if (!seqs_.empty()) grid.seqs = seqs_;
   if (kv_heads_) grid.kv_heads = kv_heads_;
   if (tokens_ || batch_) grid.tokens = tokens_;
@@ -63,23 +68,29 @@ std::vector<ForwardCase> BenchGridFlags::calls() const {
                      : lists.heads;
     const std::int64_t kv_heads = lists.kv_heads.value_or(heads);
     for (const std::string& mask : lists.masks) {
-      Problem problem{.dtype = dtype_,
-                      .out_dtype = out_dtype_,
-                      .head_dim = head_dim,
-                      .value_head_dim = value_head_dim_,
-                      .group_size = group_size(heads, kv_heads),
-                      .mask = Expr::parse(mask)};
-      problem.validate();
-      for (const std::int64_t seq : lists.seqs) {
-        if (seq < 1) throw Error(ErrorCode::invalid_config, "--seq must be >= 1");
-        const std::int64_t batch =
-            lists.tokens ? std::max<std::int64_t>(1, *lists.tokens / seq) : lists.batch;
-        calls.push_back({.problem = problem,
-                         .shape = {batch, kv_heads, q_len_.value_or(seq), seq},
-                         .layout = layout_});
+      for (const std::string& score : lists.scores) {
+        Problem problem{.dtype = dtype_,
+                        .out_dtype = out_dtype_,
+                        .head_dim = head_dim,
+                        .value_head_dim = value_head_dim_,
+                        .group_size = group_size(heads, kv_heads),
+                        .mask = Expr::parse(mask),
+                        .score = parse_score(score),
+                        .sink = parse_sink(sink_)};
+        problem.validate();
+        for (const std::int64_t seq : lists.seqs) {
+          if (seq < 1) throw Error(ErrorCode::invalid_config, "--seq must be >= 1");
+          const std::int64_t batch =
+              lists.tokens ? std::max<std::int64_t>(1, *lists.tokens / seq) : lists.batch;
+          calls.push_back({.problem = problem,
+                           .shape = {batch, kv_heads, q_len_.value_or(seq), seq},
+                           .layout = layout_});
+        }
       }
     }
   }
+  named_.apply_to(calls);
+  for (const ForwardCase& call : calls) require_scalars(call);
   return calls;
 }
 

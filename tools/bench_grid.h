@@ -13,6 +13,7 @@ namespace streamattn {
 struct BenchGrid {
   std::vector<int> head_dims = {128};
   std::vector<std::string> masks = {"true"};
+  std::vector<std::string> scores = {""};  ///< empty: the scaled product
   std::vector<std::int64_t> seqs = {512, 1024, 2048, 4096};
   std::int64_t batch = 1;
   std::int64_t heads = 8;
@@ -30,7 +31,7 @@ class BenchGridFlags {
   /// Adds the flags; `this` must outlive parsing.
   void add_to(Flags& flags);
 
-  /// One call per head dim, mask and sequence length, the last varying fastest. Throws Error
+  /// One call per head dim, mask, score and sequence length, the last varying fastest. Throws Error
   /// (invalid_config, invalid_problem).
   std::vector<ForwardCase> calls() const;
 
@@ -43,7 +44,9 @@ class BenchGridFlags {
   std::optional<DType> out_dtype_;
   std::vector<int> head_dims_;
   std::optional<int> value_head_dim_;
-  std::vector<std::string> masks_;
+  std::vector<std::string> masks_, scores_;
+  std::string sink_;
+  NamedFlags named_;
   std::vector<std::int64_t> seqs_;
   Layout layout_ = Layout::bshd;
   std::optional<std::int64_t> q_len_, batch_, heads_, kv_heads_, tokens_, hidden_;

@@ -32,8 +32,13 @@ std::string peer_cell(const BenchRow& row, const std::string& peer) {
 
 Table table(const std::vector<BenchRow>& rows) {
   const std::vector<std::string> peers = peer_names(rows);
-  std::vector<std::string> header = {"head_dim", "mask",     "q_len", "kv_len", "batch",  "heads",
-                                     "kv_heads", "schedule", "ms",    "spread", "TFLOP/s"};
+  const bool has_scores = std::ranges::any_of(rows, [](const BenchRow& row) {
+    return row.call.problem.sink || !row.call.problem.score.same_as(Problem().score);
+  });
+  std::vector<std::string> header = {"head_dim", "mask"};
+  if (has_scores) header.insert(header.end(), {"score", "sink"});
+  header.insert(header.end(), {"q_len", "kv_len", "batch", "heads", "kv_heads", "schedule", "ms",
+                               "spread", "TFLOP/s"});
   header.insert(header.end(), peers.begin(), peers.end());
   if (!peers.empty()) header.push_back("ratio");
   Table table(header);
@@ -41,13 +46,16 @@ Table table(const std::vector<BenchRow>& rows) {
     const Shape& shape = row.call.shape;
     for (const BenchCandidate& candidate : row.candidates) {
       std::vector<std::string> cells = {std::to_string(row.call.problem.head_dim),
-                                        row.call.problem.mask.text(),
-                                        std::to_string(shape.q_len),
-                                        std::to_string(shape.kv_len),
-                                        std::to_string(shape.batch),
-                                        std::to_string(row.call.heads()),
-                                        std::to_string(shape.kv_heads),
-                                        candidate.fields.empty() ? "chosen" : candidate.fields};
+                                        row.call.problem.mask.text()};
+      if (has_scores) {
+        const auto& sink = row.call.problem.sink;
+        cells.push_back(row.call.problem.score.text());
+        cells.push_back(sink ? sink->text() : "-");
+      }
+      for (const std::int64_t size :
+           {shape.q_len, shape.kv_len, shape.batch, row.call.heads(), shape.kv_heads})
+        cells.push_back(std::to_string(size));
+      cells.push_back(candidate.fields.empty() ? "chosen" : candidate.fields);
       if (const auto& timing = candidate.timing) {
         cells.push_back(fixed(timing->milliseconds, 4));
         cells.push_back(fixed(100 * timing->spread, 1) + "%");
@@ -80,7 +88,7 @@ std::map<std::string, std::vector<double>> ratios(const std::vector<BenchRow>& r
 }  // namespace
 
 double BenchRow::tflops(const BenchCandidate& candidate) const {
-  return streamattn::tflops(flops, candidate.timing->milliseconds);
+  return streamattn::tflops(flops.number, candidate.timing->milliseconds);
 }
 
 std::optional<double> BenchRow::ratio(const BenchCandidate& candidate) const {
@@ -98,6 +106,9 @@ void BenchReport::print(llvm::raw_ostream& out) const {
         out << "not timed: " << candidate.fields << ": " << candidate.refusal << "\n";
     }
   }
+  const bool is_estimate =
+      std::ranges::any_of(rows, [](const BenchRow& row) { return row.flops.is_estimate; });
+  if (is_estimate) out << "TFLOP/s of the longest calls are by visible pairs on a sample of rows\n";
   for (const auto& [fields, values] : ratios(rows)) {
     out << llvm::formatv("{0}: {1:f3} x best in the geometric mean of {2} rows, lowest {3:f3}\n",
                          fields.empty() ? "chosen" : fields, geometric_mean(values), values.size(),
@@ -113,7 +124,7 @@ llvm::json::Object BenchReport::to_json() const {
     llvm::json::Array candidates;
     for (const BenchCandidate& candidate : row.candidates) {
       llvm::json::Object json = candidate.timing
-                                    ? streamattn::to_json(*candidate.timing, row.flops)
+                                    ? streamattn::to_json(*candidate.timing, row.flops.number)
                                     : llvm::json::Object{{"refusal", candidate.refusal}};
       json["fields"] = candidate.fields;
       json["schedule"] = candidate.schedule;
@@ -123,7 +134,8 @@ llvm::json::Object BenchReport::to_json() const {
     llvm::json::Object peers;
     for (const PeerFigure& figure : row.peers) peers[figure.peer] = figure.tflops;
     llvm::json::Object json = streamattn::to_json(row.call);
-    json["flops"] = row.flops;
+    json["flops"] = row.flops.number;
+    json["flops_estimated"] = row.flops.is_estimate;
     json["candidates"] = std::move(candidates);
     json["peers"] = std::move(peers);
     json_rows.push_back(std::move(json));

@@ -10,6 +10,7 @@
 
 #include "measure/rounds.h"
 #include "tools/baseline.h"
+#include "tools/flops.h"
 
 namespace streamattn {
 
@@ -24,7 +25,7 @@ struct BenchCandidate {
 /// All schedules on one call.
 struct BenchRow {
   ForwardCase call;
-  double flops = 0;
+  Count flops = {};
   std::vector<BenchCandidate> candidates;
   std::vector<PeerFigure> peers;
 

@@ -28,6 +28,12 @@ llvm::json::Object to_json(const ForwardCase& call) {
   for_each_problem_field([&](const auto& field) {
     json[llvm::StringRef(field.name)] = json_of(field.value(call.problem));
   });
+  llvm::json::Object scalars, tensors;
+  for (const NamedNumber& scalar : call.scalars) scalars[scalar.name] = scalar.value;
+  for (const NamedInput& tensor : call.tensors)
+    tensors[tensor.name] = llvm::StringRef(describe(tensor)).split(" = ").second.str();
+  if (!scalars.empty()) json["scalars"] = std::move(scalars);
+  if (!tensors.empty()) json["tensors"] = std::move(tensors);
   return json;
 }
 

@@ -5,12 +5,19 @@
 
 namespace streamattn {
 
-/// Floating-point operations of a forward call as the field counts them: 4 x batch x query heads x
-/// (pairs of a query and a key it sees) x the mean of head_dim and value_head_dim. A causal mask
-/// over a square counts as exactly half of it; any other as the pairs it really holds.
-double forward_flops(const ForwardCase& call);
+/// A number of pairs, or of operations.
+struct Count {
+  double number = 0;
+  bool is_estimate = false;  ///< from a sample of the rows
+};
 
-/// Pairs of a row of Q and a key that the mask lets it see, counted one by one.
-double counted_pairs(const ForwardCase& call);
+/// Floating-point operations of a forward call as the field counts them: 4 x (pairs of a query and
+/// a key it sees, over batch and query heads) x the mean of head_dim and value_head_dim. A causal
+/// mask over a square counts as exactly half of it; any other as the pairs it really holds.
+Count forward_flops(const ForwardCase& call);
+
+/// Pairs of a row of Q and a key that the mask lets it see, over batch and query heads, counted one
+/// by one; of more than `most` pairs, an estimate from evenly spaced rows.
+Count counted_pairs(const ForwardCase& call, double most = 0x1p34);
 
 }  // namespace streamattn

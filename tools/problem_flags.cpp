@@ -1,10 +1,15 @@
 // Reads problems, launches and schedules from flags.
 #include "tools/problem_flags.h"
 
+#include <llvm/ADT/STLExtras.h>
+
+#include <algorithm>
 #include <limits>
 
+#include "compiler/expr/names.h"
 #include "streamattn/compiler.h"
 #include "streamattn/error.h"
+#include "support/did_you_mean.h"
 
 namespace streamattn {
 
@@ -30,6 +35,108 @@ void add_operation_to(Flags& flags, Operation& operation) {
   flags.add("op", "forward", "what to compute of attention (forward)", operation);
 }
 
+namespace {
+
+/// "name" and "value" of "name=value".
+std::pair<llvm::StringRef, llvm::StringRef> named_value(llvm::StringRef flag, llvm::StringRef text,
+                                                        llvm::StringRef needed) {
+  const auto [name, value] = text.split('=');
+  if (name.trim().empty() || name.size() == text.size()) reject_value(flag, text, needed);
+  return {name.trim(), value.trim()};
+}
+
+template <class List>
+void require_new(llvm::StringRef flag, const List& list, llvm::StringRef name) {
+  for (const auto& known : list)
+    if (known.name == name)
+      throw Error(ErrorCode::invalid_config, flag.str() + " " + name.str() + " is given twice");
+}
+
+bool has_name(const std::vector<ExprName>& names, const std::string& name) {
+  return llvm::is_contained(llvm::map_range(names, [](const ExprName& n) { return n.name; }), name);
+}
+
+[[noreturn]] void refuse_name(const std::string& flag, const std::string& name,
+                              const std::vector<std::string>& known, const std::string& other_flag,
+                              const std::vector<std::string>& others) {
+  std::string why = "nothing in the problem is called that";
+  if (llvm::is_contained(others, name))
+    why = "that is given by " + other_flag;
+  else if (!known.empty())
+    why += ", " + did_you_mean(name, std::vector<std::string_view>(known.begin(), known.end()));
+  throw Error(ErrorCode::invalid_config, flag + " " + name + ": " + why);
+}
+
+}  // namespace
+
+void NamedFlags::add_to(Flags& flags) {
+  flags.add("set", "NAME=X", "value of a scalar that mask, score or sink name; may be repeated",
+            [this](llvm::StringRef text) {
+              const auto [name, value] =
+                  named_value("--set", text, "a name and a number, as window=512");
+              require_new("--set", scalars_, name);
+              double number = 0;
+              read_value("--set " + name.str(), value, number);
+              scalars_.push_back({name.str(), number});
+            });
+  flags.add("tensor", "NAME=KIND[:X]",
+            "contents of a tensor that they name: " + input_kinds() + "; may be repeated",
+            [this](llvm::StringRef text) {
+              const auto [name, value] =
+                  named_value("--tensor", text, "a name and a kind, as slope=slopes");
+              require_new("--tensor", tensors_, name);
+              const auto [kind, number] = value.split(':');
+              NamedInput input{.name = name.str()};
+              try {
+                input.kind = parse_input_kind({kind.data(), kind.size()});
+              } catch (const Error& error) {
+                throw Error(ErrorCode::invalid_config,
+                            "--tensor " + name.str() + ": " + error.what());
+              }
+              if (kind.size() < value.size())
+                read_value("--tensor " + name.str(), number, input.number);
+              tensors_.push_back(std::move(input));
+            });
+}
+
+void NamedFlags::apply_to(std::vector<ForwardCase>& calls) const {
+  std::vector<std::string> scalars, tensors;  // that any call has
+  for (ForwardCase& call : calls) {
+    const ExprNames names(call.problem);
+    for (const ExprName& name : names.scalars) scalars.push_back(name.name);
+    for (const ExprName& name : names.tensors) tensors.push_back(name.name);
+    for (const NamedNumber& scalar : scalars_)
+      if (has_name(names.scalars, scalar.name)) call.scalars.push_back(scalar);
+    for (const NamedInput& tensor : tensors_)
+      if (has_name(names.tensors, tensor.name)) call.tensors.push_back(tensor);
+  }
+  for (const NamedNumber& scalar : scalars_)
+    if (!llvm::is_contained(scalars, scalar.name))
+      refuse_name("--set", scalar.name, scalars, "--tensor", tensors);
+  for (const NamedInput& tensor : tensors_)
+    if (!llvm::is_contained(tensors, tensor.name))
+      refuse_name("--tensor", tensor.name, tensors, "--set", scalars);
+}
+
+void require_scalars(const ForwardCase& call) {
+  for (const ExprName& scalar : ExprNames(call.problem).scalars) {
+    const bool is_given = std::ranges::count(call.scalars, scalar.name, &NamedNumber::name) > 0;
+    if (!is_given)
+      throw Error(ErrorCode::invalid_config,
+                  "--set " + scalar.name + "=X is missing: the problem names the " +
+                      std::string(name(scalar.dtype)) + " scalar \"" + scalar.name + "\"");
+  }
+}
+
+Expr parse_score(const std::string& text) {
+  return text.empty() ? Problem().score : Expr::parse(text, ExprRole::score);
+}
+
+std::optional<Expr> parse_sink(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  return Expr::parse(text, ExprRole::score);
+}
+
 void ProblemFlags::add_to(Flags& flags) {
   flags.section("problem");
   add_operation_to(flags, operation_);
@@ -42,6 +149,10 @@ void ProblemFlags::add_to(Flags& flags) {
   flags.add("mask", "EXPR", "which keys a query sees, such as \"k <= q\" (true)", mask_);
   flags.add("causal", "short for --mask \"k <= q\"", causal_);
   flags.exclude({"mask", "causal"});
+  flags.add("score", "EXPR", "what becomes of a scaled product, such as \"score - 0.5 * (q - k)\"",
+            score_);
+  flags.add("sink", "EXPR", "a logit that joins the denominator, such as \"sink[head]\"", sink_);
+  named_.add_to(flags);
   flags.section("shape");
   flags.add("batch", "N", "(1)", batch_);
   flags.add("seq", "N", "tokens of Q and of K (1024)", seq_);
@@ -69,13 +180,17 @@ ForwardCase ProblemFlags::call() const {
                   .head_dim = head_dim_,
                   .value_head_dim = value_head_dim_,
                   .group_size = group_size(heads_, kv_heads),
-                  .mask = causal_ ? causal() : Expr::parse(mask_)};
+                  .mask = causal_ ? causal() : Expr::parse(mask_),
+                  .score = parse_score(score_),
+                  .sink = parse_sink(sink_)};
   call.problem.validate();
   call.shape = {batch_, kv_heads, q_len_.value_or(seq_), kv_len_.value_or(seq_)};
   if (call.shape.batch < 0 || call.shape.q_len < 0 || call.shape.kv_len < 0) {
     throw Error(ErrorCode::invalid_config, "batch and lengths must be >= 0");
   }
-  return call;
+  std::vector calls = {call};
+  named_.apply_to(calls);
+  return calls.front();
 }
 
 int group_size(std::int64_t heads, std::int64_t kv_heads) {

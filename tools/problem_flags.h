@@ -27,6 +27,28 @@ void read_value(llvm::StringRef flag, llvm::StringRef text, Distribution& value)
 /// Adds --op; `operation`, the default, must outlive parsing.
 void add_operation_to(Flags& flags, Operation& operation);
 
+/// The flags that give values to what a problem names: --set and --tensor.
+class NamedFlags {
+ public:
+  /// Adds the flags; `this` must outlive parsing.
+  void add_to(Flags& flags);
+
+  /// Gives each call the values of what its problem names. Throws Error (invalid_config) for a name
+  /// that no call has, and for one that is given twice.
+  void apply_to(std::vector<ForwardCase>& calls) const;
+
+ private:
+  std::vector<NamedNumber> scalars_;
+  std::vector<NamedInput> tensors_;
+};
+
+/// Throws Error (invalid_config) unless all scalars that the call's problem names have a value.
+void require_scalars(const ForwardCase& call);
+
+/// A problem's score and sink from text; empty: none. Throws Error (invalid_problem).
+Expr parse_score(const std::string& text);
+std::optional<Expr> parse_sink(const std::string& text);
+
 /// What --op, --dtype, --head-dim, --heads, --seq and so on say. Members are the flags' defaults.
 class ProblemFlags {
  public:
@@ -50,7 +72,8 @@ class ProblemFlags {
   std::int64_t batch_ = 1;
   std::int64_t seq_ = 1024;
   std::optional<std::int64_t> q_len_, kv_len_;
-  std::string mask_ = "true";
+  std::string mask_ = "true", score_, sink_;
+  NamedFlags named_;
   bool causal_ = false;
   ForwardCase launch_;
 };

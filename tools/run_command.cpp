@@ -1,4 +1,5 @@
 // `streamattn run`: the main job, checked and timed.
+#include <llvm/ADT/StringExtras.h>
 #include <llvm/Support/FormatVariadic.h>
 
 #include "measure/accuracy.h"
@@ -28,6 +29,7 @@ struct Options {
     ForwardCase call = problem.call();
     call.distribution = distribution;
     call.seed = seed;
+    require_scalars(call);
     return call;
   }
 };
@@ -38,9 +40,10 @@ struct Report {
   std::string device, kernel;
   Accuracy accuracy;
   std::optional<Timing> timing;  // emulated: none
+  Count flops;
   std::optional<GemmRate> gemm;
 
-  double tflops() const { return streamattn::tflops(forward_flops(call), timing->milliseconds); }
+  double tflops() const { return streamattn::tflops(flops.number, timing->milliseconds); }
 };
 
 const ForwardKernel& find_kernel(const Jit& jit, const ForwardCase& call,
@@ -76,6 +79,7 @@ Report run(const Options& options) {
   const Stopwatch stopwatch = [&](int runs) { return bench->time(launch, runs); };
   report.timing =
       time_interleaved({stopwatch}, {.rounds = 3}, bench->overhead_milliseconds(), [] {}).front();
+  report.flops = forward_flops(call);
   if (!jit.target().is_cpu()) report.gemm = bf16_gemm_rate(*bench);
   return report;
 }
@@ -100,7 +104,16 @@ void print_speed(const Report& report, llvm::raw_ostream& out) {
                          report.tflops() / report.gemm->tflops, report.gemm->tflops,
                          report.gemm->origin);
   }
+  if (report.flops.is_estimate) out << ", by visible pairs on a sample of rows";
   out << "\n";
+}
+
+/// "window = 512, slope = slopes", what was said of names.
+std::string named(const ForwardCase& call) {
+  std::vector<std::string> parts;
+  for (const NamedNumber& scalar : call.scalars) parts.push_back(describe(scalar));
+  for (const NamedInput& tensor : call.tensors) parts.push_back(describe(tensor));
+  return llvm::join(parts, ", ");
 }
 
 void print(const Report& report, llvm::raw_ostream& out) {
@@ -111,6 +124,7 @@ void print(const Report& report, llvm::raw_ostream& out) {
   out << llvm::formatv("shape    batch {0}, heads {1}, kv_heads {2}, q_len {3}, kv_len {4}\n",
                        call.shape.batch, call.heads(), call.shape.kv_heads, call.shape.q_len,
                        call.shape.kv_len);
+  if (const std::string text = named(call); !text.empty()) out << "names    " << text << "\n";
   out << llvm::formatv("device   {0}\n", report.device);
   out << llvm::formatv("checked  {0} of {1} rows against float64\n", accuracy.checked_rows,
                        accuracy.rows);
@@ -146,7 +160,8 @@ llvm::json::Object to_json(const Report& report) {
                           {"plain_error", errors.plain_o},
                           {"lse_error", finite_or_null(errors.lse)},
                           {"plain_lse_error", errors.plain_lse}};
-  if (report.timing) json["timing"] = to_json(*report.timing, forward_flops(report.call));
+  if (report.timing) json["timing"] = to_json(*report.timing, report.flops.number);
+  if (report.flops.is_estimate) json["flops_estimated"] = true;
   if (report.gemm) {
     json["gemm"] = llvm::json::Object{{"tflops", report.gemm->tflops},
                                       {"origin", report.gemm->origin},

@@ -25,15 +25,15 @@ double counted_flops(const ForwardCase& call) {
 
 TEST_CASE("a full square counts 4 b h s s d operations and a causal one exactly half") {
   ForwardCase call{.problem = {.head_dim = 128}, .shape = {2, 16, 4096, 4096}};
-  CHECK(forward_flops(call) == 4.0 * 2 * 16 * 4096 * 4096 * 128);
+  CHECK(forward_flops(call).number == 4.0 * 2 * 16 * 4096 * 4096 * 128);
   call.problem.mask = causal();
-  CHECK(forward_flops(call) == 2.0 * 2 * 16 * 4096 * 4096 * 128);
+  CHECK(forward_flops(call).number == 2.0 * 2 * 16 * 4096 * 4096 * 128);
 }
 
 TEST_CASE("a value head dim of its own counts with the mean of both") {
   const ForwardCase call{.problem = {.head_dim = 192, .value_head_dim = 128, .group_size = 4},
                          .shape = {1, 2, 100, 300}};
-  CHECK(forward_flops(call) == 4.0 * 8 * 100 * 300 * 160);
+  CHECK(forward_flops(call).number == 4.0 * 8 * 100 * 300 * 160);
 }
 
 TEST_CASE("any other causal call counts the pairs it really holds") {
@@ -63,9 +63,36 @@ TEST_CASE("any other causal call counts the pairs it really holds") {
       return rows.end - rows.begin == keys.end - keys.begin &&
              offset + rows.begin == call.k_offset + keys.begin;
     }();
-    if (!is_square) CHECK(forward_flops(call) == counted_flops(call));
-    CHECK(counted_pairs(call) * 32 * call.shape.batch * call.heads() == counted_flops(call));
+    if (!is_square) CHECK(forward_flops(call).number == counted_flops(call));
+    CHECK(counted_pairs(call).number * 32 == counted_flops(call));
   }
+}
+
+TEST_CASE("masks of batch, heads and named values count what each of them sees") {
+  const ForwardCase padded{.problem = {.head_dim = 8, .group_size = 2, .mask = padding()},
+                           .shape = {3, 2, 10, 50}};
+  double pairs = 0;
+  const NamedInputs named = named_inputs(padded);
+  for (int b = 0; b < 3; b++)
+    pairs += 4 * 10 * static_cast<const std::int32_t*>(named.tensors()[0].data)[b];
+  CHECK(counted_pairs(padded).number == pairs);
+  CHECK(forward_flops(padded).number == 32 * pairs);
+
+  const ForwardCase by_head{.problem = {.group_size = 2, .mask = Expr::parse("k < head * n")},
+                            .shape = {3, 2, 10, 50},
+                            .scalars = {{"n", 7}}};
+  CHECK(counted_pairs(by_head).number == 3 * 10 * 7 * (0 + 1 + 2 + 3));
+  CHECK_FALSE(counted_pairs(by_head).is_estimate);
+}
+
+TEST_CASE("of very many pairs a sample of rows is counted, and said to be one") {
+  const ForwardCase call{.problem = {.mask = causal()}, .shape = {2, 2, 1000, 1000}};
+  const Count exact = counted_pairs(call), estimate = counted_pairs(call, 1e5);
+  CHECK_FALSE(exact.is_estimate);
+  CHECK(exact.number == 4 * 500500.0);
+  CHECK(estimate.is_estimate);
+  CHECK(estimate.number == Approx(exact.number).epsilon(0.01));
+  CHECK(counted_pairs({.problem = {.mask = causal()}, .shape = {0, 2, 10, 10}}).number == 0);
 }
 
 }  // namespace
