@@ -32,6 +32,14 @@ std::int64_t floor_remainder(std::int64_t a, std::int64_t b) {
   return remainder + (remainder < 0 ? b : 0);
 }
 
+// By the sign bit: the oldest vectors of x86 have no comparison of 64 bits.
+std::uint64_t is_at_most_zero(std::int64_t value) {
+  return static_cast<std::uint64_t>(difference(value, 1)) >> 63;
+}
+std::uint64_t differs_from_zero(std::int64_t value) {
+  return static_cast<std::uint64_t>(value | difference(0, value)) >> 63;
+}
+
 // As fmin and fmax: a NaN loses.
 template <class Real>
 Real smaller(Real a, Real b) {
@@ -179,21 +187,36 @@ void RowEvaluator<Real>::run_integer(int index, int count) {
   }
 }
 
+// Terms of the row are one number, and each other one a pass.
 template <class Real>
 void RowEvaluator<Real>::run_sum(int index, int count) {
-  const Operation& operation = expr_.operations()[index];
+  const auto& operations = expr_.operations();
+  const Operation& operation = operations[index];
+  const auto is_of_row = [&](std::size_t term) {
+    return operations[operation.operands[term]].is_of_row;
+  };
+  std::int64_t row = operation.value;
+  for (std::size_t term = 0; term < operation.operands.size(); term++)
+    if (is_of_row(term))
+      row = sum(row, product(*integers(operation.operands[term]), operation.coefficients[term]));
   std::int64_t* to = integers(index);
-  std::fill_n(to, count, operation.value);
+  bool is_first = true;
   for (std::size_t term = 0; term < operation.operands.size(); term++) {
+    if (is_of_row(term)) continue;
     const std::int64_t* x = integers(operation.operands[term]);
-    const std::int64_t factor = operation.coefficients[term];
-    if (factor == 1)
-      fill(to, count, [=](int i) { return sum(to[i], x[i]); });
-    else if (factor == -1)
-      fill(to, count, [=](int i) { return difference(to[i], x[i]); });
-    else
-      fill(to, count, [=](int i) { return sum(to[i], product(x[i], factor)); });
+    const auto add_to = [&](const auto& before) {
+      const std::int64_t factor = operation.coefficients[term];
+      if (factor == 1)
+        fill(to, count, [=](int i) { return sum(before(i), x[i]); });
+      else if (factor == -1)
+        fill(to, count, [=](int i) { return difference(before(i), x[i]); });
+      else
+        fill(to, count, [=](int i) { return sum(before(i), product(x[i], factor)); });
+    };
+    is_first ? add_to([=](int) { return row; }) : add_to([=](int i) { return to[i]; });
+    is_first = false;
   }
+  if (is_first) std::fill_n(to, count, row);
 }
 
 template <class Real>
@@ -212,11 +235,12 @@ void RowEvaluator<Real>::run_boolean(int index, int count) {
     case ExprOp::constant:
       return fill(to, count, [&](int) { return operation.value; });
     case ExprOp::at_most_zero:
-      return compare(integers(x[0]), [](std::int64_t value) { return value <= 0; });
+      return compare(integers(x[0]), [](std::int64_t value) { return is_at_most_zero(value); });
     case ExprOp::is_zero:
-      return compare(integers(x[0]), [](std::int64_t value) { return value == 0; });
+      return compare(integers(x[0]),
+                     [](std::int64_t value) { return differs_from_zero(value) ^ 1; });
     case ExprOp::is_not_zero:
-      return compare(integers(x[0]), [](std::int64_t value) { return value != 0; });
+      return compare(integers(x[0]), [](std::int64_t value) { return differs_from_zero(value); });
     case ExprOp::less:
       return compare_reals([](Real a, Real b) { return a < b; });
     case ExprOp::less_equal:

@@ -16,6 +16,9 @@ bool has_name(const ExprNode& node) {
   return node.op == ExprOp::scalar || node.op == ExprOp::element;
 }
 
+/// Of an operand that has one value a row: the others read it as if each key had its own.
+bool reads_one_value(ExprOp op) { return op == ExprOp::sum || op == ExprOp::element; }
+
 }  // namespace
 
 FlatExpr::FlatExpr(const Expr& expr, const ExprNames& names) : uses_(expr.node().uses) {
@@ -36,7 +39,8 @@ FlatExpr::FlatExpr(const Expr& expr, const ExprNames& names) : uses_(expr.node()
                         .operands = {}};
     for (const Expr& operand : node.operands) {
       operation.operands.push_back(indices.at(&operand.node()));
-      if (!operation.is_of_row) operations_[operation.operands.back()].is_spread = true;
+      operations_[operation.operands.back()].is_spread |=
+          !operation.is_of_row && !reads_one_value(node.op);
     }
     indices[&node] = static_cast<int>(operations_.size());
     operations_.push_back(std::move(operation));

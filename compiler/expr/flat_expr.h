@@ -21,7 +21,7 @@ class FlatExpr {
     ExprOp op;
     ExprType type;
     bool is_of_row;      ///< one value a row
-    bool is_spread;      ///< of a row, and read by an operation that has a value a key
+    bool is_spread;      ///< of a row, and read as if there were one a key
     int place;           ///< among the values of its type
     std::int64_t value;  ///< of the node, as the next four
     double real;
