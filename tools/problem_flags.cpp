@@ -70,7 +70,7 @@ bool has_name(const std::vector<ExprName>& names, const std::string& name) {
 }  // namespace
 
 void NamedFlags::add_to(Flags& flags) {
-  flags.add("set", "NAME=X", "value of a scalar that mask, score or sink name; may be repeated",
+  flags.add("set", "NAME=X", "value of a scalar that an expression names; may be repeated",
             [this](llvm::StringRef text) {
               const auto [name, value] =
                   named_value("--set", text, "a name and a number, as window=512");
@@ -79,24 +79,22 @@ void NamedFlags::add_to(Flags& flags) {
               read_value("--set " + name.str(), value, number);
               scalars_.push_back({name.str(), number});
             });
-  flags.add("tensor", "NAME=KIND[:X]",
-            "contents of a tensor that they name: " + input_kinds() + "; may be repeated",
-            [this](llvm::StringRef text) {
-              const auto [name, value] =
-                  named_value("--tensor", text, "a name and a kind, as slope=slopes");
-              require_new("--tensor", tensors_, name);
-              const auto [kind, number] = value.split(':');
-              NamedInput input{.name = name.str()};
-              try {
-                input.kind = parse_input_kind({kind.data(), kind.size()});
-              } catch (const Error& error) {
-                throw Error(ErrorCode::invalid_config,
-                            "--tensor " + name.str() + ": " + error.what());
-              }
-              if (kind.size() < value.size())
-                read_value("--tensor " + name.str(), number, input.number);
-              tensors_.push_back(std::move(input));
-            });
+  flags.add(
+      "tensor", "NAME=KIND[:X]", "contents of a tensor: " + input_kinds() + "; may be repeated",
+      [this](llvm::StringRef text) {
+        const auto [name, value] =
+            named_value("--tensor", text, "a name and a kind, as slope=slopes");
+        require_new("--tensor", tensors_, name);
+        const auto [kind, number] = value.split(':');
+        NamedInput input{.name = name.str()};
+        try {
+          input.kind = parse_input_kind({kind.data(), kind.size()});
+        } catch (const Error& error) {
+          throw Error(ErrorCode::invalid_config, "--tensor " + name.str() + ": " + error.what());
+        }
+        if (kind.size() < value.size()) read_value("--tensor " + name.str(), number, input.number);
+        tensors_.push_back(std::move(input));
+      });
 }
 
 void NamedFlags::apply_to(std::vector<ForwardCase>& calls) const {
