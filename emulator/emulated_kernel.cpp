@@ -15,7 +15,16 @@ ResolvedCall placed(ResolvedCall call, emulator::GlobalMemory& memory) {
     tensor =
         memory.add_tensor(name, tensor, is_output ? emulator::Role::output : emulator::Role::input);
   };
-  std::visit([&](auto& operation) { operation.visit_tensors(place); }, call);
+  std::visit(
+      [&](auto& operation) {
+        operation.visit_tensors(place);
+        for (const TensorArg& given : operation.named_tensors) {
+          const void* at = memory.add_tensor(given);
+          for (NamedTensor& named : operation.named.tensors)
+            if (named.data == given.data) named.data = at;
+        }
+      },
+      call);
   return call;
 }
 

@@ -33,23 +33,6 @@ std::string cure(const Access& earlier, const char* what) {
       what);
 }
 
-std::size_t extent(const Tensor& t) {
-  if (t.batch == 0 || t.seq == 0 || t.heads == 0) return 0;
-  return static_cast<std::size_t>((t.batch - 1) * t.batch_stride + (t.seq - 1) * t.seq_stride +
-                                  (t.heads - 1) * t.head_stride + t.dim) *
-         bytes(t.dtype);
-}
-
-// Calls visit(byte offset) for every row of elements.
-template <class Visit>
-void for_each_row(const Tensor& t, const Visit& visit) {
-  for (std::int64_t b = 0; b < t.batch; b++)
-    for (std::int64_t s = 0; s < t.seq; s++)
-      for (std::int64_t h = 0; h < t.heads; h++)
-        visit(static_cast<std::size_t>(b * t.batch_stride + s * t.seq_stride + h * t.head_stride) *
-              bytes(t.dtype));
-}
-
 }  // namespace
 
 // ---- Allocations
@@ -59,23 +42,60 @@ std::byte* GlobalMemory::reserve(std::size_t bytes) {
   return addresses_.emplace_back(bytes + 2 * margin, Mapping::Access::none).data() + margin;
 }
 
-Tensor GlobalMemory::add_tensor(const char* name, const Tensor& tensor, Role role) {
-  const std::size_t size = extent(tensor);
-  if (tensor.data == nullptr || size == 0) return tensor;
+// Elements that follow each other in the last dimension are a row.
+std::byte* GlobalMemory::add_elements(std::string name, void* data, const Elements& elements,
+                                      Role role) {
+  const auto& [sizes, strides, dtype] = elements;
+  const std::int64_t row_elements = strides[3] == 1 ? sizes[3] : 1;
+  std::vector<std::int64_t> offsets;
+  for (std::int64_t i = 0; i < sizes[0]; i++)
+    for (std::int64_t j = 0; j < sizes[1]; j++)
+      for (std::int64_t k = 0; k < sizes[2]; k++)
+        for (std::int64_t l = 0; l < sizes[3]; l += row_elements)
+          offsets.push_back((i * strides[0] + j * strides[1] + k * strides[2] + l * strides[3]) *
+                            bytes(dtype));
+  std::sort(offsets.begin(), offsets.end());
+  offsets.erase(std::unique(offsets.begin(), offsets.end()), offsets.end());
+  const std::int64_t lowest = offsets.front();
+
+  const auto row_bytes = static_cast<std::size_t>(row_elements * bytes(dtype));
+  const std::size_t size = static_cast<std::size_t>(offsets.back() - lowest) + row_bytes;
+  std::byte* memory = static_cast<std::byte*>(data) + lowest;
   // Alignment is that of the tensor.
-  const std::size_t in_page = reinterpret_cast<std::uintptr_t>(tensor.data) % page;
-  Region& region = regions_.emplace_back(Region{name, role, reserve(size + page) + in_page, size});
-  region.row_bytes = static_cast<std::size_t>(tensor.dim) * bytes(tensor.dtype);
-  for_each_row(tensor, [&](std::size_t row) { region.rows.push_back(row); });
-  std::sort(region.rows.begin(), region.rows.end());
-  region.memory = static_cast<std::byte*>(tensor.data);
+  const std::size_t in_page = reinterpret_cast<std::uintptr_t>(memory) % page;
+  Region& region =
+      regions_.emplace_back(Region{std::move(name), role, reserve(size + page) + in_page, size});
+  region.row_bytes = row_bytes;
+  for (const std::int64_t offset : offsets)
+    region.rows.push_back(static_cast<std::size_t>(offset - lowest));
+  region.memory = memory;
   if (role == Role::output) {
-    region.host = tensor.data;
+    region.host = memory;
     region.memory = region.own.emplace(size, Mapping::Access::read_write).data();
   }
+  return region.begin - lowest;
+}
+
+Tensor GlobalMemory::add_tensor(const char* name, const Tensor& tensor, Role role) {
+  const Tensor& t = tensor;
+  if (t.data == nullptr || t.batch == 0 || t.seq == 0 || t.heads == 0 || t.dim == 0) return tensor;
   Tensor addressed = tensor;
-  addressed.data = region.begin;
+  addressed.data = add_elements(
+      name, t.data,
+      {{t.batch, t.seq, t.heads, t.dim}, {t.batch_stride, t.seq_stride, t.head_stride, 1}, t.dtype},
+      role);
   return addressed;
+}
+
+const void* GlobalMemory::add_tensor(const TensorArg& tensor) {
+  Elements elements{{1, 1, 1, 1}, {0, 0, 0, 1}, tensor.dtype};
+  for (int d = 0; d < tensor.rank; d++) {
+    if (tensor.sizes[d] == 0) return tensor.data;
+    elements.sizes[4 - tensor.rank + d] = tensor.sizes[d];
+    elements.strides[4 - tensor.rank + d] = tensor.strides[d];
+  }
+  return add_elements(std::string(tensor.name), const_cast<void*>(tensor.data), elements,
+                      Role::input);
 }
 
 void* GlobalMemory::add_bytes(const char* name, std::size_t bytes, Role role) {

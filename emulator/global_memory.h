@@ -10,6 +10,7 @@
 #include "compiler/workspace.h"
 #include "emulator/access.h"
 #include "emulator/mapping.h"
+#include "streamattn/named_args.h"
 #include "streamattn/tensor.h"
 
 namespace streamattn::emulator {
@@ -30,6 +31,9 @@ class GlobalMemory {
   /// Adds the elements of a tensor in host memory, which must live as long; those of an output are
   /// written back by copy_back() alone. Returns the tensor as kernels address it.
   Tensor add_tensor(const char* name, const Tensor& tensor, Role role);
+
+  /// The same for an input of up to four dimensions.
+  const void* add_tensor(const TensorArg& tensor);
 
   /// Adds `bytes` of workspace or counters, aligned to 256 bytes.
   void* add_bytes(const char* name, std::size_t bytes, Role role);
@@ -78,7 +82,13 @@ class GlobalMemory {
     std::unordered_map<std::size_t, std::vector<Word>> words = {};  // pages of them
   };
 
+  struct Elements {
+    std::array<std::int64_t, 4> sizes, strides;
+    DType dtype;
+  };
+
   std::byte* reserve(std::size_t bytes);
+  std::byte* add_elements(std::string name, void* data, const Elements& elements, Role role);
   void add_own(const char* name, Role role, std::byte* begin, std::size_t bytes);
   Region* region_at(const void* address);
   const Region* region_at(const void* address) const;

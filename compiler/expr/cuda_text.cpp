@@ -62,8 +62,12 @@ std::string in_parentheses(const std::string& text) { return "(" + text + ")"; }
 // It depends on the tile, if in name only.
 Expr tile_bound(bool is_of_keys, bool is_high, int index) {
   const int which = 2 * static_cast<int>(is_of_keys) + static_cast<int>(is_high);
-  return element(tile_bounds[which], DType::i32,
-                 {index, variable(is_of_keys ? Variable::k_first : Variable::q_first)});
+  return intern(
+      {.op = ExprOp::element,
+       .type = ExprType::integer,
+       .dtype = DType::i32,
+       .name = std::string(tile_bounds[which]),
+       .operands = {index, variable(is_of_keys ? Variable::k_first : Variable::q_first)}});
 }
 
 // ---- Members

@@ -1,4 +1,6 @@
 // Launches of flash_wgmma kernels.
+#include <llvm/ADT/ArrayRef.h>
+#include <llvm/ADT/STLExtras.h>
 #include <llvm/Support/FormatVariadic.h>
 
 #include <algorithm>
@@ -64,12 +66,31 @@ SequenceParams sequence_params(const ForwardCall& call) {
           .k_position = static_cast<int>(call.k_position)};
 }
 
+/// The values of names as kernels take them.
+NamedValues named_values(const ForwardCall& call) {
+  NamedValues values = call.named;
+  for (const TensorArg& tensor : call.named_tensors)
+    if (std::abs(tensor.strides[tensor.rank - 1]) > std::numeric_limits<int>::max())
+      throw Error(ErrorCode::invalid_argument,
+                  llvm::formatv("tensor \"{0}\": the stride of its last dimension is {1}, the GPU "
+                                "needs less than 2^31",
+                                tensor.name, tensor.strides[tensor.rank - 1]));
+  // Of a tensor without elements none counts, but there must be one: that of a key that is past
+  // the last is read before it is hidden.
+  const NamedTensor stand_in{.data = call.q.data, .strides = {}, .sizes = {1, 1, 1, 1}};
+  for (const TensorArg& tensor : call.named_tensors)
+    if (llvm::is_contained(llvm::ArrayRef(tensor.sizes).take_front(tensor.rank), 0))
+      for (NamedTensor& named : values.tensors)
+        if (named.data == tensor.data) named = stand_in;
+  return values;
+}
+
 ScoreParams score_params(const ForwardCall& call) {
   return {.scale_log2 = call.scale * 1.44269504088896F,
           .scale = call.scale,
           .q_len = static_cast<int>(call.whole_q_len),
           .kv_len = static_cast<int>(call.whole_kv_len),
-          .named = call.named};
+          .named = call.named_tensors.empty() ? call.named : named_values(call)};
 }
 
 /// The multiprocessors that the launch may use.

@@ -34,7 +34,8 @@ ForwardCall resolve(const Problem& problem, const NameNeeds& names, const Forwar
           .max_sms = args.max_sms,
           .whole_q_len = args.q.seq,
           .whole_kv_len = args.k.seq,
-          .named = names.values(args.scalars, args.tensors)};
+          .named = names.values(args.scalars, args.tensors),
+          .named_tensors = args.tensors};
 }
 
 ForwardCall resolve(const Problem& problem, const ForwardArgs& args) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "compiler/operations/named_args.h"
 #include "streamattn/forward.h"
@@ -22,8 +23,9 @@ struct ForwardCall {
   float scale;              ///< of the scores
   int max_sms;              ///< 0: all
 
-  std::int64_t whole_q_len, whole_kv_len;  ///< rows of q and k before sub-ranges
-  NamedValues named;                       ///< in the order of ExprNames
+  std::int64_t whole_q_len, whole_kv_len;    ///< rows of q and k before sub-ranges
+  NamedValues named;                         ///< in the order of ExprNames
+  std::span<const TensorArg> named_tensors;  ///< as they were given
 
   std::int64_t batch() const { return q.batch; }
   std::int64_t heads() const { return q.heads; }
