@@ -8,6 +8,7 @@
 
 #include "compiler/expr/build.h"
 #include "compiler/expr/names.h"
+#include "compiler/expr/refuse.h"
 #include "compiler/problem_fields.h"
 #include "streamattn/error.h"
 
@@ -31,7 +32,7 @@ const void* hash_of(const std::optional<Expr>& value) { return value ? hash_of(*
 void require_type(const char* field, const Expr& expr, ExprType type) {
   if (expr.type() == type) return;
   throw Error(ErrorCode::invalid_problem,
-              llvm::formatv("{0} \"{1}\" is {2}, needs a {3} one", field, expr.text(),
+              llvm::formatv("{0} \"{1}\" is {2}, needs a {3} one", field, abbreviated(expr),
                             name(expr.type()), name(type)));
 }
 
@@ -41,8 +42,8 @@ void require_known(const char* field, const Expr& expr, std::initializer_list<Va
   for (const Variable variable : unknown)
     if (expr.node().uses_variable(variable))
       throw Error(ErrorCode::invalid_problem,
-                  llvm::formatv("{0} \"{1}\" depends on {2}", field, expr.text(),
-                                streamattn::variable(variable).text()));
+                  llvm::formatv("{0} \"{1}\" depends on {2}", field, abbreviated(expr),
+                                streamattn::name(variable)));
 }
 
 void require_dimension(const char* field, int value) {

@@ -8,7 +8,7 @@
 #include <bit>
 #include <mutex>
 #include <tuple>
-#include <unordered_set>
+#include <unordered_map>
 
 #include "compiler/expr/refuse.h"
 
@@ -56,45 +56,43 @@ class Table {
       const std::lock_guard lock(mutex_);
       if (auto known = find(&node)) return known;
     }
-    // Allocated before the lock is taken, and released, if it is not needed any more, after it is
-    // given back.
-    const std::shared_ptr<const SharedNode> added(
-        new SharedNode(std::move(node)), [](const SharedNode* dead) { instance().remove(dead); });
+    // Made before the lock is taken, and dropped, if it is not needed any more, after it is given
+    // back.
+    const std::shared_ptr<const ExprNode> added(
+        new ExprNode(std::move(node)), [](const ExprNode* dead) { instance().remove(dead); });
     const std::lock_guard lock(mutex_);
     if (auto known = find(added.get())) return known;
-    nodes_.insert(added.get());
+    nodes_.emplace(added.get(), added);
     return added;
   }
 
  private:
-  struct SharedNode : ExprNode, std::enable_shared_from_this<SharedNode> {
-    explicit SharedNode(ExprNode&& node) : ExprNode(std::move(node)) {}
-  };
-
   Table() {
     ::pthread_atfork([] { instance().mutex_.lock(); }, [] { instance().mutex_.unlock(); },
                      [] { instance().mutex_.unlock(); });
   }
 
+  // Under the lock no owner may be dropped: it could be the last one, which takes the lock. So what
+  // was found is handed out, and a weak pointer is never converted, which would make an owner.
   std::shared_ptr<const ExprNode> find(const ExprNode* node) {
     const auto found = nodes_.find(node);
     if (found == nodes_.end()) return nullptr;
-    auto alive = static_cast<const SharedNode*>(*found)->weak_from_this().lock();
+    auto alive = found->second.lock();
     if (!alive) nodes_.erase(found);  // its last owner waits for the lock to take it out
     return alive;
   }
 
-  void remove(const SharedNode* dead) {
+  void remove(const ExprNode* dead) {
     {
       const std::lock_guard lock(mutex_);
-      if (const auto found = nodes_.find(dead); found != nodes_.end() && *found == dead)
+      if (const auto found = nodes_.find(dead); found != nodes_.end() && found->first == dead)
         nodes_.erase(found);
     }
     delete dead;
   }
 
   std::mutex mutex_;
-  std::unordered_set<const ExprNode*, Hash, Equal> nodes_;
+  std::unordered_map<const ExprNode*, std::weak_ptr<const ExprNode>, Hash, Equal> nodes_;
 };
 
 void derive_facts(ExprNode& node) {

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "compiler/expr/build.h"
+#include "compiler/expr/evaluate.h"
 #include "tests/support/catch.h"
 #include "tests/support/random_expr.h"
 #include "tests/support/scratch.h"
@@ -120,4 +121,25 @@ TEST_CASE("expressions of numbers near the end of 32 bits mean the same or are r
   const Count count = check_many(3000, 4, {.depth = 3, .has_huge_numbers = true});
   CHECK(count.refused < 100);
   CHECK(count.compared > 2000 * places);
+}
+
+TEST_CASE("the evaluator of the library computes what masks without names mean") {
+  RandomExprs exprs(5, {.depth = 4, .has_names = false, .has_reals = false});
+  std::mt19937_64 random(6);
+  for (int i = 0; i < 2000; i++) {
+    const SyntaxTree tree = exprs.mask();
+    const Expr mask = tree.expr();
+    for (int n = 0; n < places; n++) {
+      const ExprPlace place = ExprPlace::random(random);
+      const auto at = [&](Variable which) { return place.variable(which); };
+      CAPTURE(tree.text(), mask.text(), at(Variable::q), at(Variable::k));
+      CHECK((tree.value(place).integer != 0) == holds_at(mask, {.q = at(Variable::q),
+                                                                .k = at(Variable::k),
+                                                                .batch = at(Variable::batch),
+                                                                .head = at(Variable::head),
+                                                                .kv_head = at(Variable::kv_head),
+                                                                .q_len = at(Variable::q_len),
+                                                                .kv_len = at(Variable::kv_len)}));
+    }
+  }
 }
