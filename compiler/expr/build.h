@@ -79,6 +79,9 @@ Expr rebuilt(const ExprNode& node, std::vector<Expr> operands);
 /// `expr` with every variable that `replacement` gives an expression for replaced by it.
 Expr substitute(const Expr& expr, const std::vector<std::pair<Variable, Expr>>& replacements);
 
+/// `expr` with `from` replaced by `to`, of the same type, wherever it is.
+Expr replaced(const Expr& expr, const Expr& from, const Expr& to);
+
 /// Calls visit(node) for every node of `expr`, operands first, each once.
 void for_each_node(const Expr& expr, const std::function<void(const Expr&)>& visit);
 

@@ -345,7 +345,7 @@ CudaText::Affine CudaText::product(const Expr& expr) {
     factor += factor.empty() ? (*op == '/' ? "1.0f / " : "") + by : op + by;
   };
   for (const Expr& by : varying)
-    if (by.node().op == ExprOp::variable) multiply(" * ", "params.scale");
+    if (by.node().op == ExprOp::variable && !takes_scores_) multiply(" * ", "params.scale");
   for (const Expr& by : uniform) multiply(" * ", real(by));
   for (const Expr& by : divisors) multiply(" / ", real(by));
   in_constructor_ = false;
@@ -424,7 +424,7 @@ CudaText::Affine CudaText::affine(const Expr& expr) {
     case ExprOp::log:
       return of("log_approx");
     case ExprOp::tanh:
-      return of("tanh_approx");
+      return of("tangent");
     case ExprOp::sqrt:
       return of("sqrt_approx");
     default:

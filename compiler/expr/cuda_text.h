@@ -23,6 +23,9 @@ class CudaText {
   std::string condition(const Expr& expr);
   std::string real(const Expr& expr);
 
+  /// From here on `s` is the score itself, not the product that times the scale is one.
+  void take_scores() { takes_scores_ = true; }
+
   struct Member {
     std::string type, name, value;  // value in terms of `params` and `item`
   };
@@ -53,6 +56,7 @@ class CudaText {
   const ExprNames& names_;
   int group_size_;
   bool in_constructor_ = false;
+  bool takes_scores_ = false;
   std::vector<Member> members_;
 };
 

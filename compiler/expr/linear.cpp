@@ -51,9 +51,13 @@ bool merge_remainder(Linear& sum, const Term& remainder) {
   const Expr &x = term.node().operands[0], &n = term.node().operands[1];
   const auto divisor = constant_of(n);
   if (!divisor || !is_in_range(factor * *divisor)) return false;
-  const Linear dividend(x), quotient(integer_quotient(x, n));
-  if (!has_terms(sum, dividend, -factor) && !has_terms(sum, quotient, factor * *divisor))
-    return false;
+  const Linear dividend(x);
+  const bool is_there = has_terms(sum, dividend, -factor);
+  const bool may_have_quotient = std::ranges::any_of(
+      sum.terms, [](const Term& other) { return other.first.node().op == ExprOp::floor_divide; });
+  if (!is_there && !may_have_quotient) return false;
+  const Linear quotient(integer_quotient(x, n));
+  if (!is_there && !has_terms(sum, quotient, factor * *divisor)) return false;
   Linear merged = sum;
   add_scaled(merged, Linear(term), -factor);
   add_scaled(merged, dividend, factor);

@@ -122,6 +122,15 @@ Expr substitute(const Expr& expr, const std::vector<std::pair<Variable, Expr>>& 
   return Substitution(replacements).apply(expr);
 }
 
+Expr replaced(const Expr& expr, const Expr& from, const Expr& to) {
+  if (expr.same_as(from)) return to;
+  const ExprNode& node = expr.node();
+  if (node.depth <= from.node().depth) return expr;
+  std::vector<Expr> operands;
+  for (const Expr& operand : node.operands) operands.push_back(replaced(operand, from, to));
+  return rebuilt(node, std::move(operands));
+}
+
 void for_each_node(const Expr& expr, const std::function<void(const Expr&)>& visit) {
   llvm::DenseSet<const ExprNode*> seen;
   visit_once(expr, seen, visit);

@@ -3,6 +3,8 @@
 
 #include <llvm/Support/FormatVariadic.h>
 
+#include <optional>
+
 #include "compiler/expr/build.h"
 #include "compiler/expr/cuda_text.h"
 #include "compiler/expr/key_ranges.h"
@@ -28,6 +30,7 @@ class Policy {
     text += llvm::formatv("  static constexpr bool trivial = {0};\n",
                           constant_of(problem_.mask) == 1 ? "true" : "false");
     if (changes_) text += "  static constexpr bool changes = true;\n";
+    if (through_tanh_) text += "  static constexpr bool through_tanh = true;\n";
     if (problem_.sink) text += "  static constexpr bool has_sink = true;\n";
     text += llvm::formatv("  static constexpr int range_count = {0};\n", range_count());
     for (const CudaText::Member& m : cuda_.members()) text += "  " + m.type + " " + m.name + ";\n";
@@ -97,7 +100,15 @@ class Policy {
   // A positive factor of the whole is softmax's, which multiplies anyway.
   std::string change() {
     if (!changes_) return {};
+    std::string text;
     Expr score = problem_.score;
+    if (const auto tanh = only_tanh(score)) {
+      through_tanh_ = true;
+      text = function("float tangent_of(float s, int q, int k, int column)",
+                      cuda_.real(Expr(tanh->node().operands[0])));
+      score = replaced(score, *tanh, Problem().score);
+      cuda_.take_scores();
+    }
     double factor = 1;
     const ExprNode& node = score.node();
     if (node.op == ExprOp::multiply && node.operands[0].node().is_constant() &&
@@ -106,7 +117,17 @@ class Policy {
       score = Expr(node.operands[1]);
     }
     scale_log2_ = llvm::formatv("{0:f9}f", factor * log2_e);
-    return function("float change(float s, int q, int k, int column)", cuda_.real(score));
+    return text + function("float change(float s, int q, int k, int column)", cuda_.real(score));
+  }
+
+  /// The tanh through which alone the result depends on the product, if there is one.
+  static std::optional<Expr> only_tanh(const Expr& score) {
+    std::optional<Expr> found;
+    for_each_node(score, [&](const Expr& part) {
+      if (part.node().op != ExprOp::tanh || !part.node().uses_variable(Variable::score)) return;
+      if (!replaced(score, part, 0.0).node().uses_variable(Variable::score)) found = part;
+    });
+    return found;
   }
 
   std::string sink() {
@@ -119,7 +140,7 @@ class Policy {
   ExprNames names_;
   KeyRanges ranges_;
   CudaText cuda_;
-  bool changes_;
+  bool changes_, through_tanh_ = false;
   std::string scale_log2_;
 };
 

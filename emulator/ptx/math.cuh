@@ -23,12 +23,6 @@ SA_DEVICE float reciprocal_approx(float x, SA_SITE) {
   return flushed(1 / flushed(arrived(x, site)));
 }
 
-/// As wrong as the hardware may be: 11 bits.
-SA_DEVICE float tanh_approx(float x, SA_SITE) {
-  int bits = __builtin_bit_cast(int, __builtin_tanhf(arrived(x, site)));
-  return __builtin_bit_cast(float, (bits + (1 << 12)) & ~((1 << 13) - 1));
-}
-
 SA_DEVICE float sqrt_approx(float x, SA_SITE) {
   return flushed(__builtin_sqrtf(flushed(arrived(x, site))));
 }

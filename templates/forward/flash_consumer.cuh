@@ -323,6 +323,12 @@ struct FlashConsumer {
     int first_key = walk.tile * tiling.tile_kv + at.column();
     int keys = walk.sequence.kv_len - first_key;
     int k_first = walk.sequence.k_position + first_key;
+    if constexpr (Score::through_tanh) {
+      for_each(s, [&](int r, int column, float& x) {
+        x = score.tangent_of(x, first_row + at.row(r), k_first, column);
+      });
+      tangents(s);
+    }
     if constexpr (Score::changes)
       for_each(s, [&](int r, int column, float& x) {
         x = score.change(x, first_row + at.row(r), k_first, column);

@@ -21,11 +21,13 @@ concept ScorePolicy = requires(S score, const ScoreParams& params, const Sequenc
   S(params, WorkItem(), sequence);
   { S::trivial } -> Is<const bool&>;
   { S::changes } -> Is<const bool&>;
+  { S::through_tanh } -> Is<const bool&>;
   { S::has_sink } -> Is<const bool&>;
   { S::range_count } -> Is<const int&>;
   { score.seen(0, Span()) } -> Is<Span>;
   { score.full(Span(), Span()) } -> Is<Span>;
   { score.keeps(0, 0, 0) } -> Is<bool>;
+  { score.tangent_of(0.f, 0, 0, 0) } -> Is<float>;
   { score.change(0.f, 0, 0, 0) } -> Is<float>;
   { score.sink(0) } -> Is<float>;
   { score.scale_log2 } -> Is<float&>;

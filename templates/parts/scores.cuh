@@ -6,14 +6,16 @@
 //
 //   trivial               true where every key is seen and only lengths limit it
 //   changes               true where change() does something
+//   through_tanh          true where scores go through tangent_of(), tanh and then change()
 //   has_sink              true where sink() joins the denominator
 //   range_count           how many key ranges a block of queries can see
 //   seen(i, q)            keys that some query of [q.begin, q.end) sees, range i; ends descend
 //   full(q, keys)         of `keys` such that every query of [q.begin, q.end) sees them
 //   keeps(q, k, column)   whether query q sees key k + column
 //   scale_log2            what softmax, in base 2, multiplies scores by; positive
-//   change(s, q, k, column)   the score of query q and key k + column, given their product s
-//   sink(q)               a logit in base 2
+//   tangent_of(s, q, k, column)   what tanh is taken of, given the product s
+//   change(s, q, k, column)   the score of query q and key k + column, given their product or tanh
+//   s sink(q)               a logit in base 2
 //
 // Ranges of seen may be too wide and may overlap, and full too narrow, never the other way round. A
 // column is known when the kernel is compiled: what does not depend on it is worked out once.
@@ -26,13 +28,14 @@ namespace streamattn {
 
 /// What policies begin with: scores that are scaled products.
 struct ScaledScore {
-  static constexpr bool changes = false, has_sink = false;
+  static constexpr bool changes = false, through_tanh = false, has_sink = false;
   float scale_log2;
 
   ScaledScore() = default;
   SA_DEVICE ScaledScore(const ScoreParams& params, WorkItem, const Sequence&)
       : scale_log2(params.scale_log2) {}
 
+  SA_DEVICE float tangent_of(float product, int, int, int) const { return product; }
   SA_DEVICE float change(float score, int, int, int) const { return score; }
   SA_DEVICE float sink(int) const { return 0; }
 };

@@ -26,13 +26,6 @@ SA_DEVICE float reciprocal_approx(float x) {
   return y;
 }
 
-/// tanh(x). PTX ISA 9.7.3, tanh: max relative error 2^-11.
-SA_DEVICE float tanh_approx(float x) {
-  float y;
-  asm("tanh.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
-
 /// The square root. PTX ISA 9.7.3, sqrt.
 SA_DEVICE float sqrt_approx(float x) {
   float y;
