@@ -10,10 +10,18 @@ namespace streamattn::real_functions {
 inline double exp(double x) { return std::exp(x); }
 inline double tanh(double x) { return std::tanh(x); }
 
+/// a where the condition holds, else b: of values that are both computed, as `?:` need not be,
+/// which keeps compilers from vectorising it.
+inline float chosen(bool condition, float a, float b) {
+  const auto mask = 0U - static_cast<std::uint32_t>(condition);
+  return std::bit_cast<float>((std::bit_cast<std::uint32_t>(a) & mask) |
+                              (std::bit_cast<std::uint32_t>(b) & ~mask));
+}
+
 /// e^x to 2 ulp, denormal results to 2^-149; infinite from 88.73 on, 0 below -104; NaN for NaN.
 inline float exp(float x) {
   // Beyond these the result is infinite or zero all the same. A NaN passes.
-  const float bounded = x > 89 ? 89 : x < -105 ? -105 : x;
+  const float bounded = chosen(x > 89, 89, chosen(x < -105, -105, x));
   // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits.
   constexpr float magic = 12582912;
   const float shifted = bounded * 1.44269504F + magic;
@@ -47,7 +55,7 @@ inline float tanh(float x) {
   y = y * square - 3.33332819422e-1F;
   const float near = y * square * x + x;
   const float far = 1 - 2 / (exp(2 * size) + 1);
-  return size < 0.625F ? near : std::copysign(far, x);
+  return chosen(size < 0.625F, near, std::copysign(far, x));
 }
 
 }  // namespace streamattn::real_functions
