@@ -324,7 +324,7 @@ TEST_CASE("random expressions along a row are what their nodes say key by key") 
     }
     const ExprNames names({*expr});
     if (!names.tensors.empty()) continue;  // their elements there follow from indices of any size
-    bool divides = false;  // by zeros, the signs of which are not defined
+    bool divides = false;                  // by zeros, the signs of which are not defined
     for_each_node(*expr, [&](const Expr& part) { divides |= part.node().op == ExprOp::divide; });
     if (divides) continue;
     CAPTURE(expr->text());
