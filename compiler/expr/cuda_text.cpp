@@ -342,7 +342,7 @@ CudaText::Affine CudaText::product(const Expr& expr) {
   in_constructor_ = true;
   std::string factor;
   const auto multiply = [&](const char* op, const std::string& by) {
-    factor += factor.empty() ? (*op == '/' ? "1.0f / " : "") + by : op + by;
+    factor += factor.empty() ? (op[1] == '/' ? "1.0f / " : "") + by : op + by;
   };
   for (const Expr& by : varying)
     if (by.node().op == ExprOp::variable && !takes_scores_) multiply(" * ", "params.scale");
