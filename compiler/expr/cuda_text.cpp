@@ -289,7 +289,10 @@ std::string CudaText::condition(const Expr& expr) {
 // ---- Reals
 
 std::string CudaText::real(const Expr& expr) {
-  const Affine value = affine(expr);
+  return text_of(affine(expr));
+}
+
+std::string CudaText::text_of(const Affine& value) {
   if (value.step.empty()) return value.base;
   return in_parentheses(value.base + " + " + value.step + " * float(column)");
 }
@@ -400,6 +403,10 @@ CudaText::Affine CudaText::affine(const Expr& expr) {
     case ExprOp::subtract: {
       const Affine a = affine(x[0]), b = affine(x[1]);
       const char* op = node.op == ExprOp::add ? " + " : " - ";
+      // The column joins the rest of its sum before a product does: the row's part of a position
+      // may be large, and what is added to it by itself would lose digits.
+      if (x[0].node().uses_variable(Variable::score) != x[1].node().uses_variable(Variable::score))
+        return {in_parentheses(text_of(a) + op + text_of(b)), ""};
       const std::string step = b.step.empty()   ? a.step
                                : a.step.empty() ? (*(op + 1) == '-' ? "-" : "") + b.step
                                                 : in_parentheses(a.step + op + b.step);

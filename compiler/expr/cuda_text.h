@@ -46,6 +46,7 @@ class CudaText {
   std::string sides(const Expr& difference, const char* op);
   std::string bound(const Expr& integer);
   std::string element(const ExprNode& node);
+  static std::string text_of(const Affine& value);
   Affine affine(const Expr& expr);
   Affine affine_integer(const Expr& integer);
   Affine product(const Expr& expr);
