@@ -25,24 +25,26 @@ SA_DEVICE float tangent(float x) {
   return 1 - 2 * reciprocal_approx(1 + exp2_approx(x * 2.88539008177793f));
 }
 
-/// tanh of a tile. Small arguments, which most scores are, go without special functions, of which
-/// softmax needs all that there are: a polynomial, fitted for the least largest error.
+/// x becomes tanh(factor * x) / factor. Small arguments, which most scores are, go without special
+/// functions, of which softmax needs all that there are: a polynomial, fitted for the least largest
+/// error.
 template <int N>
-SA_DEVICE void tangents(float (&tile)[N]) {
-  constexpr float small = 0.5f;
+SA_DEVICE void tangents(float (&tile)[N], float factor) {
+  constexpr float small = 0.35f;
   float largest = 0;
 #pragma unroll
   for (int i = 0; i < N; i++) largest = fmaxf(largest, fabsf(tile[i]));
-  if (__any_sync(~0u, largest > small)) {
+  if (__any_sync(~0u, largest * fabsf(factor) > small)) {
+    float inverse = 1 / factor;
 #pragma unroll
-    for (int i = 0; i < N; i++) tile[i] = tangent(tile[i]);
+    for (int i = 0; i < N; i++) tile[i] = tangent(factor * tile[i]) * inverse;
   } else {
+    float f2 = factor * factor;
+    float c3 = f2 * -0.333324313f, c5 = f2 * f2 * 0.132943824f, c7 = f2 * f2 * f2 * -0.0488511585f;
 #pragma unroll
     for (int i = 0; i < N; i++) {
       float x = tile[i], square = x * x;
-      float p = fmaf(0.0170059856f, square, -0.0529243648f);
-      p = fmaf(fmaf(p, square, 0.133239403f), square, -0.333330512f);
-      tile[i] = fmaf(x * square, p, x);
+      tile[i] = fmaf(x * square, fmaf(fmaf(c7, square, c5), square, c3), x);
     }
   }
 }
@@ -77,5 +79,84 @@ SA_DEVICE auto named_element(const NamedTensor& tensor, Indices... indices) {
   (..., add(indices));
   return load_named(Element(), tensor.data, at);
 }
+
+/// In front of the last index: where the row of it begins.
+template <class... Indices>
+SA_DEVICE long long named_row(const NamedTensor& tensor, Indices... indices) {
+  int dimension = 0;
+  long long at = 0;
+  (..., (at += tensor.strides[dimension] * min(max(indices, 0), tensor.sizes[dimension] - 1),
+         dimension++));
+  return at;
+}
+
+/// Elements of a tensor's rows at the keys of a thread's part of a tile (parts/fragment.cuh),
+/// loaded while products run. Two neighbours in one load where all pairs are aligned.
+template <class Element, int N, int last>
+struct KeyElements {
+  u32 pairs[N / 2];
+
+  SA_DEVICE float operator[](int i) const {
+    return unpack(Element(), u16(pairs[i / 2] >> (i % 2 * 16)));
+  }
+
+  SA_DEVICE void load(const NamedTensor& tensor, const long long (&rows)[2], int key) {
+    const u16* data = (const u16*)tensor.data;
+    int end = tensor.sizes[last], stride = int(tensor.strides[last]);
+    if (are_aligned(tensor, key, 4)) {
+#pragma unroll
+      for (int p = 0; p < N / 2; p++)
+        pairs[p] =
+            load_global((const u32*)(data + rows[p % 2] + min(max(key + 8 * (p / 2), 0), end - 2)));
+    } else {
+#pragma unroll
+      for (int p = 0; p < N / 2; p++) {
+        auto at = [&](int k) {
+          return u32(load_global(data + rows[p % 2] + (long long)min(max(k, 0), end - 1) * stride));
+        };
+        pairs[p] = at(key + 8 * (p / 2)) | at(key + 8 * (p / 2) + 1) << 16;
+      }
+    }
+  }
+
+  /// The same for all threads.
+  SA_DEVICE static bool are_aligned(const NamedTensor& tensor, int key, int bytes) {
+    long long odd = tensor.sizes[last] | key | (tensor.strides[last] - 1 ? 1 : 0);
+#pragma unroll
+    for (int i = 0; i < last; i++) odd |= tensor.strides[i];
+    return odd % 2 == 0 && (unsigned long long)tensor.data % bytes == 0;
+  }
+};
+template <int N, int last>
+struct KeyElements<float, N, last> {
+  float values[N];
+
+  SA_DEVICE float operator[](int i) const { return values[i]; }
+
+  SA_DEVICE void load(const NamedTensor& tensor, const long long (&rows)[2], int key) {
+    const float* data = (const float*)tensor.data;
+    int end = tensor.sizes[last], stride = int(tensor.strides[last]);
+    if (KeyElements<f16, N, last>::are_aligned(tensor, key, 8)) {
+#pragma unroll
+      for (int p = 0; p < N / 2; p++) {
+        float2 pair = load_global(
+            (const float2*)(data + rows[p % 2] + min(max(key + 8 * (p / 2), 0), end - 2)));
+        values[2 * p] = pair.x;
+        values[2 * p + 1] = pair.y;
+      }
+    } else {
+#pragma unroll
+      for (int i = 0; i < N; i++)
+        values[i] =
+            load_global(data + rows[i / 2 % 2] +
+                        (long long)min(max(key + 8 * (i / 4) + i % 2, 0), end - 1) * stride);
+    }
+  }
+};
+
+/// None.
+struct NoElements {
+  SA_DEVICE float operator[](int) const { return 0; }
+};
 
 }  // namespace streamattn
