@@ -344,6 +344,7 @@ struct FlashConsumer {
       });
       tangents(s, score.tangent_factor());
     }
+    elements.arrange();
     int next_element = 0;
     if constexpr (Score::changes)
       for_each(s, [&](int r, int column, float& x) {

@@ -31,10 +31,12 @@ SA_DEVICE float tangent(float x) {
 template <int N>
 SA_DEVICE void tangents(float (&tile)[N], float factor) {
   constexpr float small = 0.35f;
-  float largest = 0;
+  // Four maxima side by side: one would be a chain of dependent instructions.
+  float largest[4] = {};
 #pragma unroll
-  for (int i = 0; i < N; i++) largest = fmaxf(largest, fabsf(tile[i]));
-  if (__any_sync(~0u, largest * fabsf(factor) > small)) {
+  for (int i = 0; i < N; i++) largest[i % 4] = fmaxf(largest[i % 4], fabsf(tile[i]));
+  float all = fmaxf(fmaxf(largest[0], largest[1]), fmaxf(largest[2], largest[3]));
+  if (__any_sync(~0u, all * fabsf(factor) > small)) {
     float inverse = 1 / factor;
 #pragma unroll
     for (int i = 0; i < N; i++) tile[i] = tangent(factor * tile[i]) * inverse;
@@ -90,24 +92,43 @@ SA_DEVICE long long named_row(const NamedTensor& tensor, Indices... indices) {
   return at;
 }
 
-/// Elements of a tensor's rows at the keys of a thread's part of a tile (parts/fragment.cuh),
-/// loaded while products run. Two neighbours in one load where all pairs are aligned.
+/// Whether rows of a tensor can be read in vectors of so many elements and bytes from `key` on. The
+/// same for all threads.
+template <int last>
+SA_DEVICE bool are_aligned(const NamedTensor& tensor, int key, int elements, int bytes) {
+  long long odd = tensor.sizes[last] | key;
+#pragma unroll
+  for (int i = 0; i < last; i++) odd |= tensor.strides[i];
+  return odd % elements == 0 && tensor.strides[last] == 1 &&
+         (unsigned long long)tensor.data % bytes == 0;
+}
+
+/// Elements of a tensor's rows at the keys of a thread's part of a tile (parts/fragment.cuh):
+/// loaded ahead, arranged when they are needed.
 template <class Element, int N, int last>
 struct KeyElements {
-  u32 pairs[N / 2];
+  u32 pairs[N / 2];  // of neighbouring columns; as loaded, of the thread's vectors
+  bool are_vectors;
 
   SA_DEVICE float operator[](int i) const {
     return unpack(Element(), u16(pairs[i / 2] >> (i % 2 * 16)));
   }
 
+  // A quad reads 32 columns of a row in one go where they are aligned.
   SA_DEVICE void load(const NamedTensor& tensor, const long long (&rows)[2], int key) {
     const u16* data = (const u16*)tensor.data;
-    int end = tensor.sizes[last], stride = int(tensor.strides[last]);
-    if (are_aligned(tensor, key, 4)) {
+    int end = tensor.sizes[last], stride = int(tensor.strides[last]), lane = threadIdx.x % 4;
+    are_vectors = N % 16 == 0 && are_aligned<last>(tensor, key - 2 * lane, 8, 16);
+    if (are_vectors) {
 #pragma unroll
-      for (int p = 0; p < N / 2; p++)
-        pairs[p] =
-            load_global((const u32*)(data + rows[p % 2] + min(max(key + 8 * (p / 2), 0), end - 2)));
+      for (int i = 0; i < N / 8; i++) {
+        int column = 32 * (i / 2) + 8 * lane - 2 * lane;
+        int4 v =
+            load_global((const int4*)(data + rows[i % 2] + min(max(key + column, 0), end - 8)));
+        u32 x[4] = {u32(v.x), u32(v.y), u32(v.z), u32(v.w)};
+#pragma unroll
+        for (int j = 0; j < 4; j++) pairs[8 * (i / 2) + 2 * j + i % 2] = x[j];
+      }
     } else {
 #pragma unroll
       for (int p = 0; p < N / 2; p++) {
@@ -119,12 +140,29 @@ struct KeyElements {
     }
   }
 
-  /// The same for all threads.
-  SA_DEVICE static bool are_aligned(const NamedTensor& tensor, int key, int bytes) {
-    long long odd = tensor.sizes[last] | key | (tensor.strides[last] - 1 ? 1 : 0);
+  // Lane t has columns 8t to 8t + 7 of 32 and needs columns 2t and 2t + 1 of every eight: the quad
+  // transposes 4 x 4 pairs, first in blocks of two.
+  SA_DEVICE void arrange() {
+    if (!are_vectors) return;
+    bool upper = threadIdx.x & 2, odd = threadIdx.x & 1;
 #pragma unroll
-    for (int i = 0; i < last; i++) odd |= tensor.strides[i];
-    return odd % 2 == 0 && (unsigned long long)tensor.data % bytes == 0;
+    for (int i = 0; i < N / 8; i++) {
+      u32* x = pairs + 8 * (i / 2) + i % 2;  // x[2 j] is pair j
+      exchange(x[0], x[4], upper, 2);
+      exchange(x[2], x[6], upper, 2);
+      exchange(x[0], x[2], odd, 1);
+      exchange(x[4], x[6], odd, 1);
+    }
+  }
+
+ private:
+  // Swaps b of the lower lane with a of the upper one.
+  SA_DEVICE static void exchange(u32& a, u32& b, bool is_upper, int lanes) {
+    u32 received = __shfl_xor_sync(~0u, is_upper ? a : b, lanes);
+    if (is_upper)
+      a = received;
+    else
+      b = received;
   }
 };
 template <int N, int last>
@@ -132,11 +170,12 @@ struct KeyElements<float, N, last> {
   float values[N];
 
   SA_DEVICE float operator[](int i) const { return values[i]; }
+  SA_DEVICE void arrange() {}
 
   SA_DEVICE void load(const NamedTensor& tensor, const long long (&rows)[2], int key) {
     const float* data = (const float*)tensor.data;
     int end = tensor.sizes[last], stride = int(tensor.strides[last]);
-    if (KeyElements<f16, N, last>::are_aligned(tensor, key, 8)) {
+    if (are_aligned<last>(tensor, key, 2, 8)) {
 #pragma unroll
       for (int p = 0; p < N / 2; p++) {
         float2 pair = load_global(
@@ -157,6 +196,7 @@ struct KeyElements<float, N, last> {
 /// None.
 struct NoElements {
   SA_DEVICE float operator[](int) const { return 0; }
+  SA_DEVICE void arrange() {}
 };
 
 }  // namespace streamattn

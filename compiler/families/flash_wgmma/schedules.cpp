@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "compiler/expr/build.h"
 #include "compiler/expr/evaluate.h"
 #include "compiler/expr/key_ranges.h"
 #include "compiler/expr/node.h"
@@ -50,6 +51,16 @@ Reach reach_of(const Expr& mask) {
         0);
   }
   return keys <= narrow ? Reach::narrow : Reach::near;
+}
+
+/// Whether an element of a query and a key together decides.
+bool has_block_map(const Expr& mask) {
+  bool found = false;
+  for_each_node(mask, [&](const Expr& part) {
+    found = found || (part.node().op == ExprOp::element && part.node().uses_variable(Variable::q) &&
+                      part.node().uses_variable(Variable::k));
+  });
+  return found;
 }
 
 // Guesses in the order in which they are tried, after what won on an H200 (docs/flash_wgmma.md):
@@ -101,10 +112,12 @@ std::vector<FlashSchedule> guesses(const Problem& problem, const Shape& shape,
     add(2, 64, in_three_stages);
   }
   if (reach == Reach::near && !by_data) add(3, 64, in_three_stages);
-  if (by_data) add(3, 64, as_it_is);
+  // The walk over lists takes registers; where a map of blocks decides, tiles should be blocks.
+  if (by_data && !has_block_map(problem.mask)) add(3, 64, as_it_is);
   if (few_tiles) add(2, 128, q_in_registers);
   if (problem.v_head_dim() <= 64) add(3, 128, exact);
   add(3, 112, as_it_is);
+  if (!problem.mask.node().is_constant()) add(3, 80, in_three_stages);
   add(3, 80, as_it_is);
   add(2, 128, q_in_registers);
   add(2, 128, as_it_is);
