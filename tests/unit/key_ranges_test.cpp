@@ -79,7 +79,7 @@ std::string fault_of(const KeyRanges& ranges, const Expr& mask, const ExprBlock&
   for (std::size_t i = 1; i < seen.size(); i++)
     if (ranges.ends_descend && seen[i - 1].end < seen[i].end) return "ends do not descend";
   for (const Ends& range : seen)
-    if (range.begin < -key_limit || range.end > key_limit) return "an end is beyond the limit";
+    if (range.begin < INT32_MIN || range.end > INT32_MAX) return "an end does not fit 32 bits";
   return "";
 }
 
@@ -201,8 +201,9 @@ TEST_CASE("masks of key and query apart, as most are, have few ranges that desce
     CHECK(KeyRanges(mask).ends_descend);
 }
 
-TEST_CASE("lengths at the ends of 32 bits hide all keys or none") {
-  for (const char* text : {"k < length[batch]", "k <= length[batch]", "!(k > length[batch])"}) {
+TEST_CASE("lengths at the ends of 32 bits are ends of ranges as others") {
+  for (const char* text : {"k < length[batch]", "k <= length[batch]", "k > length[batch]",
+                           "k >= length[batch]", "q + k <= length[batch]"}) {
     const Expr mask = Expr::parse(text);
     const KeyRanges ranges(mask);
     const ExprNames names{mask};
