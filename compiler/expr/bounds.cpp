@@ -62,12 +62,26 @@ Bounds bounds_of_choice(const Expr& condition, const Bounds& a, const Bounds& b)
 
 Certainty opposite(const Certainty& c) { return {negated(c.must_hold), negated(c.can_hold)}; }
 
+/// Whether all is known that bounds of `integer` rest on.
+Expr is_known(const Expr& integer, const ElementBounds& of_element) {
+  Expr known = true;
+  for_each_node(integer, [&](const Expr& part) {
+    if (of_element && part.node().op == ExprOp::element && !is_uniform(part))
+      known = known && of_element(part).where;
+  });
+  return known;
+}
+
+Certainty only_where(const Expr& known, const Certainty& c) {
+  return {!known || c.can_hold, known && c.must_hold};
+}
+
 Certainty certainly_zero(const Expr& integer, const ElementBounds& of_element) {
   const Bounds x = bounds(integer, of_element);
   const Expr can_be_low = x.low ? *x.low <= 0 : Expr(true);
   const Expr can_be_high = x.high ? *x.high >= 0 : Expr(true);
-  const bool is_known = x.low && x.high;
-  return {can_be_low && can_be_high, is_known ? *x.low == 0 && *x.high == 0 : Expr(false)};
+  const Expr is_same = x.low && x.high ? *x.low == 0 && *x.high == 0 : Expr(false);
+  return only_where(is_known(integer, of_element), {can_be_low && can_be_high, is_same});
 }
 
 }  // namespace
@@ -133,7 +147,8 @@ Certainty certainty(const Expr& condition, const ElementBounds& of_element) {
   switch (node.op) {
     case ExprOp::at_most_zero: {
       const Bounds b = bounds(x[0], of_element);
-      return {b.low ? *b.low <= 0 : Expr(true), b.high ? *b.high <= 0 : Expr(false)};
+      return only_where(is_known(x[0], of_element),
+                        {b.low ? *b.low <= 0 : Expr(true), b.high ? *b.high <= 0 : Expr(false)});
     }
     case ExprOp::is_zero:
       return certainly_zero(x[0], of_element);

@@ -13,6 +13,7 @@ namespace streamattn {
 /// depend on a query or a key.
 struct Bounds {
   std::optional<Expr> low, high;
+  Expr where = true;  ///< of an element: nothing is known where this does not hold
 };
 
 /// What is known of an element of a tensor that depends on a query or a key.

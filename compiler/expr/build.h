@@ -68,6 +68,14 @@ Expr any_of(std::vector<Expr> conditions);
 /// negated(negated(condition)) is the same expression as `condition`.
 Expr negated(const Expr& condition);
 
+/// Whether it has an element that may be as large as 32 bits hold.
+bool has_large_element(const Expr& integer);
+
+/// Of one term with such an element and a constant: the same where it lies within +-2^30, and
+/// beyond all positions where it does not. No other way to compare it with one is safe: a sum
+/// might not fit 32 bits that nobody wrote.
+Expr with_near_element(const Expr& sum);
+
 Expr to_real(const Expr& integer);
 
 /// The tensor's element at integer indices.

@@ -42,6 +42,11 @@ std::string tile_bound_text(const ExprNode& node) {
 
 std::string in_parentheses(const std::string& text) { return "(" + text + ")"; }
 
+/// Of a number that binds as tightly as a sign.
+std::string opposite(const std::string& text) {
+  return text.starts_with('-') ? text.substr(1) : "-" + text;
+}
+
 }  // namespace
 
 // It depends on the tile, if in name only.
@@ -236,7 +241,12 @@ std::string CudaText::bound(const Expr& integer_at_most_zero) {
   if (terms_with_key != 1 || std::abs(key_factor) != 1) return {};
   std::erase_if(rest.terms,
                 [](const auto& term) { return term.first.node().uses_variable(Variable::k); });
-  const Expr others = rest.expr();
+  // An element may be as large as 32 bits hold: alone it is brought nearer, with others it stays
+  // where it is.
+  const bool has_element = std::ranges::any_of(
+      rest.terms, [](const auto& term) { return has_large_element(term.first); });
+  if (has_element && rest.terms.size() > 1) return {};
+  const Expr others = has_element ? with_near_element(rest.expr()) : rest.expr();
   return integer(key_factor > 0 ? -others : others) + " - k";
 }
 
@@ -289,8 +299,15 @@ std::string CudaText::condition(const Expr& expr) {
       return joined(" & ");
     case ExprOp::logical_or:
       return joined(" | ");
-    default:  // bit
-      return in_parentheses(integer(x[0]) + " >> " + integer(x[1])) + " & 1";
+    default: {  // bit
+      const bool is_in_word =
+          x[1].node().is_constant() || (x[1].node().op == ExprOp::modulo &&
+                                        constant_of(x[1].node().operands[1]).value_or(33) <= 32);
+      return in_parentheses(
+                 integer(x[0]) + " >> " +
+                 (is_in_word ? integer(x[1]) : in_parentheses(integer(x[1]) + " & 31"))) +
+             " & 1";
+    }
   }
 }
 
@@ -436,13 +453,13 @@ CudaText::Affine CudaText::affine(const Expr& expr) {
       if (x[0].node().uses_variable(Variable::score) != x[1].node().uses_variable(Variable::score))
         return {in_parentheses(text_of(a) + op + text_of(b)), ""};
       const std::string step = b.step.empty()   ? a.step
-                               : a.step.empty() ? (*(op + 1) == '-' ? "-" : "") + b.step
+                               : a.step.empty() ? (*(op + 1) == '-' ? opposite(b.step) : b.step)
                                                 : in_parentheses(a.step + op + b.step);
       return {in_parentheses(a.base + op + b.base), step};
     }
     case ExprOp::negate: {
       const Affine a = affine(x[0]);
-      return {"-" + a.base, a.step.empty() ? "" : "-" + a.step};
+      return {opposite(a.base), a.step.empty() ? "" : opposite(a.step)};
     }
     case ExprOp::minimum:
       return {"fminf(" + real(x[0]) + ", " + real(x[1]) + ")", ""};

@@ -111,6 +111,11 @@ Answers either(const Answers& a, const Answers& b) {
 
 Answers at_most_zero_answers(const Expr& integer);
 
+/// An end of a range as it can be computed in 32 bits.
+Expr near(const Expr& key) {
+  return Linear(key).terms.size() == 1 && has_large_element(key) ? with_near_element(key) : key;
+}
+
 /// Where `term`, which depends on the key, is at most `limit`, which does not.
 Answers at_most(const Expr& term, const Expr& limit) {
   const ExprNode& node = term.node();
@@ -118,7 +123,7 @@ Answers at_most(const Expr& term, const Expr& limit) {
   const auto below = [&](const Expr& part) { return at_most_zero_answers(part - limit); };
   switch (node.op) {
     case ExprOp::variable: {
-      const Bounds end = bounds(limit + 1);
+      const Bounds end = bounds(near(limit + 1));
       Answers answers = unknown();
       if (end.high) answers.seen = {{first_key(), lower(*end.high, last_key())}};
       if (end.low) answers.full = {{first_key(), lower(*end.low, last_key())}};
@@ -144,7 +149,7 @@ Answers at_least(const Expr& term, const Expr& limit) {
   const auto above = [&](const Expr& part) { return at_most_zero_answers(limit - part); };
   switch (node.op) {
     case ExprOp::variable: {
-      const Bounds begin = bounds(limit);
+      const Bounds begin = bounds(near(limit));
       Answers answers = unknown();
       if (begin.low) answers.seen = {{upper(*begin.low, first_key()), last_key()}};
       if (begin.high) answers.full = {{upper(*begin.high, first_key()), last_key()}};

@@ -8,7 +8,7 @@
 namespace streamattn {
 
 /// Key positions [begin, end), as expressions of q_first and q_end and of what depends on no query
-/// and no key. Ends are within +-key_limit.
+/// and no key. What fits 32 bits as the mask computes it may lie beyond +-key_limit.
 struct KeyRange {
   Expr begin, end;
 };

@@ -206,6 +206,21 @@ Expr integer_remainder(const Expr& a, const Expr& b) {
   return intern({.op = ExprOp::modulo, .type = ExprType::integer, .operands = {rest.expr(), b}});
 }
 
+bool has_large_element(const Expr& integer) {
+  bool found = false;
+  for_each_node(integer, [&](const Expr& part) {
+    found = found || (part.node().op == ExprOp::element && part.node().dtype == DType::i32);
+  });
+  return found;
+}
+
+Expr with_near_element(const Expr& sum) {
+  constexpr std::int64_t far = std::int64_t{1} << 30;
+  const Linear linear(sum);
+  const auto& [term, coefficient] = linear.terms.front();
+  return min(max(term, -far), far) * coefficient + linear.constant;
+}
+
 Expr at_most_zero(const Expr& integer) {
   Linear sum(integer);
   if (sum.terms.empty()) return sum.constant <= 0;

@@ -12,8 +12,6 @@
 namespace streamattn {
 namespace {
 
-constexpr std::int64_t most = 1 << 30;  // with room for arithmetic
-
 bool depends_on(const Expr& expr, Variable variable) { return expr.node().uses_variable(variable); }
 
 class Writer {
@@ -45,17 +43,17 @@ class Writer {
   Bounds bounds_of(const Expr& element) {
     if (!depends_on(element, Variable::q)) return looked_up(element, values_.of_keys, true);
     if (!depends_on(element, Variable::k)) return looked_up(element, values_.of_rows, false);
-    std::vector<Expr> places, same;
+    std::vector<Expr> places;
+    Expr is_same = true;
     for (const Expr& index : element.node().operands) {
       const Bounds ends = bounds(index);
       if (!ends.low || !ends.high) return {};
       places.push_back(*ends.low);
-      same.push_back(*ends.low == *ends.high);
+      is_same = is_same && *ends.low == *ends.high;
     }
     const ExprNode& node = element.node();
     const Expr value = streamattn::element(node.name, node.dtype, places);
-    const Expr is_same = all_of(same);
-    return {select(is_same, value, -most), select(is_same, value, most)};
+    return {value, value, is_same};
   }
 
   static Bounds looked_up(const Expr& element, const std::vector<Expr>& values, bool is_of_keys) {

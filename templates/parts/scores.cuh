@@ -80,7 +80,8 @@ SA_DEVICE Span most_of(Span keys, const Span (&ranges)[N]) {
   Span most = {keys.begin, keys.begin};
 #pragma unroll
   for (int i = 0; i < N; i++) {
-    Span part = {max(keys.begin, ranges[i].begin), min(keys.end, ranges[i].end)};
+    Span part = {min(max(ranges[i].begin, keys.begin), keys.end),
+                 max(min(ranges[i].end, keys.end), keys.begin)};
     if (part.end - part.begin > most.end - most.begin) most = part;
   }
   return most;

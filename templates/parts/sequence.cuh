@@ -33,10 +33,11 @@ struct Sequence {
     return {q_position + begin, q_position + min(end, q_len)};
   }
 
-  /// Rows of K at these positions.
+  /// Rows of K at these positions, which may be any.
   SA_DEVICE Span keys(Span positions) const {
-    return {min(max(positions.begin - k_position, 0), kv_len),
-            min(max(positions.end - k_position, 0), kv_len)};
+    int end = k_position + kv_len;
+    return {min(max(positions.begin, k_position), end) - k_position,
+            min(max(positions.end, k_position), end) - k_position};
   }
 };
 
