@@ -320,8 +320,22 @@ struct FlashConsumer {
   // In front of the products that it runs under.
   SA_DEVICE void load_elements() {
     const int rows[2] = {first_query() + at.row(0), first_query() + at.row(1)};
-    walk.score.load(elements, rows,
-                    walk.sequence.k_position + walk.tile * tiling.tile_kv + at.column());
+    int first_key = walk.sequence.k_position + walk.tile * tiling.tile_kv;
+    walk.score.load(elements, rows, first_key + at.column());
+    if constexpr (Score::element_bytes > 0)
+      if (walk.tile > 0) prefetch_elements(first_key - tiling.tile_kv);
+  }
+
+  // Of the next tile, most often: memory is farther away than a product takes.
+  SA_DEVICE void prefetch_elements(int first_key) {
+    constexpr int line = 128 / Score::element_bytes;  // elements
+    constexpr int lines = (tiling.tile_kv + line - 1) / line;
+#pragma unroll
+    for (int i = 0; i < (64 * lines + 127) / 128; i++) {
+      int index = 128 * i + threadIdx.x % 128;
+      walk.score.prefetch(first_query() + at.first_row() + index / lines % 64,
+                          first_key + index % lines * line);
+    }
   }
 
   // Position of the tile's row 0.

@@ -113,7 +113,7 @@ std::vector<FlashSchedule> guesses(const Problem& problem, const Shape& shape,
   }
   if (reach == Reach::near && !by_data) add(3, 64, in_three_stages);
   // The walk over lists takes registers; where a map of blocks decides, tiles should be blocks.
-  if (by_data && !has_block_map(problem.mask)) add(3, 64, as_it_is);
+  if (by_data && !has_block_map(problem.mask)) add(3, 64, in_three_stages);
   if (few_tiles) add(2, 128, q_in_registers);
   if (problem.v_head_dim() <= 64) add(3, 128, exact);
   add(3, 112, as_it_is);
