@@ -14,7 +14,7 @@ namespace streamattn {
 namespace {
 
 // Pixels.
-constexpr double plot_width = 540, left = 64, right = 44, top = 64, axes_height = 300;
+constexpr double plot_width = 540, left = 64, right = 24, top = 64, axes_height = 300;
 constexpr double axes_width = plot_width - left - right, legend_top = 52, legend_line = 18;
 
 // Okabe and Ito's colours, which the colour-blind tell apart, without the yellow.
@@ -97,10 +97,6 @@ class Canvas {
            << "\" r=\"3\"><title>" << escaped(series.label) << " at " << fixed(px, 0) << ": "
            << fixed(py, 4) << "</title></circle>\n";
     }
-    if (!series.points.empty() && !series.last_note.empty()) {
-      const auto& [px, py] = series.points.back();
-      text(x.at(px) + 6, y.at(py) + 4, "start", series.last_note, " stroke=\"none\"");
-    }
     out_ << "</g>\n";
   }
 
@@ -129,7 +125,7 @@ void draw(Canvas& canvas, const LogPlot& plot, double x0) {
   for (std::size_t i = 0; i < x_ticks.size(); i++) {
     const double at = x.at(x_ticks[i]);
     canvas.line(at, top, at, bottom, "grid");
-    if (i % stride == 0)
+    if ((x_ticks.size() - 1 - i) % stride == 0)
       canvas.text(at, bottom + 16, "middle",
                   short_length(static_cast<std::int64_t>(std::llround(x_ticks[i]))));
   }

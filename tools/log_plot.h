@@ -12,8 +12,7 @@ namespace streamattn {
 struct PlotSeries {
   std::string label;
   std::vector<std::pair<double, double>> points;
-  std::string last_note = {};  ///< written at the last point
-  int colour = 0;              ///< which of the palette
+  int colour = 0;  ///< which of the palette
 };
 
 /// Axes with some lines and a legend below. The ticks of x are powers of two.

@@ -192,10 +192,7 @@ llvm::json::Object StreamingReport::to_json() const {
 
 std::string StreamingReport::plot() const {
   const auto series = [](const std::string& label, const Points& points, int colour) {
-    return PlotSeries{.label = label,
-                      .points = {points.begin(), points.end()},
-                      .last_note = {},
-                      .colour = colour};
+    return PlotSeries{.label = label, .points = {points.begin(), points.end()}, .colour = colour};
   };
   const auto with_slope = [](const std::string& label, const Points& points) {
     const auto growth = fitted_growth(points);
@@ -216,11 +213,9 @@ std::string StreamingReport::plot() const {
     }
     if (speedups.empty()) continue;
     const auto& most = *std::ranges::max_element(speedups, {}, &Points::value_type::second);
-    PlotSeries line = series(attention(reaches[i]) + ", at most " + times(most.second) + " at " +
-                                 short_length(most.first),
-                             speedups, colour);
-    line.last_note = times(speedups.back().second);
-    speed.series.push_back(std::move(line));
+    speed.series.push_back(series(attention(reaches[i]) + ", at most " + times(most.second) +
+                                      " at " + short_length(most.first),
+                                  speedups, colour));
   }
   std::vector<LogPlot> plots = {std::move(time)};
   if (!speed.series.empty()) plots.push_back(std::move(speed));
