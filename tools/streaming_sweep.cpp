@@ -23,7 +23,7 @@ constexpr const char* window_name = "window";
 constexpr const char* sinks_name = "sinks";
 constexpr double default_dense_milliseconds = 200;
 
-// Some minutes on the GPU; the CPU has less to do in that time.
+// The CPU is slower throughout.
 std::vector<std::int64_t> default_seqs(bool on_cpu) {
   std::vector<std::int64_t> seqs;
   for (std::int64_t seq = 128; seq <= (on_cpu ? 4096 : 1 << 20); seq *= 2) seqs.push_back(seq);

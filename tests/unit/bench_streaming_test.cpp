@@ -343,7 +343,7 @@ TEST_CASE("dense attention is left out where it would take too long") {
   CHECK(count(probed.out, ",streaming,") == 1);
 }
 
-TEST_CASE("--plot writes the plot beside the table") {
+TEST_CASE("the plot goes to a file, beside the table") {
   const auto path = std::filesystem::temp_directory_path() /
                     ("streamattn-plot-" + std::to_string(std::random_device()()) + ".svg");
   const Outcome outcome = streaming({"--reach", "4:1", "--plot", path.string()});
