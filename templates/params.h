@@ -79,8 +79,8 @@ struct OrderParams {
 };
 
 /// Which key tiles the queries of a tile see, where that depends on data: written by key_lists,
-/// read by the kernel behind it. A list is a count and so many entries, tiles from the last to the
-/// first, 2 * tile + 1, or 2 * tile where no element needs a test.
+/// read by the kernel behind it. A list is a count and so many entries (parts/key_list.cuh), tiles
+/// from the last to the first.
 struct KeyListParams {
   int* lists;          // [batches, heads, q_tiles, 1 + key_tiles]
   int* bounds;         // of what positions are tested for, see tile_bounds

@@ -29,21 +29,6 @@ std::string real_literal(double value) {
   return text + "f";
 }
 
-std::string cuda_type(DType type) {
-  switch (type) {
-    case DType::f32:
-      return "float";
-    case DType::i32:
-      return "int";
-    case DType::u8:
-      return "unsigned char";
-    case DType::f16:
-    case DType::bf16:
-      return std::string(name(type));
-  }
-  return {};
-}
-
 // The name of no tensor: a dot is in it.
 constexpr std::string_view tile_bounds[] = {"rows.low", "rows.high", "keys.low", "keys.high"};
 
@@ -75,6 +60,21 @@ Expr tile_bound(bool is_of_keys, bool is_high, int index) {
        .operands = {index, variable(is_of_keys ? Variable::k_first : Variable::q_first)}});
 }
 
+std::string CudaText::type_name(DType type) {
+  switch (type) {
+    case DType::f32:
+      return "float";
+    case DType::i32:
+      return "int";
+    case DType::u8:
+      return "unsigned char";
+    case DType::f16:
+    case DType::bf16:
+      return std::string(name(type));
+  }
+  return {};
+}
+
 // ---- Members
 
 std::string CudaText::member(const std::string& type, const std::string& name,
@@ -93,8 +93,6 @@ std::string CudaText::hoisted(const Expr& expr) {
   const std::string name = llvm::formatv("hoisted{0}", members_.size());
   return member(expr.type() == ExprType::real ? "float" : "int", name, value);
 }
-
-std::string CudaText::real_member(const Expr& uniform) { return hoisted(uniform); }
 
 std::string CudaText::leaf(const ExprNode& node) {
   if (node.op == ExprOp::scalar) {
@@ -135,13 +133,23 @@ std::string CudaText::leaf(const ExprNode& node) {
   llvm_unreachable("no policy reads it");
 }
 
+std::string CudaText::tensor_member(const ExprNode& node) {
+  const std::string tensor = llvm::formatv("params.named.tensors[{0}]", names_.index_of(node));
+  return in_constructor_ ? tensor : member("NamedTensor", node.name + "_", tensor);
+}
+
+std::string CudaText::leading_indices(const ExprNode& node) {
+  std::string text;
+  for (std::size_t i = 0; i + 1 < node.operands.size(); i++)
+    text += ", " + integer(node.operands[i]);
+  return text;
+}
+
 std::string CudaText::element(const ExprNode& node) {
   if (const std::string bound = tile_bound_text(node); !bound.empty()) return bound;
-  const std::string tensor = llvm::formatv("params.named.tensors[{0}]", names_.index_of(node));
-  std::string text = "named_element<" + cuda_type(node.dtype) + ">(";
-  text += in_constructor_ ? tensor : member("NamedTensor", node.name + "_", tensor);
-  for (const Expr& index : node.operands) text += ", " + integer(index);
-  return text + ")";
+  if (taken_element_ && &taken_element_->node() == &node) return "element";
+  return "named_element<" + type_name(node.dtype) + ">(" + tensor_member(node) +
+         leading_indices(node) + ", " + integer(node.operands.back()) + ")";
 }
 
 // ---- Integers
@@ -305,8 +313,9 @@ std::string CudaText::condition(const Expr& expr) {
 
 // ---- Reals
 
-std::string CudaText::real(const Expr& expr) {
-  const Affine value = affine(expr);
+std::string CudaText::real(const Expr& expr) { return text_of(affine(expr)); }
+
+std::string CudaText::text_of(const Affine& value) {
   if (value.step.empty()) return value.base;
   return in_parentheses(value.base + " + " + value.step + " * float(column)");
 }
@@ -352,29 +361,52 @@ void collect_factors(const Expr& expr, std::vector<Expr>& uniform, std::vector<E
 
 }  // namespace
 
-// All uniform factors become one, the scale of the product among them.
+// All uniform factors become one, the scale of the product among them: a member, unless there is
+// one that is a constant.
+std::string CudaText::uniform_factor(const std::vector<Expr>& uniform,
+                                     const std::vector<Expr>& divisors, bool has_score) {
+  std::string factor;
+  in_constructor_ = true;
+  const auto multiply = [&](char op, const std::string& by) {
+    const std::string joint = {' ', op, ' '};
+    factor += factor.empty() ? (op == '/' ? "1.0f / " : "") + by : joint + by;
+  };
+  if (has_score && !takes_scores_) multiply('*', "params.scale");
+  for (const Expr& by : uniform) multiply('*', real(by));
+  for (const Expr& by : divisors) multiply('/', real(by));
+  const bool is_literal = uniform.size() == 1 && uniform.front().node().is_constant() &&
+                          factor == real(uniform.front());
+  in_constructor_ = false;
+  if (factor.empty() || is_literal) return factor;
+  return member("float", llvm::formatv("hoisted{0}", members_.size()), factor);
+}
+
+namespace {
+
+bool is_score(const Expr& expr) {
+  return expr.node().op == ExprOp::variable && expr.node().variable == Variable::score;
+}
+
+}  // namespace
+
+bool CudaText::is_scaled_score(const Expr& product, std::string& factor) {
+  std::vector<Expr> uniform, varying, divisors;
+  collect_factors(product, uniform, varying, divisors);
+  if (varying.size() != 1 || !is_score(varying.front())) return false;
+  factor = uniform_factor(uniform, divisors, true);
+  return true;
+}
+
 CudaText::Affine CudaText::product(const Expr& expr) {
   std::vector<Expr> uniform, varying, divisors;
   collect_factors(expr, uniform, varying, divisors);
-  in_constructor_ = true;
-  std::string factor;
-  const auto multiply = [&](const char* op, const std::string& by) {
-    factor += factor.empty() ? (op[1] == '/' ? "1.0f / " : "") + by : op + by;
-  };
-  for (const Expr& by : varying)
-    if (by.node().op == ExprOp::variable && !takes_scores_) multiply(" * ", "params.scale");
-  for (const Expr& by : uniform) multiply(" * ", real(by));
-  for (const Expr& by : divisors) multiply(" / ", real(by));
-  in_constructor_ = false;
-  const bool is_literal = uniform.size() == 1 && uniform.front().node().is_constant() &&
-                          factor == real(uniform.front());
-  if (!factor.empty() && !is_literal)
-    factor = member("float", llvm::formatv("hoisted{0}", members_.size()), factor);
+  const std::string factor =
+      uniform_factor(uniform, divisors, std::ranges::any_of(varying, is_score));
 
   // The score last: what is in front of it is the same for more elements.
   std::ranges::stable_sort(varying, {},
                            [](const Expr& by) { return by.node().uses_variable(Variable::score); });
-  if (varying.size() == 1 && varying.front().node().op != ExprOp::variable) {
+  if (varying.size() == 1 && !is_score(varying.front())) {
     Affine value = affine(varying.front());
     if (factor.empty()) return value;
     return {in_parentheses(factor + " * " + value.base),
@@ -384,8 +416,7 @@ CudaText::Affine CudaText::product(const Expr& expr) {
   }
   std::string text = factor;
   for (const Expr& by : varying)
-    text += (text.empty() ? "" : " * ") +
-            (by.node().op == ExprOp::variable ? std::string("s") : real(by));
+    text += (text.empty() ? "" : " * ") + (is_score(by) ? std::string("s") : real(by));
   return {in_parentheses(text), ""};
 }
 
@@ -417,6 +448,10 @@ CudaText::Affine CudaText::affine(const Expr& expr) {
     case ExprOp::subtract: {
       const Affine a = affine(x[0]), b = affine(x[1]);
       const char* op = node.op == ExprOp::add ? " + " : " - ";
+      // The column joins the rest of its sum before a product does: the row's part of a position
+      // may be large, and what is added to it by itself would lose digits.
+      if (x[0].node().uses_variable(Variable::score) != x[1].node().uses_variable(Variable::score))
+        return {in_parentheses(text_of(a) + op + text_of(b)), ""};
       const std::string step = b.step.empty()   ? a.step
                                : a.step.empty() ? (*(op + 1) == '-' ? opposite(b.step) : b.step)
                                                 : in_parentheses(a.step + op + b.step);

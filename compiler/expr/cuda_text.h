@@ -1,6 +1,7 @@
 // Expressions as CUDA, for the score policies of templates/parts/scores.cuh.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,16 +24,27 @@ class CudaText {
   std::string condition(const Expr& expr);
   std::string real(const Expr& expr);
 
+  /// From here on this element of a tensor is `element`, which was loaded ahead.
+  void take_element(const Expr& element) { taken_element_ = element; }
+
   /// From here on `s` is the score itself, not the product that times the scale is one.
   void take_scores() { takes_scores_ = true; }
+
+  /// "float" for f32.
+  static std::string type_name(DType type);
 
   struct Member {
     std::string type, name, value;  // value in terms of `params` and `item`
   };
   const std::vector<Member>& members() const { return members_; }
 
-  /// A member of its own for a real that is uniform.
-  std::string real_member(const Expr& uniform);
+  /// Whether `product` is a score times uniform factors; then `factor` is their product with the
+  /// scale, a member.
+  bool is_scaled_score(const Expr& product, std::string& factor);
+
+  /// The member that holds the tensor of an element, and that element's indices but the last.
+  std::string tensor_member(const ExprNode& element);
+  std::string leading_indices(const ExprNode& element);
 
  private:
   /// base + step * column; a step that is empty is 0.
@@ -46,9 +58,12 @@ class CudaText {
   std::string sides(const Expr& difference, const char* op);
   std::string bound(const Expr& integer);
   std::string element(const ExprNode& node);
+  static std::string text_of(const Affine& value);
   Affine affine(const Expr& expr);
   Affine affine_integer(const Expr& integer);
   Affine product(const Expr& expr);
+  std::string uniform_factor(const std::vector<Expr>& uniform, const std::vector<Expr>& divisors,
+                             bool has_score);
   std::string call(std::string_view function, const std::vector<Expr>& operands);
   std::string member(const std::string& type, const std::string& name, const std::string& value);
   std::string hoisted(const Expr& expr);
@@ -57,6 +72,7 @@ class CudaText {
   int group_size_;
   bool in_constructor_ = false;
   bool takes_scores_ = false;
+  std::optional<Expr> taken_element_;
   std::vector<Member> members_;
 };
 

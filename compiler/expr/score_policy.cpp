@@ -3,6 +3,7 @@
 
 #include <llvm/Support/FormatVariadic.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "compiler/expr/build.h"
@@ -100,12 +101,13 @@ class Policy {
   // A positive factor of the whole is softmax's, which multiplies anyway.
   std::string change() {
     if (!changes_) return {};
-    std::string text;
+    if (std::string text = cap(); !text.empty()) return text;
+    std::string text = elements();
     Expr score = problem_.score;
     if (const auto tanh = only_tanh(score)) {
       through_tanh_ = true;
-      text = function("float tangent_of(float s, int q, int k, int column)",
-                      cuda_.real(Expr(tanh->node().operands[0])));
+      text += function("float tangent_of(float s, int q, int k, int column)",
+                       cuda_.real(Expr(tanh->node().operands[0])));
       score = replaced(score, *tanh, Problem().score);
       cuda_.take_scores();
     }
@@ -117,7 +119,46 @@ class Policy {
       score = Expr(node.operands[1]);
     }
     scale_log2_ = llvm::formatv("{0:f9}f", factor * log2_e);
-    return text + function("float change(float s, int q, int k, int column)", cuda_.real(score));
+    return text + function("float change(float s, int q, int k, int column, float element)",
+                           cuda_.real(score));
+  }
+
+  /// cap * tanh(score / cap), the whole of it: what tanh() / factor leaves is the product, up to
+  /// the scale.
+  std::string cap() {
+    const ExprNode& node = problem_.score.node();
+    if (node.op != ExprOp::multiply) return {};
+    for (const int i : {0, 1}) {
+      const Expr &factor = node.operands[i], &tanh = node.operands[1 - i];
+      if (tanh.node().op != ExprOp::tanh) continue;
+      const Expr argument = tanh.node().operands[0];
+      std::string tangent_factor;
+      if (!argument.same_as(Problem().score / factor) ||
+          !cuda_.is_scaled_score(argument, tangent_factor))
+        continue;
+      through_tanh_ = true;
+      changes_ = false;
+      return function("float tangent_factor()", tangent_factor);
+    }
+    return {};
+  }
+
+  std::string elements() {
+    const auto found = element_ahead(problem_.score);
+    if (!found) return {};
+    const ExprNode& node = found->node();
+    const std::string tensor = cuda_.tensor_member(node);
+    const std::string row = "named_row(" + tensor + cuda_.leading_indices(node) + ")";
+    cuda_.take_element(*found);
+    return llvm::formatv(
+        "  template <int N>\n"
+        "  using Elements = KeyElements<{0}, N, {1}>;\n"
+        "  SA_DEVICE long long row(int q) const {{ return {2}; }\n"
+        "  template <class Elements>\n"
+        "  SA_DEVICE void load(Elements& elements, const int (&q)[2], int k) const {{\n"
+        "    elements.load({3}, {{row(q[0]), row(q[1])}, k);\n"
+        "  }\n",
+        CudaText::type_name(node.dtype), node.operands.size() - 1, row, tensor);
   }
 
   /// The tanh through which alone the result depends on the product, if there is one.
@@ -145,6 +186,19 @@ class Policy {
 };
 
 }  // namespace
+
+std::optional<Expr> element_ahead(const Expr& score) {
+  std::optional<Expr> found;
+  for_each_node(score, [&](const Expr& part) {
+    const ExprNode& node = part.node();
+    if (found || node.op != ExprOp::element || part.type() != ExprType::real) return;
+    const auto uses_key = [](const Expr& index) { return index.node().uses_variable(Variable::k); };
+    if (node.operands.back().same_as(variable(Variable::k)) &&
+        std::none_of(node.operands.begin(), node.operands.end() - 1, uses_key))
+      found = part;
+  });
+  return found;
+}
 
 std::string score_policy(const Problem& problem) { return Policy(problem).text(); }
 

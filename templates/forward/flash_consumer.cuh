@@ -38,8 +38,9 @@ struct FlashConsumer {
   RowStats stats;
   u32 q[q_registers];           // (64, head_dim) 16-bit, a warpgroup's rows as k16 steps
   float s[tiling.tile_kv / 2];  // (64, tile_kv) float: scores, then unnormalised P
-  u32 p[tiling.tile_kv / 4];    // (64, tile_kv) 16-bit: P as k16 steps
-  float o[VTile::padded / 2];   // (64, value_head_dim) float
+  typename Score::template Elements<tiling.tile_kv / 2> elements;  // (64, tile_kv), of a tensor
+  u32 p[tiling.tile_kv / 4];   // (64, tile_kv) 16-bit: P as k16 steps
+  float o[VTile::padded / 2];  // (64, value_head_dim) float
 
   SA_DEVICE void run() {
     if (Spec::ping_pong && at.warpgroup == 0) named_barrier_arrive(turn_barrier(0), 256);
@@ -180,6 +181,7 @@ struct FlashConsumer {
     take_q();
 #pragma unroll 1
     for (int i = 0; i < walk.passed_over; i++) pass_over();
+    load_elements();
     shared.k_ring().wait(next);
   }
 
@@ -215,6 +217,7 @@ struct FlashConsumer {
 
   SA_DEVICE void step() {
     auto v_at = held;
+    load_elements();
     shared.k_ring().wait(next);
     take_turn();
     multiply_qk();
@@ -314,12 +317,24 @@ struct FlashConsumer {
 
   SA_DEVICE void pack_p() { pack_tile<Element>(s, p); }
 
+  // In front of the products that it runs under.
+  SA_DEVICE void load_elements() {
+    const int rows[2] = {first_query() + at.row(0), first_query() + at.row(1)};
+    walk.score.load(elements, rows,
+                    walk.sequence.k_position + walk.tile * tiling.tile_kv + at.column());
+  }
+
+  // Position of the tile's row 0.
+  SA_DEVICE int first_query() const {
+    return walk.sequence.q_position + item.q_tile * tiling.tile_q;
+  }
+
   /// Products become scores, of keys that the policy hides or, with `bounded`, that do not exist
   /// -inf.
   template <bool bounded>
   SA_DEVICE void score_tile() {
     const Score& score = walk.score;
-    int first_row = walk.sequence.q_position + item.q_tile * tiling.tile_q;
+    int first_row = first_query();
     int first_key = walk.tile * tiling.tile_kv + at.column();
     int keys = walk.sequence.kv_len - first_key;
     int k_first = walk.sequence.k_position + first_key;
@@ -327,11 +342,13 @@ struct FlashConsumer {
       for_each(s, [&](int r, int column, float& x) {
         x = score.tangent_of(x, first_row + at.row(r), k_first, column);
       });
-      tangents(s);
+      tangents(s, score.tangent_factor());
     }
+    elements.arrange();
+    int next_element = 0;
     if constexpr (Score::changes)
       for_each(s, [&](int r, int column, float& x) {
-        x = score.change(x, first_row + at.row(r), k_first, column);
+        x = score.change(x, first_row + at.row(r), k_first, column, elements[next_element++]);
       });
     if ((Score::trivial && !bounded) || !walk.masked()) return;
     for_each(s, [&](int r, int column, float& x) {

@@ -56,7 +56,14 @@ SA_DEVICE FlashWalk<Spec> key_walk(const FlashParams& params, WorkItem item, int
   int tile = item.q_tile * Spec::tiling.tile_q, first = tile + first_row;
   Span own = sequence.queries(first, first + rows);
   if constexpr (Spec::key_lists)
-    return {params.lists, item, sequence, score, own, params.order.splits};
+    return {params.lists,
+            item,
+            sequence,
+            score,
+            own,
+            params.order.splits,
+            first_row / 64,
+            rows == 64 && !own.empty()};
   else
     return {sequence, score,      sequence.queries(tile, tile + Spec::tiling.tile_q),
             own,      item.share, params.order.splits};

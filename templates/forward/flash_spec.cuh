@@ -28,7 +28,8 @@ concept ScorePolicy = requires(S score, const ScoreParams& params, const Sequenc
   { score.full(Span(), Span()) } -> Is<Span>;
   { score.keeps(0, 0, 0) } -> Is<bool>;
   { score.tangent_of(0.f, 0, 0, 0) } -> Is<float>;
-  { score.change(0.f, 0, 0, 0) } -> Is<float>;
+  { score.tangent_factor() } -> Is<float>;
+  { score.change(0.f, 0, 0, 0, 0.f) } -> Is<float>;
   { score.sink(0) } -> Is<float>;
   { score.scale_log2 } -> Is<float&>;
 };

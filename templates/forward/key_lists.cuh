@@ -30,6 +30,7 @@ struct Listing {
   using Score = typename Spec::Score;
   static constexpr int row_values = Tiles::row_values, key_values = Tiles::key_values;
   static constexpr int warps = Spec::threads / 32;
+  static constexpr int slice = 64, slices = Spec::tile_q / slice;  // rows of a warpgroup
 
   const ListingParams& params;
 
@@ -42,11 +43,12 @@ struct Listing {
     return {0, list % heads, list / heads, 0};
   }
 
-  // ---- Bounds: [batches, heads, row_values * q_tiles + key_values * key_tiles] intervals
+  // ---- Bounds: [batches, heads, row_values * q_tiles * slices + key_values * key_tiles] intervals
 
   SA_DEVICE int bounds_of_list() const {
-    return row_values * params.lists.q_tiles + key_values * params.lists.key_tiles;
+    return row_values * row_slices() + key_values * params.lists.key_tiles;
   }
+  SA_DEVICE int row_slices() const { return params.lists.q_tiles * slices; }
   SA_DEVICE int* bounds(int list) const {
     return params.lists.bounds + 2ll * list * bounds_of_list();
   }
@@ -67,12 +69,12 @@ struct Listing {
   SA_DEVICE Interval bound(WorkItem item, int place, int lane) const {
     Sequence seq = sequence(item);
     Tiles values(params.score, item, seq);
-    int rows = row_values * params.lists.q_tiles;
+    int rows = row_values * row_slices();
     bool is_row = place < rows;
-    int tiles = is_row ? params.lists.q_tiles : params.lists.key_tiles;
+    int tiles = is_row ? row_slices() : params.lists.key_tiles;
     int of_kind = is_row ? place : place - rows, value = of_kind / tiles;
     int tile = of_kind - value * tiles;
-    int size = is_row ? Spec::tile_q : Spec::tile_kv;
+    int size = is_row ? slice : Spec::tile_kv;
     int begin = tile * size, end = min(begin + size, is_row ? seq.q_len : seq.kv_len);
     Interval found = {0x7fffffff, -0x7fffffff - 1};
     for (int at = begin + lane; at < end; at += 32) {
@@ -100,18 +102,21 @@ struct Listing {
   }
 
  private:
-  enum Kind { none, partial, full };
-
   // Threads take neighbouring tiles, the first the last one, chunk by chunk.
   SA_DEVICE void write_list(WorkItem item, int list) const {
     int* to = (int*)key_list(params.lists, item);
     int count = 0;
     for (int end = params.lists.key_tiles; end > 0; end -= Spec::threads) {
       int tile = end - 1 - int(threadIdx.x);
-      Kind kind = tile < 0 ? none : kind_by_bounds(item, list, tile);
-      if (Tiles::exact) kind = kind_by_elements(item, tile, kind);
-      int total, place = count + places_in_front(kind != none, total);
-      if (kind != none) store_global(to + 1 + place, 2 * tile + (kind == partial));
+      u32 kinds = 0;
+#pragma unroll 1
+      for (int i = 0; i < slices; i++) {
+        TileKind kind = tile < 0 ? TileKind::none : kind_by_bounds(item, i, list, tile);
+        if (Tiles::exact) kind = kind_by_elements(item, i, tile, kind);
+        kinds |= u32(kind) << 2 * i;
+      }
+      int total, place = count + places_in_front(kinds != 0, total);
+      if (kinds != 0) store_global((u32*)to + 1 + place, ListEntry::of(tile, kinds).bits);
       count += total;
     }
     if (threadIdx.x != 0) return;
@@ -142,8 +147,9 @@ struct Listing {
     return in_front;
   }
 
-  SA_DEVICE Span queries(const Sequence& seq, WorkItem item) const {
-    return seq.queries(item.q_tile * Spec::tile_q, (item.q_tile + 1) * Spec::tile_q);
+  SA_DEVICE Span queries(const Sequence& seq, WorkItem item, int part) const {
+    int first = item.q_tile * Spec::tile_q + part * slice;
+    return seq.queries(first, first + slice);
   }
   // Those that exist.
   SA_DEVICE Span keys(const Sequence& seq, int tile) const {
@@ -155,36 +161,38 @@ struct Listing {
     return (tile + 1) * Spec::tile_kv <= seq.kv_len;
   }
 
-  SA_DEVICE Kind kind_by_bounds(WorkItem item, int list, int tile) const {
+  SA_DEVICE TileKind kind_by_bounds(WorkItem item, int part, int list, int tile) const {
     Sequence seq = sequence(item);
     Tiles values(params.score, item, seq);
-    Span q = queries(seq, item), k = keys(seq, tile);
+    Span q = queries(seq, item, part), k = keys(seq, tile);
+    if (q.empty()) return TileKind::none;
     const int* from = bounds(list);
     Interval row_bounds[row_values + 1], key_bounds[key_values + 1];  // none has no array
 #pragma unroll
     for (int i = 0; i < row_values; i++) {
-      const int* at = from + 2 * (i * params.lists.q_tiles + item.q_tile);
+      const int* at = from + 2 * (i * row_slices() + item.q_tile * slices + part);
       row_bounds[i] = {load_global(at), load_global(at + 1)};
     }
-    from += 2 * row_values * params.lists.q_tiles;
+    from += 2 * row_values * row_slices();
 #pragma unroll
     for (int i = 0; i < key_values; i++) {
       const int* at = from + 2 * (i * params.lists.key_tiles + tile);
       key_bounds[i] = {load_global(at), load_global(at + 1)};
     }
-    if (!values.can_see(q, k, row_bounds, key_bounds)) return none;
-    return is_whole(seq, tile) && values.sees_all(q, k, row_bounds, key_bounds) ? full : partial;
+    if (!values.can_see(q, k, row_bounds, key_bounds)) return TileKind::none;
+    return is_whole(seq, tile) && values.sees_all(q, k, row_bounds, key_bounds) ? TileKind::full
+                                                                                : TileKind::partial;
   }
 
   // Warps look together at the elements of those tiles of theirs that bounds leave open, until they
   // have found both a key that is seen and one that is not.
-  SA_DEVICE Kind kind_by_elements(WorkItem item, int tile, Kind kind) const {
+  SA_DEVICE TileKind kind_by_elements(WorkItem item, int part, int tile, TileKind kind) const {
     Sequence seq = sequence(item);
     Score score(params.score, item, seq);
-    Span q = queries(seq, item);
+    Span q = queries(seq, item, part);
     int lane = threadIdx.x % 32;
     for (int owner = 0; owner < 32; owner++) {
-      if (__shfl_sync(~0u, int(kind), owner) != partial) continue;
+      if (__shfl_sync(~0u, int(kind), owner) != int(TileKind::partial)) continue;
       int at = __shfl_sync(~0u, tile, owner);
       Span k = keys(seq, at);
       bool some = false, all = true;
@@ -198,7 +206,10 @@ struct Listing {
         some = some || __any_sync(~0u, seen);
         all = all && !__any_sync(~0u, hidden);
       }
-      if (lane == owner) kind = !some ? none : all && is_whole(seq, at) ? full : partial;
+      if (lane == owner)
+        kind = !some                      ? TileKind::none
+               : all && is_whole(seq, at) ? TileKind::full
+                                          : TileKind::partial;
     }
     return kind;
   }

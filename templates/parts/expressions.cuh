@@ -25,24 +25,28 @@ SA_DEVICE float tangent(float x) {
   return 1 - 2 * reciprocal_approx(1 + exp2_approx(x * 2.88539008177793f));
 }
 
-/// tanh of a tile. Small arguments, which most scores are, go without special functions, of which
-/// softmax needs all that there are: a polynomial, fitted for the least largest error.
+/// x becomes tanh(factor * x) / factor. Small arguments, which most scores are, go without special
+/// functions, of which softmax needs all that there are: a polynomial, fitted for the least largest
+/// error.
 template <int N>
-SA_DEVICE void tangents(float (&tile)[N]) {
-  constexpr float small = 0.5f;
-  float largest = 0;
+SA_DEVICE void tangents(float (&tile)[N], float factor) {
+  constexpr float small = 0.35f;
+  // Four maxima side by side: one would be a chain of dependent instructions.
+  float largest[4] = {};
 #pragma unroll
-  for (int i = 0; i < N; i++) largest = fmaxf(largest, fabsf(tile[i]));
-  if (__any_sync(~0u, largest > small)) {
+  for (int i = 0; i < N; i++) largest[i % 4] = fmaxf(largest[i % 4], fabsf(tile[i]));
+  float all = fmaxf(fmaxf(largest[0], largest[1]), fmaxf(largest[2], largest[3]));
+  if (__any_sync(~0u, all * fabsf(factor) > small)) {
+    float inverse = 1 / factor;
 #pragma unroll
-    for (int i = 0; i < N; i++) tile[i] = tangent(tile[i]);
+    for (int i = 0; i < N; i++) tile[i] = tangent(factor * tile[i]) * inverse;
   } else {
+    float f2 = factor * factor;
+    float c3 = f2 * -0.333324313f, c5 = f2 * f2 * 0.132943824f, c7 = f2 * f2 * f2 * -0.0488511585f;
 #pragma unroll
     for (int i = 0; i < N; i++) {
       float x = tile[i], square = x * x;
-      float p = fmaf(0.0170059856f, square, -0.0529243648f);
-      p = fmaf(fmaf(p, square, 0.133239403f), square, -0.333330512f);
-      tile[i] = fmaf(x * square, p, x);
+      tile[i] = fmaf(x * square, fmaf(fmaf(c7, square, c5), square, c3), x);
     }
   }
 }
@@ -77,5 +81,122 @@ SA_DEVICE auto named_element(const NamedTensor& tensor, Indices... indices) {
   (..., add(indices));
   return load_named(Element(), tensor.data, at);
 }
+
+/// In front of the last index: where the row of it begins.
+template <class... Indices>
+SA_DEVICE long long named_row(const NamedTensor& tensor, Indices... indices) {
+  int dimension = 0;
+  long long at = 0;
+  (..., (at += tensor.strides[dimension] * min(max(indices, 0), tensor.sizes[dimension] - 1),
+         dimension++));
+  return at;
+}
+
+/// Whether rows of a tensor can be read in vectors of so many elements and bytes from `key` on. The
+/// same for all threads.
+template <int last>
+SA_DEVICE bool are_aligned(const NamedTensor& tensor, int key, int elements, int bytes) {
+  long long odd = tensor.sizes[last] | key;
+#pragma unroll
+  for (int i = 0; i < last; i++) odd |= tensor.strides[i];
+  return odd % elements == 0 && tensor.strides[last] == 1 &&
+         (unsigned long long)tensor.data % bytes == 0;
+}
+
+/// Elements of a tensor's rows at the keys of a thread's part of a tile (parts/fragment.cuh):
+/// loaded ahead, arranged when they are needed.
+template <class Element, int N, int last>
+struct KeyElements {
+  u32 pairs[N / 2];  // of neighbouring columns; as loaded, of the thread's vectors
+  bool are_vectors;
+
+  SA_DEVICE float operator[](int i) const {
+    return unpack(Element(), u16(pairs[i / 2] >> (i % 2 * 16)));
+  }
+
+  // A quad reads 32 columns of a row in one go where they are aligned.
+  SA_DEVICE void load(const NamedTensor& tensor, const long long (&rows)[2], int key) {
+    const u16* data = (const u16*)tensor.data;
+    int end = tensor.sizes[last], stride = int(tensor.strides[last]), lane = threadIdx.x % 4;
+    are_vectors = N % 16 == 0 && are_aligned<last>(tensor, key - 2 * lane, 8, 16);
+    if (are_vectors) {
+#pragma unroll
+      for (int i = 0; i < N / 8; i++) {
+        int column = 32 * (i / 2) + 8 * lane - 2 * lane;
+        int4 v =
+            load_global((const int4*)(data + rows[i % 2] + min(max(key + column, 0), end - 8)));
+        u32 x[4] = {u32(v.x), u32(v.y), u32(v.z), u32(v.w)};
+#pragma unroll
+        for (int j = 0; j < 4; j++) pairs[8 * (i / 2) + 2 * j + i % 2] = x[j];
+      }
+    } else {
+#pragma unroll
+      for (int p = 0; p < N / 2; p++) {
+        auto at = [&](int k) {
+          return u32(load_global(data + rows[p % 2] + (long long)min(max(k, 0), end - 1) * stride));
+        };
+        pairs[p] = at(key + 8 * (p / 2)) | at(key + 8 * (p / 2) + 1) << 16;
+      }
+    }
+  }
+
+  // Lane t has columns 8t to 8t + 7 of 32 and needs columns 2t and 2t + 1 of every eight: the quad
+  // transposes 4 x 4 pairs, first in blocks of two.
+  SA_DEVICE void arrange() {
+    if (!are_vectors) return;
+    bool upper = threadIdx.x & 2, odd = threadIdx.x & 1;
+#pragma unroll
+    for (int i = 0; i < N / 8; i++) {
+      u32* x = pairs + 8 * (i / 2) + i % 2;  // x[2 j] is pair j
+      exchange(x[0], x[4], upper, 2);
+      exchange(x[2], x[6], upper, 2);
+      exchange(x[0], x[2], odd, 1);
+      exchange(x[4], x[6], odd, 1);
+    }
+  }
+
+ private:
+  // Swaps b of the lower lane with a of the upper one.
+  SA_DEVICE static void exchange(u32& a, u32& b, bool is_upper, int lanes) {
+    u32 received = __shfl_xor_sync(~0u, is_upper ? a : b, lanes);
+    if (is_upper)
+      a = received;
+    else
+      b = received;
+  }
+};
+template <int N, int last>
+struct KeyElements<float, N, last> {
+  float values[N];
+
+  SA_DEVICE float operator[](int i) const { return values[i]; }
+  SA_DEVICE void arrange() {}
+
+  SA_DEVICE void load(const NamedTensor& tensor, const long long (&rows)[2], int key) {
+    const float* data = (const float*)tensor.data;
+    int end = tensor.sizes[last], stride = int(tensor.strides[last]);
+    if (are_aligned<last>(tensor, key, 2, 8)) {
+#pragma unroll
+      for (int p = 0; p < N / 2; p++) {
+        float2 pair = load_global(
+            (const float2*)(data + rows[p % 2] + min(max(key + 8 * (p / 2), 0), end - 2)));
+        values[2 * p] = pair.x;
+        values[2 * p + 1] = pair.y;
+      }
+    } else {
+#pragma unroll
+      for (int i = 0; i < N; i++)
+        values[i] =
+            load_global(data + rows[i / 2 % 2] +
+                        (long long)min(max(key + 8 * (i / 4) + i % 2, 0), end - 1) * stride);
+    }
+  }
+};
+
+/// None.
+struct NoElements {
+  SA_DEVICE float operator[](int) const { return 0; }
+  SA_DEVICE void arrange() {}
+};
 
 }  // namespace streamattn

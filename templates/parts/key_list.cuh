@@ -14,25 +14,38 @@ SA_DEVICE const int* key_list(const KeyListParams& params, WorkItem item) {
   return params.lists + list * (1 + params.key_tiles);
 }
 
-/// Visits the tiles of a list, or a share of them, with the contract of KeyWalk. Every warpgroup
-/// visits all.
+/// What 64 rows of queries see of a key tile.
+enum class TileKind { none, partial, full };
+
+/// An entry of a list: a tile and its kind for each of up to three warpgroups, two bits each.
+struct ListEntry {
+  static constexpr u32 all_partial = 0x15;
+  u32 bits;
+
+  SA_DEVICE static ListEntry of(int tile, u32 kinds) { return {u32(tile) << 6 | kinds}; }
+  SA_DEVICE int tile() const { return int(bits >> 6); }
+  SA_DEVICE TileKind kind(int warpgroup) const { return TileKind(bits >> 2 * warpgroup & 3); }
+};
+
+/// Visits the tiles of a list, or a share of them, with the contract of KeyWalk.
 template <class Score, bool split_keys>
 struct ListWalk {
-  static constexpr int passed_over = 0;
-
   Sequence sequence;
   Score score;
   Span own;  // positions of the queries
+  int warpgroup;
 
-  int tile;  // the one being visited
-  int entry, upcoming;
-  const int* rest;  // behind `upcoming`
+  int tile;         // the one being visited
+  int passed_over;  // tiles in front of the first one
+  ListEntry entry, upcoming;
+  const u32* rest;  // behind `upcoming`
   int left;         // entries behind the one being visited
 
   ListWalk() = default;
+  /// With `passes`, over what the warpgroup does not see.
   SA_DEVICE ListWalk(const KeyListParams& params, WorkItem item, const Sequence& sequence,
-                     const Score& score, Span own, int shares)
-      : sequence(sequence), score(score), own(own) {
+                     const Score& score, Span own, int shares, int warpgroup, bool passes)
+      : sequence(sequence), score(score), own(own), warpgroup(warpgroup) {
     const int* list = key_list(params, item);
     int first = 0, end = load_global(list);
     if (split_keys) {
@@ -41,23 +54,26 @@ struct ListWalk {
       first = in_front_of(item.share);
       end = in_front_of(item.share + 1);
     }
-    rest = list + 1 + first;
+    rest = (const u32*)list + 1 + first;
     left = end - first;
-    upcoming = left > 0 ? load_global(rest++) : 2 * params.key_tiles + 1;
+    upcoming = left > 0 ? ListEntry{load_global(rest++)}
+                        : ListEntry::of(params.key_tiles, ListEntry::all_partial);
     left = max(left, 1);
     next();
+    passed_over = 0;
+    for (; passes && left > 0 && entry.kind(warpgroup) == TileKind::none; next()) passed_over++;
   }
 
   SA_DEVICE bool has_rows() const { return !own.empty(); }
-  SA_DEVICE bool masked() const { return entry & 1; }
+  SA_DEVICE bool masked() const { return entry.kind(warpgroup) != TileKind::full; }
 
   /// Goes on to the next tile. False at the end. An entry is loaded a tile ahead of its use.
   SA_DEVICE bool next() {
     if (left == 0) return false;
     left--;
     entry = upcoming;
-    tile = entry >> 1;
-    if (left > 0) upcoming = load_global(rest++);
+    tile = entry.tile();
+    if (left > 0) upcoming = {load_global(rest++)};
     return true;
   }
 };

@@ -4,18 +4,22 @@
 // for every work item from the parameters, the item and its sequence; it works on global positions
 // and has
 //
-//   trivial               true where every key is seen and only lengths limit it
-//   changes               true where change() does something
-//   through_tanh          true where scores go through tangent_of(), tanh and then change()
-//   has_sink              true where sink() joins the denominator
-//   range_count           how many key ranges a block of queries can see
-//   seen(i, q)            keys that some query of [q.begin, q.end) sees, range i; ends descend
-//   full(q, keys)         of `keys` such that every query of [q.begin, q.end) sees them
-//   keeps(q, k, column)   whether query q sees key k + column
-//   scale_log2            what softmax, in base 2, multiplies scores by; positive
-//   tangent_of(s, q, k, column)   what tanh is taken of, given the product s
-//   change(s, q, k, column)   the score of query q and key k + column, given their product or tanh
-//   s sink(q)               a logit in base 2
+//   trivial                true where every key is seen and only lengths limit it
+//   changes                true where change() does something
+//   through_tanh           true where products go through tangent_of(), and then become
+//                          tanh(tangent_factor() * s) / tangent_factor(), before change()
+//   has_sink               true where sink() joins the denominator
+//   range_count            how many key ranges a block of queries can see
+//   seen(i, q)             keys that some query of [q.begin, q.end) sees, range i; ends descend
+//   full(q, keys)          of `keys` such that every query of [q.begin, q.end) sees them
+//   keeps(q, k, column)    whether query q sees key k + column
+//   scale_log2             what softmax, in base 2, multiplies scores by; positive
+//   Elements<N>            elements of a tensor that change() takes, for a thread's N scores of a
+//                          tile: KeyElements or NoElements
+//   load(elements, q, k)   loads those of queries q[0] and q[1], and of keys from k on
+//   tangent_of(s, q, k, column), change(s, q, k, column, element)
+//                          what becomes of the product s of query q and key k + column
+//   sink(q)                a logit in base 2
 //
 // Ranges of seen may be too wide and may overlap, and full too narrow, never the other way round. A
 // column is known when the kernel is compiled: what does not depend on it is worked out once.
@@ -36,7 +40,12 @@ struct ScaledScore {
       : scale_log2(params.scale_log2) {}
 
   SA_DEVICE float tangent_of(float product, int, int, int) const { return product; }
-  SA_DEVICE float change(float score, int, int, int) const { return score; }
+  SA_DEVICE float tangent_factor() const { return 1; }
+  SA_DEVICE float change(float score, int, int, int, float) const { return score; }
+
+  template <int N>
+  using Elements = NoElements;
+  SA_DEVICE void load(NoElements&, const int (&)[2], int) const {}
   SA_DEVICE float sink(int) const { return 0; }
 };
 

@@ -3,6 +3,8 @@
 
 #include <llvm/Support/FormatVariadic.h>
 
+#include "compiler/expr/node.h"
+#include "compiler/expr/score_policy.h"
 #include "compiler/expr/tile_policy.h"
 
 namespace streamattn {
@@ -16,6 +18,8 @@ int registers_needed(const Problem& problem, const FlashSchedule& schedule) {
   if (schedule.q_in_registers) needed += padded_columns(problem.head_dim) / 4;
   if (v_columns > 192) needed += 7;
   if (schedule.key_lists) needed += 10;  // the walk, and elements of tensors
+  if (const auto ahead = element_ahead(problem.score))
+    needed += schedule.tile_kv / (bytes(ahead->node().dtype) == 2 ? 4 : 2);
   return needed;
 }
 

@@ -140,6 +140,13 @@ void add_combine(Plan& steps, std::size_t kernel, const ForwardCall& call,
   add_launch(steps, kernel, blocks, p, /*overlaps_previous=*/true);
 }
 
+/// Bounds that a list needs: of rows for every warpgroup of a query tile.
+std::int64_t bounds_of_list(const FlashSchedule& schedule, const TileValues& values,
+                            const KeyListParams& p) {
+  return static_cast<std::int64_t>(values.of_rows.size()) * p.q_tiles * schedule.math_warpgroups +
+         static_cast<std::int64_t>(values.of_keys.size()) * p.key_tiles;
+}
+
 /// Whose lists there are, and their memory.
 KeyListParams list_params(const Problem& problem, const FlashSchedule& schedule,
                           const ForwardCall& call, const TileValues& values,
@@ -150,10 +157,8 @@ KeyListParams list_params(const Problem& problem, const FlashSchedule& schedule,
   p.heads = owners.heads ? static_cast<int>(call.heads()) : 1;
   p.q_tiles = static_cast<int>((call.q_len() + schedule.tile_q - 1) / schedule.tile_q);
   p.key_tiles = static_cast<int>((call.kv_len() + schedule.tile_kv - 1) / schedule.tile_kv);
-  const auto rows = static_cast<std::int64_t>(values.of_rows.size()) * p.q_tiles;
-  const auto keys = static_cast<std::int64_t>(values.of_keys.size()) * p.key_tiles;
   const std::int64_t lists = std::int64_t{p.batches} * p.heads;
-  const int bounds = checked_int(lists * (rows + keys), "bounds of tiles");
+  const int bounds = checked_int(lists * bounds_of_list(schedule, values, p), "bounds of tiles");
   const int queries = checked_int(lists * p.q_tiles, "lists of key tiles");
   p.lists = workspace.take<int>("key lists", std::int64_t{queries} * (1 + p.key_tiles));
   p.bounds = workspace.take<int>("bounds of tiles", std::int64_t{2} * bounds);
@@ -161,15 +166,14 @@ KeyListParams list_params(const Problem& problem, const FlashSchedule& schedule,
 }
 
 /// The launches that list key tiles, of the first two kernels.
-void add_listing(Plan& steps, const FlashParams& p, const TileValues& values, int sms) {
+void add_listing(Plan& steps, const FlashSchedule& schedule, const FlashParams& p,
+                 const TileValues& values, int sms) {
   const ListingParams listing{.sequence = p.sequence, .score = p.score, .lists = p.lists};
   constexpr std::int64_t blocks_of_multiprocessor = 8, warps = flash_listing_threads / 32;
   const std::int64_t most = sms * blocks_of_multiprocessor;
   const std::int64_t lists = std::int64_t{p.lists.batches} * p.lists.heads;
-  const auto bounds = static_cast<std::int64_t>(values.of_rows.size()) * p.lists.q_tiles +
-                      static_cast<std::int64_t>(values.of_keys.size()) * p.lists.key_tiles;
-  if (bounds > 0)
-    add_launch(steps, 0, std::min((lists * bounds + warps - 1) / warps, most), listing);
+  const std::int64_t bounds = lists * bounds_of_list(schedule, values, p.lists);
+  if (bounds > 0) add_launch(steps, 0, std::min((bounds + warps - 1) / warps, most), listing);
   add_launch(steps, 1, std::min(lists * p.lists.q_tiles, most), listing,
              /*overlaps_previous=*/bounds > 0);
 }
@@ -211,7 +215,7 @@ Plan flash_plan(const Problem& problem, const Schedule& chosen, const ResolvedCa
   if (schedule.key_lists) {
     const TileValues values(problem.mask);
     p.lists = list_params(problem, schedule, call, values, workspace);
-    add_listing(steps, p, values, sms);
+    add_listing(steps, schedule, p, values, sms);
     kernel = 2;
   }
   add_launch(steps, kernel, std::min(p.order.items, sms), p,

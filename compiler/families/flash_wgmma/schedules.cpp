@@ -3,6 +3,10 @@
 
 #include <algorithm>
 
+#include "compiler/expr/build.h"
+#include "compiler/expr/evaluate.h"
+#include "compiler/expr/key_ranges.h"
+#include "compiler/expr/node.h"
 #include "compiler/expr/tile_policy.h"
 
 #include "compiler/families/flash_wgmma/flash_wgmma.h"
@@ -21,6 +25,42 @@ bool wants_split(const Problem& problem, const Shape& shape, const Target& targe
   const std::int64_t heads = shape.batch * shape.kv_heads * problem.group_size;
   const std::int64_t items = heads * ((shape.q_len + 127) / 128);
   return items > 0 && 4 * items <= target.sm_count && shape.kv_len >= shortest_split;
+}
+
+/// How far a query sees, where that decides.
+enum class Reach {
+  far,     // in proportion to the sequence
+  near,    // a window, its own chunk: what is seen begins at a place that moves with the query
+  narrow,  // no more than a few hundred keys, whatever the call
+};
+
+Reach reach_of(const Expr& mask) {
+  constexpr std::int64_t far_out = 1 << 20, queries = 128, narrow = 512;
+  const KeyRanges ranges(mask);
+  const bool moves = llvm::any_of(ranges.seen, [](const KeyRange& range) {
+    return range.begin.node().uses_variable(Variable::q_first) ||
+           range.begin.node().uses_variable(Variable::q_end);
+  });
+  if (!moves) return Reach::far;
+  std::int64_t keys = 0;
+  for (const KeyRange& range : ranges.seen) {
+    if (range.begin.node().has_names || range.end.node().has_names) return Reach::near;
+    const ExprPoint point{.q_first = far_out, .q_end = far_out + queries};
+    keys += std::max<std::int64_t>(
+        integer_at(range.end, point) - std::max<std::int64_t>(integer_at(range.begin, point), 0),
+        0);
+  }
+  return keys <= narrow ? Reach::narrow : Reach::near;
+}
+
+/// Whether an element of a query and a key together decides.
+bool has_block_map(const Expr& mask) {
+  bool found = false;
+  for_each_node(mask, [&](const Expr& part) {
+    found = found || (part.node().op == ExprOp::element && part.node().uses_variable(Variable::q) &&
+                      part.node().uses_variable(Variable::k));
+  });
+  return found;
 }
 
 // Guesses in the order in which they are tried, after what won on an H200 (docs/flash_wgmma.md):
@@ -46,6 +86,11 @@ std::vector<FlashSchedule> guesses(const Problem& problem, const Shape& shape,
   auto o_in_halves = [](FlashSchedule& s) { s.o_passes = 2; };
   auto o_over_q = [](FlashSchedule& s) { s.o_buffer = false; };
 
+  auto in_three_stages = [](FlashSchedule& s) { s.stages = 3; };
+  auto in_three_stages_q_in_registers = [](FlashSchedule& s) {
+    s.stages = 3, s.q_in_registers = true;
+  };
+
   auto split = [](FlashSchedule& s) { s.split_keys = true, s.o_buffer = false; };
   auto split_q_in_registers = [](FlashSchedule& s) {
     s.split_keys = s.q_in_registers = true, s.o_buffer = false;
@@ -59,9 +104,20 @@ std::vector<FlashSchedule> guesses(const Problem& problem, const Shape& shape,
   }
   std::int64_t heads = shape.batch * shape.kv_heads * problem.group_size;
   bool few_tiles = heads * ((shape.q_len + 127) / 128) < 1024;
+  // Where a query tile sees little of the keys, small tiles waste less at the ends of what it sees.
+  const Reach reach = reach_of(problem.mask);
+  const bool by_data = is_data_dependent(problem.mask);
+  if (reach == Reach::narrow) {
+    add(2, 64, in_three_stages_q_in_registers);
+    add(2, 64, in_three_stages);
+  }
+  if (reach == Reach::near && !by_data) add(3, 64, in_three_stages);
+  // The walk over lists takes registers; where a map of blocks decides, tiles should be blocks.
+  if (by_data && !has_block_map(problem.mask)) add(3, 64, as_it_is);
   if (few_tiles) add(2, 128, q_in_registers);
   if (problem.v_head_dim() <= 64) add(3, 128, exact);
   add(3, 112, as_it_is);
+  if (!problem.mask.node().is_constant()) add(3, 80, in_three_stages);
   add(3, 80, as_it_is);
   add(2, 128, q_in_registers);
   add(2, 128, as_it_is);
@@ -138,7 +194,8 @@ int flash_section_heads(const Problem& problem, const FlashSchedule& schedule, c
   if (schedule.section_heads > 0)
     return static_cast<int>(std::clamp<std::int64_t>(schedule.section_heads, 1, heads));
   // Equal items need no order: one head after another, so that neighbours share its K and V.
-  if (problem.mask.same_as(Expr())) return 1;
+  const ExprNode& mask = problem.mask.node();
+  if (mask.is_constant()) return 1;
   // Few enough heads that K and V of the section stay in a quarter of the L2, or that four items of
   // every head run at a time and read them together; but no fewer than give every multiprocessor
   // three times the longest item, or the last section ends with one. Measured: docs/flash_wgmma.md.
@@ -148,7 +205,9 @@ int flash_section_heads(const Problem& problem, const FlashSchedule& schedule, c
   std::int64_t together = std::max<std::int64_t>(in_l2, sms / 4) * problem.group_size;
   std::int64_t q_tiles = (shape.q_len + schedule.tile_q - 1) / schedule.tile_q;
   std::int64_t balanced = 6 * sms / std::max<std::int64_t>(q_tiles, 1);
-  std::int64_t wanted = std::max<std::int64_t>(std::min(together, balanced), 1);
+  // Under one bound, as a causal mask, items grow along the queries; under others they need not.
+  bool grows = mask.op == ExprOp::at_most_zero;
+  std::int64_t wanted = std::max<std::int64_t>(grows ? std::min(together, balanced) : together, 1);
   std::int64_t sections = std::max<std::int64_t>((heads + wanted / 2) / wanted, 1);
   return static_cast<int>(std::max<std::int64_t>((heads + sections - 1) / sections, 1));
 }
