@@ -2,6 +2,7 @@
 #include "compiler/expr/bounds.h"
 
 #include "compiler/expr/build.h"
+#include "compiler/expr/refuse.h"
 
 namespace streamattn {
 namespace {
@@ -84,6 +85,37 @@ Certainty certainly_zero(const Expr& integer, const ElementBounds& of_element) {
   return only_where(is_known(integer, of_element), {can_be_low && can_be_high, is_same});
 }
 
+Certainty certainty_of(const Expr& condition, const ElementBounds& of_element) {
+  const ExprNode& node = condition.node();
+  const auto& x = node.operands;
+  switch (node.op) {
+    case ExprOp::at_most_zero: {
+      const Bounds b = bounds(x[0], of_element);
+      return only_where(is_known(x[0], of_element),
+                        {b.low ? *b.low <= 0 : Expr(true), b.high ? *b.high <= 0 : Expr(false)});
+    }
+    case ExprOp::is_zero:
+      return certainly_zero(x[0], of_element);
+    case ExprOp::is_not_zero:
+      return opposite(certainly_zero(x[0], of_element));
+    case ExprOp::logical_not:
+      return opposite(certainty(x[0], of_element));
+    case ExprOp::logical_and:
+    case ExprOp::logical_or: {
+      std::vector<Expr> can, must;
+      for (const Expr& part : x) {
+        const Certainty c = certainty(part, of_element);
+        can.push_back(c.can_hold);
+        must.push_back(c.must_hold);
+      }
+      return node.op == ExprOp::logical_and ? Certainty{all_of(can), all_of(must)}
+                                            : Certainty{any_of(can), any_of(must)};
+    }
+    default:
+      return {true, false};
+  }
+}
+
 }  // namespace
 
 bool is_uniform(const Expr& expr) {
@@ -142,34 +174,9 @@ Bounds bounds(const Expr& integer, const ElementBounds& of_element) {
 
 Certainty certainty(const Expr& condition, const ElementBounds& of_element) {
   if (is_uniform(condition)) return {condition, condition};
-  const ExprNode& node = condition.node();
-  const auto& x = node.operands;
-  switch (node.op) {
-    case ExprOp::at_most_zero: {
-      const Bounds b = bounds(x[0], of_element);
-      return only_where(is_known(x[0], of_element),
-                        {b.low ? *b.low <= 0 : Expr(true), b.high ? *b.high <= 0 : Expr(false)});
-    }
-    case ExprOp::is_zero:
-      return certainly_zero(x[0], of_element);
-    case ExprOp::is_not_zero:
-      return opposite(certainly_zero(x[0], of_element));
-    case ExprOp::logical_not:
-      return opposite(certainty(x[0], of_element));
-    case ExprOp::logical_and:
-    case ExprOp::logical_or: {
-      std::vector<Expr> can, must;
-      for (const Expr& part : x) {
-        const Certainty c = certainty(part, of_element);
-        can.push_back(c.can_hold);
-        must.push_back(c.must_hold);
-      }
-      return node.op == ExprOp::logical_and ? Certainty{all_of(can), all_of(must)}
-                                            : Certainty{any_of(can), any_of(must)};
-    }
-    default:
-      return {true, false};
-  }
+  // What cannot be written down is not known.
+  return unless_refused([&] { return certainty_of(condition, of_element); })
+      .value_or(Certainty{true, false});
 }
 
 }  // namespace streamattn

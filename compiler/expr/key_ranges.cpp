@@ -6,6 +6,7 @@
 
 #include "compiler/expr/bounds.h"
 #include "compiler/expr/build.h"
+#include "compiler/expr/refuse.h"
 
 namespace streamattn {
 namespace {
@@ -116,6 +117,27 @@ Expr near(const Expr& key) {
   return Linear(key).terms.size() == 1 && has_large_element(key) ? with_near_element(key) : key;
 }
 
+/// The limit of quotients of `dividend` such that it times `divisor` fits 32 bits; nothing where no
+/// such limit is known. Beyond all positions it is `least` or `most` quotients behind the last one.
+std::optional<Expr> multipliable(const Expr& limit, const Expr& dividend, const Expr& divisor,
+                                 int least, int most) {
+  const Linear of_limit(limit), of_dividend(dividend);
+  const auto is_quotient = [&](const auto& term) {
+    const ExprNode& node = term.first.node();
+    return node.op == ExprOp::floor_divide && node.operands[1].same_as(divisor) && term.second == 1;
+  };
+  if (of_limit.terms.empty() ? constant_of(divisor).has_value()
+                             : of_limit.terms.size() == 1 && std::abs(of_limit.constant) <= 1 &&
+                                   is_quotient(of_limit.terms.front()))
+    return limit;
+  const auto& [term, factor] = of_dividend.terms.front();
+  if (of_dividend.terms.size() > 1 || std::abs(factor) != 1 || term.node().op != ExprOp::variable ||
+      std::abs(of_dividend.constant) > key_limit / 4)
+    return {};
+  const Expr last = integer_quotient(key_limit - 1, divisor);
+  return min(max(limit, -last - 1 - least), last + most);
+}
+
 /// Where `term`, which depends on the key, is at most `limit`, which does not.
 Answers at_most(const Expr& term, const Expr& limit) {
   const ExprNode& node = term.node();
@@ -129,8 +151,10 @@ Answers at_most(const Expr& term, const Expr& limit) {
       if (end.low) answers.full = {{first_key(), lower(*end.low, last_key())}};
       return answers;
     }
-    case ExprOp::floor_divide:  // x // n <= limit where x <= n * limit + n - 1
-      return at_most_zero_answers(x[0] - (x[1] * limit + x[1] - 1));
+    case ExprOp::floor_divide: {  // x // n <= limit where x < n * (limit + 1)
+      const auto most = multipliable(limit, x[0], x[1], 1, 0);
+      return most ? at_most_zero_answers(x[0] + 1 - x[1] * (*most + 1)) : unknown();
+    }
     case ExprOp::minimum:
       return either(below(x[0]), below(x[1]));
     case ExprOp::maximum:
@@ -155,8 +179,10 @@ Answers at_least(const Expr& term, const Expr& limit) {
       if (begin.high) answers.full = {{upper(*begin.high, first_key()), last_key()}};
       return answers;
     }
-    case ExprOp::floor_divide:  // x // n >= limit where x >= n * limit
-      return at_most_zero_answers(x[1] * limit - x[0]);
+    case ExprOp::floor_divide: {  // x // n >= limit where x >= n * limit
+      const auto least = multipliable(limit, x[0], x[1], 0, 1);
+      return least ? at_most_zero_answers(x[1] * *least - x[0]) : unknown();
+    }
     case ExprOp::minimum:
       return both(above(x[0]), above(x[1]));
     case ExprOp::maximum:
@@ -193,7 +219,7 @@ Answers at_most_zero_answers(const Expr& integer) {
   return factor > 0 ? at_most(term, most) : at_least(term, -most);
 }
 
-Answers answers_of(const Expr& mask) {
+Answers solved(const Expr& mask) {
   const ExprNode& node = mask.node();
   const auto& x = node.operands;
   if (!uses_key(mask)) {  // all keys or none
@@ -223,6 +249,11 @@ Answers answers_of(const Expr& mask) {
     default:
       return unknown();
   }
+}
+
+// What cannot be written down is not known.
+Answers answers_of(const Expr& mask) {
+  return unless_refused([&] { return solved(mask); }).value_or(unknown());
 }
 
 }  // namespace

@@ -60,7 +60,7 @@ struct FlashConsumer {
     if (at.leads_warp()) slot = load_shared(shared.slot());
     int more = __shfl_sync(~0u, slot.w, 0);
     item = {__shfl_sync(~0u, slot.x, 0), __shfl_sync(~0u, slot.y, 0), __shfl_sync(~0u, slot.z, 0),
-            splits_keys<Spec> ? more - 1 : 0};
+            splits_keys<Spec> ? max(more - 1, 0) : 0};
     walk = key_walk<Spec>(params, item, at.first_row(), 64);
     return more != 0;
   }

@@ -1,4 +1,7 @@
 // Every golden kernel, executed by the emulator on small shapes.
+#include <algorithm>
+
+#include "compiler/expr/names.h"
 #include "tests/emulated/emulated_case.h"
 #include "tests/support/catch.h"
 #include "tests/support/forward_case.h"
@@ -16,6 +19,15 @@ constexpr Shape shapes[] = {{.batch = 1, .kv_heads = 2, .q_len = 300, .kv_len = 
                             {.batch = 2, .kv_heads = 1, .q_len = 1, .kv_len = 3},
                             {.batch = 1, .kv_heads = 1, .q_len = 5, .kv_len = 0}};
 
+/// The call of a golden case. Where an index is a position, none is negative.
+ForwardCase call_of(const GoldenCase& golden, const Shape& shape, std::uint64_t seed) {
+  ForwardCase given{
+      .problem = golden.problem, .shape = shape, .seed = seed, .scalars = golden.scalars};
+  if (!ExprNames(golden.problem).tensors.empty())
+    given.q_offset = std::max<std::int64_t>(0, shape.kv_len - shape.q_len);
+  return given;
+}
+
 void check_goldens(int least_head_dim, int largest_head_dim) {
   int checked = 0;
   for (const GoldenCase& golden : golden_cases()) {
@@ -24,7 +36,7 @@ void check_goldens(int least_head_dim, int largest_head_dim) {
     const EmulatedKernel kernel(problem, {golden.schedule, "golden"}, golden.program());
     for (const Shape& shape : shapes)
       for (std::uint64_t seed : {1, 2, 3}) {
-        const ForwardCase given{.problem = problem, .shape = shape, .seed = seed};
+        const ForwardCase given = call_of(golden, shape, seed);
         INFO(golden.name << ": " << given.describe());
         const ForwardTensors tensors(given);
         kernel.emulate(tensors.args(), {.seed = seed});

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "streamattn/error.h"
+#include "streamattn/masks.h"
 
 namespace streamattn {
 namespace {
@@ -21,6 +22,33 @@ GoldenCase chosen(const Problem& problem) {
   // Long sequences; what short ones get is among the schedules below.
   Shape shape{.batch = 1, .kv_heads = 16, .q_len = 16384, .kv_len = 16384};
   return {name, problem, choose(Operation::forward, problem, shape, hopper()).schedule};
+}
+
+// Scores, sinks and masks beyond causal().
+std::vector<GoldenCase> expression_cases() {
+  std::vector<GoldenCase> cases;
+  const auto add = [&](const char* suffix, const Problem& problem,
+                       const std::vector<NamedNumber>& scalars = {}) {
+    GoldenCase golden = chosen(problem);
+    golden.name = std::string("flash_wgmma_bf16_d128_") + suffix;
+    golden.scalars = scalars;
+    cases.push_back(golden);
+  };
+  const auto score = [](const char* text) { return Expr::parse(text, ExprRole::score); };
+  const Expr streaming = causal() && (sliding_window(scalar("window")) || sinks(scalar("first")));
+  const Expr blocks = Expr::parse("blocks:u8[batch, head, q // 128, k // 128]");
+  add("sinks_window", {.head_dim = 128, .mask = streaming}, {{"window", 150}, {"first", 4}});
+  add("documents", {.head_dim = 128, .mask = causal() && document()});
+  add("softcap_sink",
+      {.head_dim = 128,
+       .mask = causal(),
+       .score = softcap(scalar("cap", DType::f32)),
+       .sink = score("sink[head]")},
+      {{"cap", 2}});
+  add("alibi", {.head_dim = 128, .mask = causal(), .score = alibi()});
+  add("bias", {.head_dim = 128, .score = additive_bias("bias", DType::bf16)});
+  add("blocks", {.head_dim = 128, .group_size = 2, .mask = blocks});
+  return cases;
 }
 
 }  // namespace
@@ -45,6 +73,8 @@ std::vector<GoldenCase> golden_cases() {
   cases.push_back(chosen({.out_dtype = DType::f32, .head_dim = 128}));
   cases.push_back(chosen({.dtype = DType::f16, .out_dtype = DType::f32, .head_dim = 256}));
   cases.push_back(chosen({.head_dim = 128, .group_size = 4, .mask = causal()}));
+
+  for (GoldenCase& golden : expression_cases()) cases.push_back(std::move(golden));
 
   auto with = [&](const char* suffix, const char* changes) {
     GoldenCase golden = chosen({.head_dim = 128, .mask = causal()});
@@ -85,12 +115,16 @@ std::vector<GoldenFile> golden_files() {
   std::vector<GoldenFile> files;
   std::set<std::string> known;
   for (const GoldenCase& golden : golden_cases()) {
-    const Program program = golden.program();
-    files.push_back({golden.name, program.front()});
-    for (std::size_t i = 1; i < program.size(); i++) {
-      const std::string kernel = program[i].entry.substr(program[i].entry.find('_') + 1);
-      const std::string file = kernel + "_" + std::string(name(golden.problem.output_dtype()));
-      if (known.insert(file).second) files.push_back({file, program[i]});
+    for (const Source& source : golden.program()) {
+      const std::string kernel = source.entry.substr(source.entry.find('_') + 1);
+      if (kernel == "forward") {
+        files.push_back({golden.name, source});
+      } else if (kernel != "combine") {
+        files.push_back({golden.name + "_" + kernel, source});
+      } else {
+        const std::string file = kernel + "_" + std::string(name(golden.problem.output_dtype()));
+        if (known.insert(file).second) files.push_back({file, source});
+      }
     }
   }
   return files;

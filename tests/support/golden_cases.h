@@ -5,20 +5,22 @@
 #include <string>
 #include <vector>
 
+#include "measure/named_inputs.h"
 #include "streamattn/compiler.h"
 
 namespace streamattn {
 
 struct GoldenCase {
-  std::string name;  ///< of the file of its first kernel in tests/golden, without ".cu"
+  std::string name;  ///< of the file of its main kernel in tests/golden, without ".cu"
   Problem problem;
   Schedule schedule;
+  std::vector<NamedNumber> scalars = {};  ///< that the problem names
 
   Program program() const;
 };
 
-/// flash_wgmma by head dims, mask and types, each with the schedule that a user gets, and one of
-/// every other kind of schedule.
+/// flash_wgmma by head dims, mask and types, each with the schedule that a user gets, then with
+/// scores, sinks and masks that data decide, and one of every other kind of schedule.
 std::vector<GoldenCase> golden_cases();
 
 /// Those of them that split the keys, whose results a second kernel merges.
@@ -32,7 +34,8 @@ struct GoldenFile {
   std::filesystem::path path() const;
 };
 
-/// All of them: the first kernel of every case, and each of the others once.
+/// All of them: the main kernel of every case, those that list its key tiles, and each that merges
+/// shares once.
 std::vector<GoldenFile> golden_files();
 
 }  // namespace streamattn

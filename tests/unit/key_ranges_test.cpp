@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -101,13 +102,16 @@ template <class Check>
 void for_random_masks(int count, const Check& check) {
   int refused = 0;
   for (int seed = 1; seed <= count; seed++) {
-    std::mt19937_64 random(seed);
+    std::optional<Expr> mask;
     try {
-      check(RandomExprs(seed, options_of(seed)).mask().expr(), random);
+      mask = RandomExprs(seed, options_of(seed)).mask().expr();
     } catch (const Error& error) {
       if (error.code() != ErrorCode::invalid_problem) throw;
       refused++;  // constants grew beyond 32 bits
+      continue;
     }
+    std::mt19937_64 random(seed);
+    check(*mask, random);
   }
   CHECK(refused < count / 10);
 }
@@ -216,6 +220,55 @@ TEST_CASE("lengths at the ends of 32 bits are ends of ranges as others") {
       INFO(text << " of " << length);
       CHECK(fault_of(ranges, mask, block, names, values).empty());
     }
+  }
+}
+
+TEST_CASE("what ranges compute fits 32 bits where the mask's own integers do") {
+  const std::vector<Expr> masks = {causal() && sliding_window(scalar("window")),
+                                   chunked(scalar("n")),
+                                   prefix(scalar("window")),
+                                   block_local(scalar("n"), scalar("window")),
+                                   Expr::parse("q // 16 - k // 16 <= window && k <= q"),
+                                   Expr::parse("q // n - k // n <= window && k <= q"),
+                                   Expr::parse("q // n - k // n <= 7 && k <= q"),
+                                   Expr::parse("k // n <= window"),
+                                   Expr::parse("(q - k) // n <= window"),
+                                   Expr::parse("k // 64 <= q // 8"),
+                                   Expr::parse("k // n == q // 4"),
+                                   Expr::parse("abs(q - k) // n <= window")};
+  const auto all_fit = [](const Expr& whole, const ExprBlock& block, const ExprNames& names,
+                          const NamedValues& values) {
+    bool fit = true;
+    for_each_node(whole, [&](const Expr& part) {
+      if (part.type() != ExprType::integer) return;
+      for (const std::int64_t value : all_values<std::int64_t>(part, block, names, values))
+        fit = fit && INT32_MIN <= value && value <= INT32_MAX;
+    });
+    return fit;
+  };
+  const int sizes[] = {1, 3, 1 << 10, 1 << 20, (1 << 30) - 1, 1 << 30};
+  for (const Expr& mask : masks) {
+    const KeyRanges ranges(mask);
+    const ExprNames names{mask};
+    for (const int window : sizes)
+      for (const int n : sizes)
+        for (const std::int64_t q_first : {-500000000, -3, 2, 100, 500000000}) {
+          std::mt19937_64 random(n);
+          RandomValues values(random);
+          values.window = window, values.n = n;
+          ExprBlock block = ExprBlock::random(random, 40);
+          block.at.q_end += q_first - block.at.q_first;
+          block.at.q_first = q_first;
+          block.at.k_first = q_first / 2, block.at.k_end = q_first / 2 + 40;
+          const NamedValues named = values.in_order_of(names);
+          if (!all_fit(mask, block, names, named)) continue;
+          INFO(mask.text() << ", " << place_of(block, values));
+          CHECK(fault_of(ranges, mask, block, names, named).empty());
+          for (const std::vector<KeyRange>& list : {ranges.seen, ranges.full})
+            for (const KeyRange& range : list)
+              CHECK((all_fit(range.begin, block, names, named) &&
+                     all_fit(range.end, block, names, named)));
+        }
   }
 }
 
