@@ -88,14 +88,15 @@ def flex_peer(name, options):
         compiled = torch.compile(flex_attention, dynamic=False)
         q, k, v = inputs.bhsd()
         case, s, mask, score = inputs.case, inputs.row.s, None, None
+        sees, change, tensors = case.sees, case.change, inputs.tensors
         if case.mask != "true":
             # Compiled, as it would hold a flag for every pair otherwise.
             mask = torch.compile(create_block_mask)(
-                lambda b, h, q_index, k_index: case.sees(q_index, k_index), None, None, s, s,
+                lambda b, h, q_index, k_index: sees(q_index, k_index), None, None, s, s,
                 device="cuda")
         if case.score != "score":
             def score(found, b, h, q_index, k_index):
-                return case.change(found, q_index, k_index, h, inputs.tensors)
+                return change(found, q_index, k_index, h, tensors)
 
         return Candidate(name, lambda: compiled(q, k, v, block_mask=mask, score_mod=score,
                                                 kernel_options=options))
