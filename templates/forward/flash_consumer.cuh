@@ -122,14 +122,10 @@ struct FlashConsumer {
   // With Q in registers items overlap too: the first QK of the next one is issued behind the last
   // PV of this one and runs under its epilogue. Nothing may branch between the two (C7514).
   SA_DEVICE void visit_items() {
-    bool more = true, at_hand = false;
+    bool more = next_item();
     for (;;) {
-      do {
-        if (!at_hand) more = next_item();
-        at_hand = false;
-        if (!more) return;
-        if (!walk.has_rows()) sit_out();
-      } while (!walk.has_rows());
+      for (; more && !walk.has_rows(); more = next_item()) sit_out();
+      if (!more) return;
       enter();
       take_turn();
       multiply_qk();
@@ -143,9 +139,7 @@ struct FlashConsumer {
         done = item;
         if (!Spec::q_in_registers) break;
         more = next_item();
-        at_hand = true;
         if (!more || !joins()) break;
-        at_hand = false;
         auto v_at = held;
         enter();
         shared.v_ring().wait(v_at);
@@ -161,6 +155,7 @@ struct FlashConsumer {
       accumulate_pv();
       wgmma_wait<0>();
       finish(done, held);
+      if (!Spec::q_in_registers) more = next_item();
     }
   }
 
