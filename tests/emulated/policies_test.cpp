@@ -74,8 +74,16 @@ SA_DEVICE void run(const Task& task) {
       for (int column = 0; column < 8; column++, i++) {
         store_global(task.kept + i, int(score.keeps(q, k, column)));
         float x = __int_as_float(task.product);
-        if (Score::through_tanh) x = tangent(score.tangent_of(x, q, k, column));
-        if (Score::changes) x = score.change(x, q, k, column);
+        float factor = score.tangent_factor(), element = 0;
+        if (Score::through_tanh)
+          x = tangent(factor * score.tangent_of(x, q, k, column)) / factor;
+        if constexpr (requires { score.row(q); }) {
+          typename Score::template Elements<4> elements;
+          const int rows[2] = {q, q};
+          score.load(elements, rows, k + column);
+          element = elements[0];
+        }
+        if (Score::changes) x = score.change(x, q, k, column, element);
         store_global(task.changed + i, x * score.scale_log2);
       }
   Span q = {task.q_first, task.q_end}, k = {task.k_first, task.k_end};
