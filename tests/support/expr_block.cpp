@@ -30,7 +30,7 @@ RandomValues::RandomValues(std::mt19937_64& random) {
 NamedTensor RandomValues::tensor(const std::string& name) const {
   if (name == "word") return {bytes.data(), {1}, {16}};
   if (name == "table") return {words.data(), {1}, {16}};
-  if (name == "bias") return {reals.data(), {32, 8, 1}, {2, 4, 8}};
+  if (name == "bias") return {reals.data(), {32, 8, 1}, {2, 4, 7}};
   if (name == "slope") return {bf16.data() + 7, {-1}, {8}};
   if (name == "factor") return {f16.data(), {16, 2}, {4, 8}};
   if (name == "length") return {ids.data(), {8}, {4}};

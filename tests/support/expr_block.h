@@ -15,7 +15,7 @@ struct RandomValues {
   std::vector<std::int32_t> ids;    // "doc", [4, 8]
   std::vector<std::int32_t> words;  // "table", [16]
   std::vector<std::uint8_t> bytes;  // "word", [16]
-  std::vector<float> reals;         // "bias", [2, 4, 8]
+  std::vector<float> reals;         // "bias", [2, 4, 7]
   std::vector<std::uint16_t> bf16;  // "slope", [8], backwards
   std::vector<std::uint16_t> f16;   // "factor", [4, 8], two apart
   int window, n;                    // positive: they may divide

@@ -91,6 +91,10 @@ std::vector<FlashSchedule> guesses(const Problem& problem, const Shape& shape,
     s.stages = 3, s.q_in_registers = true;
   };
 
+  auto in_four_stages_without_turns = [](FlashSchedule& s) {
+    s.stages = 4, s.q_in_registers = true, s.ping_pong = false;
+  };
+
   auto split = [](FlashSchedule& s) { s.split_keys = true, s.o_buffer = false; };
   auto split_q_in_registers = [](FlashSchedule& s) {
     s.split_keys = s.q_in_registers = true, s.o_buffer = false;
@@ -108,6 +112,7 @@ std::vector<FlashSchedule> guesses(const Problem& problem, const Shape& shape,
   const Reach reach = reach_of(problem.mask);
   const bool by_data = is_data_dependent(problem.mask);
   if (reach == Reach::narrow) {
+    if (problem.v_head_dim() <= 64) add(3, 64, in_four_stages_without_turns);
     add(2, 64, in_three_stages_q_in_registers);
     add(2, 64, in_three_stages);
   }
