@@ -157,7 +157,7 @@ class Svg {
     });
     text(left + width_ / 2, top - 26, "middle", "position of the key, k");
     const double y = top + height_ / 2;
-    text(20, y, "middle", "position of the query, q", 12,
+    text(20, y, "middle", height_ < 150 ? "q" : "position of the query, q", 12,
          llvm::formatv(" transform=\"rotate(-90 20 {0:f1})\"", y).str().c_str());
   }
 

@@ -62,17 +62,32 @@ class Tile {
     std::fill_n(maximum_.get(), blocks_ * block_lanes(), -infinity);
     RowSet seen;
     for (size_t block = 0; block < blocks_; ++block) seen.add(keys_of(block).seen);
+    RowSet steps;
     for (const Rows& range : seen) {
-      for (std::int64_t begin = range.begin; begin < range.end; begin += tile_kv_) {
-        const std::int64_t keys = std::min<std::int64_t>(tile_kv_, range.end - begin);
-        operands_.load_keys(begin, keys);
-        for (size_t block = 0; block < blocks_; ++block) attend(block, begin, keys);
+      steps.add({range.begin / tile_kv_, hwy::DivCeil<std::int64_t>(range.end, tile_kv_)});
+    }
+    for (const Rows& range : steps) {
+      for (std::int64_t step = range.begin; step < range.end; ++step) {
+        const Rows keys = keys_of_step(seen, step);
+        operands_.load_keys(keys.begin, keys.end - keys.begin);
+        for (size_t block = 0; block < blocks_; ++block)
+          attend(block, keys.begin, keys.end - keys.begin);
       }
     }
     store_outputs();
   }
 
  private:
+  /// What is loaded of the keys of a step, which `seen` has some of. Steps lie where they do for
+  /// every tile, and groups of keys that are multiplied together where they do in a whole step: a
+  /// row's result does not depend on which others share its tile.
+  Rows keys_of_step(const RowSet& seen, std::int64_t step) const {
+    constexpr std::int64_t group = 64;
+    const std::int64_t first = step * tile_kv_;
+    const Rows keys = seen.hull_in({first, first + tile_kv_});
+    return {first + (keys.begin - first) / group * group, keys.end};
+  }
+
   std::int64_t head(size_t row) const { return tile_.head_begin + row % heads_; }
   std::int64_t query(size_t row) const { return tile_.q_begin + row / heads_; }
 
@@ -339,7 +354,8 @@ class Tile {
   const std::int64_t heads_;
   const bool heads_differ_;  // in what they see
   const float scale_;        // of what p_ holds before the softmax
-  const size_t rows_, blocks_, tile_kv_;
+  const size_t rows_, blocks_;
+  const std::int64_t tile_kv_;
   const size_t o_rows_;  // v_head_dim, and what the operands add to it
   Operands operands_;
   Buffer<float> p_;               // [key][row]: scores, then probabilities of one block
