@@ -13,7 +13,7 @@
 namespace streamattn {
 namespace {
 
-constexpr double most_elements = 0x1p28;  // a second or two
+constexpr double most_elements = 0x1p27;  // a second or two
 
 /// Conditions that a mask is joined of.
 void for_each_part(const Expr& mask, const std::function<void(const Expr&)>& visit) {

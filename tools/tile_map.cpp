@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <string>
 
 #include "runtime/cpu/threads.h"
@@ -22,9 +23,11 @@ std::int64_t spread(std::int64_t i, std::int64_t count, std::int64_t all) {
 /// Looks at tiles, for one thread.
 class Classifier {
  public:
-  Classifier(const MaskedCall& masked, TileSides tile)
+  /// Of the queries of a tile it looks at each `stride`-th.
+  Classifier(const MaskedCall& masked, TileSides tile, std::int64_t stride)
       : call_(masked.call()),
         tile_(tile),
+        stride_(stride),
         key_rows_(masked.exprs().ranges, call_),
         mask_(masked.exprs(), call_),
         seen_(tile.kv) {}
@@ -70,7 +73,7 @@ class Classifier {
     Found found;
     const std::int64_t first = tile * tile_.kv;
     const std::int64_t keys = std::min(tile_.kv, call_.kv_len() - first);
-    for (std::int64_t row = queries.begin; row < queries.end; row++) {
+    for (std::int64_t row = queries.begin; row < queries.end; row += stride_) {
       mask_.see({head.batch, head.head, row}, first, keys, seen_.data());
       const auto count = std::count(seen_.begin(), seen_.begin() + keys, 1);
       found.some = found.some || count > 0;
@@ -82,14 +85,16 @@ class Classifier {
 
   const ForwardCall& call_;
   TileSides tile_;
+  std::int64_t stride_;
   KeyRowEvaluator key_rows_;
   CallEvaluator<float> mask_;
   std::vector<std::uint8_t> seen_;
 };
 
-/// How many tiles of queries of how many heads are looked at.
+/// How many tiles of queries of how many heads are looked at, and at which of the queries of each:
+/// every `stride`-th.
 struct Sample {
-  std::int64_t q_tiles, heads;
+  std::int64_t q_tiles, heads, stride = 1;
 };
 
 constexpr std::int64_t fewest_q_tiles = 32;  // what a drawing needs
@@ -110,7 +115,7 @@ TileCounts count(const MaskedCall& masked, const TileMap& map, Sample sample, bo
                      rows = sample.heads * sample.q_tiles;
   std::atomic<std::int64_t> full = 0, partial = 0;
   parallel_for(ceil_div(rows, piece), 0, [&](std::int64_t i) {
-    Classifier classifier(masked, map.tile);
+    Classifier classifier(masked, map.tile, sample.stride);
     for (std::int64_t at = i * piece; at < std::min((i + 1) * piece, rows); at++) {
       const std::int64_t owner = spread(at / sample.q_tiles, sample.heads, heads);
       const HeadIndex head = {owner / masked.heads(), owner % masked.heads()};
@@ -163,15 +168,20 @@ TileMap::TileMap(const MaskedCall& masked, TileSides sides, bool by_elements, He
                             static_cast<double>(sides.kv);
     share = std::min(share, most / std::max(elements, 1.0));
     looked_at = sample(*this, heads, share);
+    const double part = static_cast<double>(looked_at.q_tiles * looked_at.heads) /
+                        static_cast<double>(q_tiles * heads);
+    looked_at.stride = std::clamp(static_cast<std::int64_t>(std::ceil(elements * part / most)),
+                                  std::int64_t{1}, sides.q);
     counts = count(masked, *this, looked_at, true);
   }
-  is_estimate = looked_at.q_tiles < q_tiles || looked_at.heads < heads;
-  Classifier classifier(masked, tile);
-  for (std::int64_t i = 0; i < looked_at.q_tiles; i++) {
+  is_estimate = looked_at.q_tiles < q_tiles || looked_at.heads < heads || looked_at.stride > 1;
+  rows.resize(looked_at.q_tiles);
+  parallel_for(looked_at.q_tiles, 0, [&](std::int64_t i) {
+    Classifier classifier(masked, tile, looked_at.stride);
     const std::int64_t q_tile = spread(i, looked_at.q_tiles, q_tiles);
-    rows.push_back(is_by_elements ? classifier.by_elements(drawn, q_tile)
-                                  : classifier.by_ranges(drawn, q_tile));
-  }
+    rows[i] = is_by_elements ? classifier.by_elements(drawn, q_tile)
+                             : classifier.by_ranges(drawn, q_tile);
+  });
 }
 
 }  // namespace streamattn

@@ -37,8 +37,8 @@ struct HeadIndex {
 /// Tiles by the closed forms of the mask; and, if `by_elements`, those that these leave open by
 /// their elements.
 struct TileMap {
-  /// Looks at no more than about `most` elements: of more, at evenly spaced tiles of queries, and
-  /// heads. Throws Error (invalid_config) for a head that the call does not have.
+  /// Looks at no more than about `most` elements: of more, at evenly spaced queries and heads.
+  /// Throws Error (invalid_config) for a head that the call does not have.
   TileMap(const MaskedCall& masked, TileSides sides, bool by_elements, HeadIndex head, double most);
 
   TileSides tile;

@@ -97,7 +97,7 @@ TEST_CASE("misuse exits with 2 and says what is wrong") {
   misused({"emit", "--target", "sm_12"}, "sm_90a");
   misused({"emit", "--schedule", "tile_kw=64"}, "did you mean \"tile_kv\"?");
   misused({"emit", "--schedule", "stages=100"}, "invalid_schedule");
-  for (const char* command : {"run", "emit", "compile", "bench"})
+  for (const char* command : {"run", "emit", "explain", "compile", "bench"})
     misused({command, "--op", "sideways"},
             "invalid_config: --op: unknown operation \"sideways\", known: forward");
   misused({"bench", "--rounds", "0"}, "--rounds must be >= 1");
@@ -114,7 +114,7 @@ TEST_CASE("misuse exits with 2 and says what is wrong") {
 
 TEST_CASE(
     "the operation is a flag of every command that computes, and forward unless it is given") {
-  for (const char* command : {"run", "emit", "compile", "bench"})
+  for (const char* command : {"run", "emit", "explain", "compile", "bench"})
     CHECK(tool({command, "--help"}).says("  --op forward "));
   const Outcome given = tool({"emit", "--op", "forward"});
   CHECK(given.exit == Exit::ok);
