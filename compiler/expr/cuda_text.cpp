@@ -258,7 +258,10 @@ std::string CudaText::sides(const Expr& difference, const char* op) {
   std::erase_if(left.terms, [](const auto& term) { return term.second < 0; });
   right.constant = std::max<std::int64_t>(-left.constant, 0);
   left.constant = std::max<std::int64_t>(left.constant, 0);
-  return integer(left.expr()) + " " + op + " " + integer(right.expr());
+  // a + 1 <= b is a < b: an element may be the largest integer.
+  const bool is_strict = std::string_view(op) == "<=" && left.constant > 0 && !left.terms.empty();
+  if (is_strict) left.constant--;
+  return integer(left.expr()) + " " + (is_strict ? "<" : op) + " " + integer(right.expr());
 }
 
 std::string CudaText::condition(const Expr& expr) {
@@ -364,14 +367,14 @@ void collect_factors(const Expr& expr, std::vector<Expr>& uniform, std::vector<E
 // All uniform factors become one, the scale of the product among them: a member, unless there is
 // one that is a constant.
 std::string CudaText::uniform_factor(const std::vector<Expr>& uniform,
-                                     const std::vector<Expr>& divisors, bool has_score) {
+                                     const std::vector<Expr>& divisors, std::int64_t scores) {
   std::string factor;
   in_constructor_ = true;
   const auto multiply = [&](char op, const std::string& by) {
     const std::string joint = {' ', op, ' '};
     factor += factor.empty() ? (op == '/' ? "1.0f / " : "") + by : joint + by;
   };
-  if (has_score && !takes_scores_) multiply('*', "params.scale");
+  for (; scores > 0 && !takes_scores_; scores--) multiply('*', "params.scale");
   for (const Expr& by : uniform) multiply('*', real(by));
   for (const Expr& by : divisors) multiply('/', real(by));
   const bool is_literal = uniform.size() == 1 && uniform.front().node().is_constant() &&
@@ -393,7 +396,7 @@ bool CudaText::is_scaled_score(const Expr& product, std::string& factor) {
   std::vector<Expr> uniform, varying, divisors;
   collect_factors(product, uniform, varying, divisors);
   if (varying.size() != 1 || !is_score(varying.front())) return false;
-  factor = uniform_factor(uniform, divisors, true);
+  factor = uniform_factor(uniform, divisors, 1);
   return true;
 }
 
@@ -401,7 +404,7 @@ CudaText::Affine CudaText::product(const Expr& expr) {
   std::vector<Expr> uniform, varying, divisors;
   collect_factors(expr, uniform, varying, divisors);
   const std::string factor =
-      uniform_factor(uniform, divisors, std::ranges::any_of(varying, is_score));
+      uniform_factor(uniform, divisors, std::ranges::count_if(varying, is_score));
 
   // The score last: what is in front of it is the same for more elements.
   std::ranges::stable_sort(varying, {},

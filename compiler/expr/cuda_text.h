@@ -63,7 +63,7 @@ class CudaText {
   Affine affine_integer(const Expr& integer);
   Affine product(const Expr& expr);
   std::string uniform_factor(const std::vector<Expr>& uniform, const std::vector<Expr>& divisors,
-                             bool has_score);
+                             std::int64_t scores);
   std::string call(std::string_view function, const std::vector<Expr>& operands);
   std::string member(const std::string& type, const std::string& name, const std::string& value);
   std::string hoisted(const Expr& expr);
