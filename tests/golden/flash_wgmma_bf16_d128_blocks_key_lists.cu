@@ -38,7 +38,7 @@ struct ProblemTiles {
     return 0;
   }
   SA_DEVICE bool can_see(Span q, Span k, const Interval* rows, const Interval* keys) const { return (named_element<unsigned char>(blocks_, batch, head, (q.begin >> 7), (k.begin >> 7)) != 0) | (((q.begin >> 7) + 1) != ((q.end + 127) >> 7)) | (((k.begin >> 7) + 1) != ((k.end + 127) >> 7)); }
-  SA_DEVICE bool sees_all(Span q, Span k, const Interval* rows, const Interval* keys) const { return (((q.begin >> 7) + 1) == ((q.end + 127) >> 7)) & (((k.begin >> 7) + 1) == ((k.end + 127) >> 7)) & ((1 <= named_element<unsigned char>(blocks_, batch, head, (q.begin >> 7), (k.begin >> 7))) | ((named_element<unsigned char>(blocks_, batch, head, (q.begin >> 7), (k.begin >> 7)) + 1) <= 0)); }
+  SA_DEVICE bool sees_all(Span q, Span k, const Interval* rows, const Interval* keys) const { return (((q.begin >> 7) + 1) == ((q.end + 127) >> 7)) & (((k.begin >> 7) + 1) == ((k.end + 127) >> 7)) & ((1 <= named_element<unsigned char>(blocks_, batch, head, (q.begin >> 7), (k.begin >> 7))) | (named_element<unsigned char>(blocks_, batch, head, (q.begin >> 7), (k.begin >> 7)) < 0)); }
 };
 }
 

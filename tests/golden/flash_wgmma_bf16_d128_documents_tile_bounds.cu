@@ -35,7 +35,7 @@ struct ProblemTiles {
     if (i == 0) return named_element<int>(document_, batch, (k + column));
     return 0;
   }
-  SA_DEVICE bool can_see(Span q, Span k, const Interval* rows, const Interval* keys) const { return ((k.begin + 1) <= q.end) & (rows[0].low <= keys[0].high) & (keys[0].low <= rows[0].high); }
+  SA_DEVICE bool can_see(Span q, Span k, const Interval* rows, const Interval* keys) const { return (k.begin < q.end) & (rows[0].low <= keys[0].high) & (keys[0].low <= rows[0].high); }
   SA_DEVICE bool sees_all(Span q, Span k, const Interval* rows, const Interval* keys) const { return (k.end <= (q.begin + 1)) & (keys[0].high == rows[0].low) & (keys[0].low == rows[0].high); }
 };
 }
