@@ -5,6 +5,8 @@ import json
 import math
 from dataclasses import asdict, dataclass, field
 
+from peer_cases import case_of
+
 HIDDEN, TOKENS = 2048, 16384
 
 
@@ -16,14 +18,15 @@ class Row:
     s: int
     b: int
     h: int
+    case: str = ""  # of the suite of masks and scores; empty: a plain or a causal one
 
     @property
     def flops(self):
-        return 4 * self.b * self.h * self.s * self.s * self.d // (2 if self.causal else 1)
+        return 4 * self.b * self.h * case_of(self).pairs(self.s) * self.d
 
     @property
     def group(self):
-        return f"d{self.d} {'causal' if self.causal else 'full'}"
+        return f"d{self.d} {case_of(self).name}"
 
 
 def forward_rows():
@@ -33,11 +36,29 @@ def forward_rows():
             for s in (512, 1024, 2048, 4096, 8192, 16384)]
 
 
+def mask_rows():
+    """The rows of the suite of masks and scores: a dense mask for comparison, what FlashAttention-3
+    has an argument for, and what only expressions say. A bias is as large as the scores, so it has
+    but one length."""
+    windows = ["window64", "sinks16+window64", "window1024", "sinks4+window1024", "window4096",
+               "sinks4+window4096"]
+    lengths = {"bias": (4096,), "causal": (4096, 16384), "softcap": (4096, 16384),
+               "alibi": (4096, 16384), **{case: (4096, 16384, 65536) for case in windows}}
+    return [Row(128, case != "bias", s, max(1, TOKENS // s), HIDDEN // 128, case)
+            for case, seqs in lengths.items() for s in seqs]
+
+
+SUITES = {"h200-forward": forward_rows, "masks": mask_rows}
+
+
 def select(rows, filters):
     """The rows that fit one of `filters`, such as "d=128,causal=1"; all if there are none."""
+    def same(found, text):
+        return found == text if isinstance(found, str) else int(found) == int(text)
+
     def fits(row, text):
         parts = (part.split("=") for part in text.split(","))
-        return all(int(getattr(row, key)) == int(value) for key, value in parts)
+        return all(same(getattr(row, key), value) for key, value in parts)
 
     return [row for row in rows if not filters or any(fits(row, text) for text in filters)]
 
@@ -68,10 +89,13 @@ class RowReport:
     def tflops(self, name):
         return next((r.tflops for r in self.results if r.name == name and not r.failure), None)
 
+    def to_peer(self, name, peer):
+        """TFLOP/s over those of a peer, measured in the same rounds."""
+        ours, theirs = self.tflops(name), self.tflops(peer)
+        return ours / theirs if ours and theirs else None
+
     def to_cudnn(self, name):
-        """TFLOP/s over cuDNN's, measured in the same rounds."""
-        ours, cudnn = self.tflops(name), self.tflops("cudnn")
-        return ours / cudnn if ours and cudnn else None
+        return self.to_peer(name, "cudnn")
 
     def to_best(self, name):
         """The ratio to cuDNN measured now times that of cuDNN to the best peer in the file: cards
@@ -92,7 +116,21 @@ def load_baseline(path):
 
 
 def our_names(reports):
-    return list(dict.fromkeys(r.name for report in reports for r in report.results if r.ours))
+    return _names(reports, ours=True)
+
+
+def _names(reports, ours):
+    return list(dict.fromkeys(r.name for report in reports for r in report.results
+                              if r.ours == ours))
+
+
+def _ratios(reports):
+    """By title, ratio(report, name): to cuDNN and through it to the best peer of the baseline; where
+    there are masks and scores, to every peer that was measured."""
+    if not any(report.row.case for report in reports):
+        return {"cudnn": RowReport.to_cudnn, "best": RowReport.to_best}
+    return {peer: lambda report, name, peer=peer: report.to_peer(name, peer)
+            for peer in _names(reports, ours=False)}
 
 
 def _cell(value, digits):
@@ -102,17 +140,15 @@ def _cell(value, digits):
 def table(reports):
     """One line a row: TFLOP/s of every candidate, then our ratios."""
     names = list(dict.fromkeys(r.name for report in reports for r in report.results))
-    ours = our_names(reports)
-    header = ["d", "causal", "seq", "batch x heads", *names]
-    for name in ours:
-        header += [f"{name}/cudnn", f"{name}/best"]
+    ours, ratios = our_names(reports), _ratios(reports)
+    header = ["d", "mask", "seq", "batch x heads", *names]
+    header += [f"{name}/{title}" for name in ours for title in ratios]
     lines = [header]
     for report in reports:
         row = report.row
-        line = [str(row.d), "yes" if row.causal else "no", str(row.s), f"{row.b} x {row.h}"]
+        line = [str(row.d), case_of(row).name, str(row.s), f"{row.b} x {row.h}"]
         line += [_cell(report.tflops(name), 1) for name in names]
-        for name in ours:
-            line += [_cell(report.to_cudnn(name), 3), _cell(report.to_best(name), 3)]
+        line += [_cell(ratio(report, name), 3) for name in ours for ratio in ratios.values()]
         lines.append(line)
     widths = [max(map(len, column)) for column in zip(*lines)]
     return "\n".join("  ".join(cell.rjust(w) for cell, w in zip(line, widths)) for line in lines)
@@ -122,8 +158,8 @@ def summary(reports):
     """Geometric means by group and overall, the lowest row, and every failure."""
     lines = []
     for name in our_names(reports):
-        for title, ratio in (("cudnn, measured now", RowReport.to_cudnn),
-                             ("best of the baseline", RowReport.to_best)):
+        for title, ratio in _ratios(reports).items():
+            title = "best of the baseline" if title == "best" else f"{title}, measured now"
             rated = [(ratio(report, name), report.row) for report in reports]
             rated = [(value, row) for value, row in rated if value]
             if not rated:
@@ -144,9 +180,10 @@ def summary(reports):
 
 
 def write_json(path, about, reports):
-    rows = [{**asdict(report), "ratios": {name: {"cudnn": report.to_cudnn(name),
-                                                 "best": report.to_best(name)}
-                                          for name in our_names([report])}}
+    ratios = _ratios(reports)
+    rows = [{**asdict(report),
+             "ratios": {name: {title: ratio(report, name) for title, ratio in ratios.items()}
+                        for name in our_names([report])}}
             for report in reports]
     with open(path, "w") as file:
         json.dump({**about, "rows": rows}, file, indent=1)
@@ -156,11 +193,12 @@ def write_csv(path, reports):
     """One line for every row and candidate."""
     with open(path, "w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["d", "causal", "seq", "batch", "heads", "candidate", "label", "ms",
+        writer.writerow(["d", "mask", "causal", "seq", "batch", "heads", "candidate", "label", "ms",
                          "spread", "tflops", "to_cudnn", "to_best", "error", "failure"])
         for report in reports:
             row = report.row
             for r in report.results:
-                writer.writerow([row.d, int(row.causal), row.s, row.b, row.h, r.name, r.label,
-                                 r.milliseconds, r.spread, r.tflops, report.to_cudnn(r.name),
-                                 report.to_best(r.name), r.error, r.failure])
+                writer.writerow([row.d, case_of(row).name, int(row.causal), row.s, row.b, row.h,
+                                 r.name, r.label, r.milliseconds, r.spread, r.tflops,
+                                 report.to_cudnn(r.name), report.to_best(r.name), r.error,
+                                 r.failure])

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""Times our forward kernels beside PyTorch's cuDNN, FlashAttention-2 and FlexAttention.
+"""Times our forward kernels beside PyTorch's cuDNN, FlashAttention-2 and FlexAttention, and beside
+FlashAttention-3 where its package is installed.
 
-One process, interleaved rounds, the 36 rows of the h200-forward suite. Every result of ours is
-checked against float64 before it is timed. Needs PyTorch with CUDA; see bench/README.md.
+One process, interleaved rounds, the 36 rows of the h200-forward suite, or the masks and scores of the
+suite of that name. Every result of ours is checked against float64 before it is timed. Needs PyTorch
+with CUDA; see bench/README.md.
 
     bench/peers.py --library build/lib/libstreamattn.so --peers cudnn fa2 --json peers.json
+    bench/peers.py --library build/lib/libstreamattn.so --suite masks --json masks.json
 """
 
 import argparse
@@ -17,25 +20,38 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
+import peer_cases
 import peer_report
+from peer_cases import Unserved, case_of
 from peer_report import Result, RowReport
 from rounds import Candidate, CudaStopwatch, time_interleaved
-from streamattn_library import Library, Problem, Shape, torch_tensor
+from streamattn_library import Library, Problem, Shape, named_torch_tensor, torch_tensor
 
 # A word in the name of the kernel that proves which backend ran.
-PROOF = {"cudnn": "cudnn", "fa2": "flash_fwd", "flex": "triton"}
+PROOF = {"cudnn": "cudnn", "fa2": "flash_fwd", "fa3": "flashattnfwd", "flex": "triton",
+         "flex_flash": "flash"}
+# What is measured beside ours where no peers are named.
+DEFAULT_PEERS = {"h200-forward": ["cudnn"], "masks": ["fa3", "cudnn", "flex", "flex_flash"]}
 DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
 
 
 class Inputs:
-    """Independent N(0, 1) tensors of one row in [batch, seq, heads, dim] order."""
+    """Independent N(0, 1) tensors of one row in [batch, seq, heads, dim] order, and those that its
+    case names."""
 
     def __init__(self, row, dtype, seed):
         generator = torch.Generator("cuda").manual_seed(seed)
         sizes = (row.b, row.s, row.h, row.d)
-        self.row = row
+        self.row, self.case = row, case_of(row)
         self.q, self.k, self.v = (torch.randn(sizes, device="cuda", dtype=dtype,
                                               generator=generator) for _ in range(3))
+        self.tensors = {}
+        for name, (contents, _) in self.case.tensors.items():
+            if contents == "slopes":
+                self.tensors[name] = torch.tensor(peer_cases.slopes(row.h), device="cuda")
+            else:
+                self.tensors[name] = torch.randn(self.case.sizes(name, row), device="cuda",
+                                                 dtype=dtype, generator=generator)
 
     def bhsd(self):
         return [x.transpose(1, 2) for x in (self.q, self.k, self.v)]
@@ -44,29 +60,54 @@ class Inputs:
 def sdpa_peer(name, backend):
     def build(inputs):
         q, k, v = inputs.bhsd()
+        arguments = inputs.case.sdpa_arguments(inputs.tensors)
 
         def call():
-            return scaled_dot_product_attention(q, k, v, is_causal=inputs.row.causal)
+            return scaled_dot_product_attention(q, k, v, **arguments)
 
         return Candidate(name, call, lambda: sdpa_kernel(backend))
     return build
 
 
-def flex_peer(inputs):
-    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
-    torch._dynamo.reset()  # past a number of shapes flex_attention silently runs unfused
-    compiled = torch.compile(flex_attention, dynamic=False)
-    q, k, v = inputs.bhsd()
-    mask = None
-    if inputs.row.causal:
-        mask = create_block_mask(lambda b, h, q_index, k_index: q_index >= k_index, None, None,
-                                 inputs.row.s, inputs.row.s, device="cuda")
-    return Candidate("flex", lambda: compiled(q, k, v, block_mask=mask))
+def fa3_peer(inputs):
+    arguments = inputs.case.fa3_arguments()
+    from flash_attn_interface import flash_attn_func
+
+    def call():
+        result = flash_attn_func(inputs.q, inputs.k, inputs.v, **arguments)
+        # Some versions return the log-sum-exp as well.
+        return (result[0] if isinstance(result, tuple) else result).transpose(1, 2)
+
+    return Candidate("fa3", call)
+
+
+def flex_peer(name, options):
+    def build(inputs):
+        from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+        torch._dynamo.reset()  # past a number of shapes flex_attention silently runs unfused
+        compiled = torch.compile(flex_attention, dynamic=False)
+        q, k, v = inputs.bhsd()
+        case, s, mask, score = inputs.case, inputs.row.s, None, None
+        sees, change, tensors = case.sees, case.change, inputs.tensors
+        if case.mask != "true":
+            # Compiled, as it would hold a flag for every pair otherwise.
+            mask = torch.compile(create_block_mask)(
+                lambda b, h, q_index, k_index: sees(q_index, k_index), None, None, s, s,
+                device="cuda")
+        if case.score != "score":
+            def score(found, b, h, q_index, k_index):
+                return change(found, q_index, k_index, h, tensors)
+
+        return Candidate(name, lambda: compiled(q, k, v, block_mask=mask, score_mod=score,
+                                                kernel_options=options))
+    return build
 
 
 PEERS = {"cudnn": sdpa_peer("cudnn", SDPBackend.CUDNN_ATTENTION),
          "fa2": sdpa_peer("fa2", SDPBackend.FLASH_ATTENTION),
-         "flex": flex_peer}
+         "fa3": fa3_peer,
+         "flex": flex_peer("flex", None),
+         "flex_flash": flex_peer("flex_flash", {"BACKEND": "FLASH"})}
 
 
 def run_once(candidate):
@@ -89,8 +130,9 @@ class Ours:
 
     def build(self, inputs, dtype):
         """A candidate whose call returns (o, lse); its label is the kernel's description."""
-        row = inputs.row
-        problem = Problem(dtype=dtype, head_dim=row.d, mask="k <= q" if row.causal else "true")
+        row, case = inputs.row, inputs.case
+        problem = Problem(dtype=dtype, head_dim=row.d, mask=case.mask,
+                          score=case.score.format(dtype=dtype))
         kernel = self._jit.forward(problem, Shape(row.b, row.h, row.s, row.s))
         label = kernel.describe()
         o = torch.full_like(inputs.q, math.nan)
@@ -104,9 +146,11 @@ class Ours:
         launch = kernel.prepare(
             q=torch_tensor(inputs.q), k=torch_tensor(inputs.k), v=torch_tensor(inputs.v),
             o=torch_tensor(o), lse=torch_tensor(lse),
-            stream=torch.cuda.current_stream().cuda_stream, allocate=allocate)
+            stream=torch.cuda.current_stream().cuda_stream, allocate=allocate,
+            scalars=case.scalars,
+            tensors=[named_torch_tensor(name, x) for name, x in inputs.tensors.items()])
 
-        def call(_alive=workspace):
+        def call(_alive=(workspace, inputs)):
             launch()
             return o, lse
 
@@ -117,7 +161,7 @@ class Sample:
     """Output rows drawn from a few heads, exact in float64 and by plain attention."""
 
     def __init__(self, inputs, heads=4, rows=64):
-        row = inputs.row
+        row, case = inputs.row, inputs.case
         self.picks = []  # (batch, head, rows)
         exact, plain, lse = [], [], []
         for _ in range(heads):
@@ -125,11 +169,17 @@ class Sample:
             index = torch.randperm(row.s)[:rows].cuda()
             self.picks.append((b, h, index))
             q, k, v = inputs.q[b, index, h], inputs.k[b, :, h], inputs.v[b, :, h]
-            hidden = (torch.arange(row.s, device="cuda")[None, :] > index[:, None]) & row.causal
-            scores = (q.double() @ k.double().T / math.sqrt(row.d)).masked_fill(hidden, -math.inf)
-            exact.append(scores.softmax(-1) @ v.double())
-            lse.append(scores.logsumexp(-1))
-            rough = (q.float() @ k.float().T / math.sqrt(row.d)).masked_fill(hidden, -math.inf)
+            at_q, at_k = index[:, None], torch.arange(row.s, device="cuda")[None, :]
+            hidden = ~case.sees(at_q, at_k)
+
+            def scores(q, k):
+                products = q @ k.T / math.sqrt(row.d)
+                return case.change(products, at_q, at_k, h, inputs.tensors).masked_fill(hidden,
+                                                                                      -math.inf)
+
+            sharp, rough = scores(q.double(), k.double()), scores(q.float(), k.float())
+            exact.append(sharp.softmax(-1) @ v.double())
+            lse.append(sharp.logsumexp(-1))
             plain.append((rough.softmax(-1).to(q.dtype) @ v).double())
         self.exact, self.lse = torch.cat(exact), torch.cat(lse)
         self.plain_error = self._relative(torch.cat(plain))
@@ -153,6 +203,9 @@ def prepare_peer(name, inputs, sample):
         output = run_once(candidate)
         result.error = sample.error(output.transpose(1, 2))
         return result, candidate
+    except Unserved as reason:
+        result.failure = str(reason)
+        return result, None
     except Exception as failure:  # whatever a peer does, the others are still measured
         result.failure = f"{type(failure).__name__}: {str(failure).splitlines()[0]}"
         return result, None
@@ -235,9 +288,11 @@ def prove_backends(reports, options):
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--library", required=True, help="libstreamattn.so")
-    parser.add_argument("--peers", nargs="*", choices=PEERS, default=["cudnn"])
+    parser.add_argument("--suite", choices=peer_report.SUITES, default="h200-forward")
+    parser.add_argument("--peers", nargs="*", choices=PEERS,
+                        help="(cudnn; of the suite of masks all but fa2)")
     parser.add_argument("--rows", action="append", default=[], metavar="FILTER",
-                        help='such as "d=128,causal=1"; may be repeated')
+                        help='such as "d=128,causal=1" or "case=softcap"; may be repeated')
     parser.add_argument("--schedule-variants", nargs="*", default=[], type=Path, metavar="TOML",
                         help="each file of schedule rows competes beside the shipped schedules")
     parser.add_argument("--dtype", choices=DTYPES, default="bf16")
@@ -247,7 +302,10 @@ def parse_options():
     parser.add_argument("--baseline", help="JSON with peers' figures, for the ratio to the best")
     parser.add_argument("--json", help="write everything, every round included")
     parser.add_argument("--csv", help="write one line for every row and candidate")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.peers is None:
+        options.peers = DEFAULT_PEERS[options.suite]
+    return options
 
 
 def write_files(options, about, reports):
@@ -272,7 +330,7 @@ def main():
     print(", ".join(f"{key} {value}" for key, value in about.items()), flush=True)
 
     stopwatch, reports = CudaStopwatch(), []
-    rows = peer_report.select(peer_report.forward_rows(), options.rows)
+    rows = peer_report.select(peer_report.SUITES[options.suite](), options.rows)
     begin = time.monotonic()
     for row in rows:
         report = measure(row, all_ours, options, stopwatch)

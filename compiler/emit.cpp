@@ -3,6 +3,7 @@
 #include <llvm/Support/FormatVariadic.h>
 
 #include "compiler/families/family.h"
+#include "compiler/family_answers.h"
 #include "compiler/toolchain/flatten.h"
 #include "streamattn/compiler.h"
 #include "streamattn/error.h"
@@ -20,6 +21,14 @@ std::string decline(const Family& family, Operation operation, const Problem& pr
 }
 
 }  // namespace
+
+std::vector<FamilyAnswer> family_answers(Operation operation, const Problem& problem,
+                                         const Target& target) {
+  std::vector<FamilyAnswer> answers;
+  for (const Family& family : families())
+    answers.push_back({family.name, decline(family, operation, problem, target)});
+  return answers;
+}
 
 void check(Operation operation, const Problem& problem, const Schedule& schedule,
            const Target& target) {

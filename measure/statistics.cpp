@@ -29,4 +29,17 @@ double geometric_mean(std::span<const double> values) {
   return std::exp(sum / static_cast<double>(values.size()));
 }
 
+double log_log_slope(std::span<const double> x, std::span<const double> y) {
+  assert(x.size() == y.size() && x.size() >= 2);
+  const double middle_x = std::log(geometric_mean(x)), middle_y = std::log(geometric_mean(y));
+  double covariance = 0, variance = 0;
+  for (std::size_t i = 0; i < x.size(); i++) {
+    const double apart = std::log(x[i]) - middle_x;
+    covariance += apart * (std::log(y[i]) - middle_y);
+    variance += apart * apart;
+  }
+  assert(variance > 0);
+  return covariance / variance;
+}
+
 }  // namespace streamattn

@@ -16,4 +16,8 @@ double spread(std::vector<double> values);
 /// exp(mean(log)). `values` must not be empty and > 0.
 double geometric_mean(std::span<const double> values);
 
+/// The exponent of the power law y = c x^slope that fits best: least squares of log y over log x.
+/// At least two different x, all numbers > 0.
+double log_log_slope(std::span<const double> x, std::span<const double> y);
+
 }  // namespace streamattn

@@ -7,6 +7,7 @@
 #include "tools/bench_grid.h"
 #include "tools/bench_report.h"
 #include "tools/flops.h"
+#include "tools/streaming_sweep.h"
 #include "tools/tool.h"
 
 namespace streamattn {
@@ -14,6 +15,7 @@ namespace {
 
 struct Options {
   BenchGridFlags grid;
+  StreamingFlags streaming;
   ScheduleFlags schedule;
   RoundOptions method;
   std::optional<std::string> baseline;
@@ -93,6 +95,17 @@ BenchReport bench(const Options& options) {
   return report;
 }
 
+template <class Report>
+void print(const Report& report, const Options& options, llvm::raw_ostream& out) {
+  if (options.json) {
+    out << llvm::formatv("{0:2}\n", llvm::json::Value(report.to_json()));
+  } else if (options.csv) {
+    report.print_csv(out);
+  } else {
+    report.print(out);
+  }
+}
+
 }  // namespace
 
 Exit bench_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
@@ -102,6 +115,7 @@ Exit bench_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
               "once, in random order, with a cold L2; the figure is the median over the rounds\n"
               "but the first.");
   options.grid.add_to(flags);
+  options.streaming.add_to(flags);
   options.schedule.add_to(flags);
   flags.section("method and output");
   flags.add("rounds", "N", "(9)", options.method.rounds);
@@ -117,13 +131,13 @@ Exit bench_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
     throw Error(ErrorCode::invalid_config, "--rounds must be >= 1");
   }
 
-  const BenchReport report = bench(options);
-  if (options.json) {
-    out << llvm::formatv("{0:2}\n", llvm::json::Value(report.to_json()));
-  } else if (options.csv) {
-    report.print_csv(out);
+  if (options.streaming.is_asked()) {
+    const StreamingReport report =
+        options.streaming.measure(options.grid, options.schedule, options.method);
+    print(report, options, out);
+    options.streaming.write_plot(report);
   } else {
-    report.print(out);
+    print(bench(options), options, out);
   }
   return Exit::ok;
 }

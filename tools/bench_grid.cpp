@@ -45,8 +45,8 @@ void BenchGridFlags::add_to(Flags& flags) {
   flags.exclude({"heads", "hidden"});
 }
 
-BenchGrid BenchGridFlags::grid() const {
-  BenchGrid grid = suite_ ? find_suite(*suite_) : BenchGrid{};
+BenchGrid BenchGridFlags::grid(const BenchGrid& defaults) const {
+  BenchGrid grid = suite_ ? find_suite(*suite_) : defaults;
   if (!head_dims_.empty()) grid.head_dims = head_dims_;
   if (!masks_.empty()) grid.masks = masks_;
   if (!scores_.empty()) grid.scores = scores_;
@@ -59,8 +59,8 @@ BenchGrid BenchGridFlags::grid() const {
   return grid;
 }
 
-std::vector<ForwardCase> BenchGridFlags::calls() const {
-  const BenchGrid lists = grid();
+std::vector<ForwardCase> BenchGridFlags::calls(const BenchGrid& defaults) const {
+  const BenchGrid lists = grid(defaults);
   std::vector<ForwardCase> calls;
   for (const int head_dim : lists.head_dims) {
     const std::int64_t heads =
@@ -84,7 +84,8 @@ std::vector<ForwardCase> BenchGridFlags::calls() const {
               lists.tokens ? std::max<std::int64_t>(1, *lists.tokens / seq) : lists.batch;
           calls.push_back({.problem = problem,
                            .shape = {batch, kv_heads, q_len_.value_or(seq), seq},
-                           .layout = layout_});
+                           .layout = layout_,
+                           .scalars = lists.scalars});
         }
       }
     }

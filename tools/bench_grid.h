@@ -20,6 +20,7 @@ struct BenchGrid {
   std::optional<std::int64_t> kv_heads = {};
   std::optional<std::int64_t> tokens = {};  ///< sets batch to tokens / seq, at least 1
   std::optional<std::int64_t> hidden = {};  ///< sets heads to hidden / head_dim, at least 1
+  std::vector<NamedNumber> scalars = {};    ///< that every mask names; not for --set to give
 };
 
 /// The grid called `name`. Throws Error (invalid_config) that lists the known ones.
@@ -31,12 +32,12 @@ class BenchGridFlags {
   /// Adds the flags; `this` must outlive parsing.
   void add_to(Flags& flags);
 
-  /// One call per head dim, mask, score and sequence length, the last varying fastest. Throws Error
-  /// (invalid_config, invalid_problem).
-  std::vector<ForwardCase> calls() const;
+  /// One call per head dim, mask, score and sequence length, the last varying fastest; `defaults`
+  /// are what no flag gives. Throws Error (invalid_config, invalid_problem).
+  std::vector<ForwardCase> calls(const BenchGrid& defaults = {}) const;
 
  private:
-  BenchGrid grid() const;
+  BenchGrid grid(const BenchGrid& defaults) const;
 
   std::optional<std::string> suite_;
   Operation operation_ = Operation::forward;

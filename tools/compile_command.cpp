@@ -1,11 +1,10 @@
 // `streamattn compile`: compiles a problem and shows what the kernel takes.
-#include <llvm/Support/FileSystem.h>
 #include <llvm/Support/FormatVariadic.h>
 
 #include "compiler/toolchain/nvrtc.h"
 #include "runtime/cache/kernel_key.h"
-#include "streamattn/error.h"
 #include "tools/call_json.h"
+#include "tools/output_file.h"
 #include "tools/tool.h"
 
 namespace streamattn {
@@ -33,20 +32,6 @@ Compiled compile_call(const ForwardCase& call, const ScheduleFlags& flags) {
          .key = kernel_key(source, compile_options(target), compiler_identity()).text(),
          .binary = compile(source)});
   return compiled;
-}
-
-void write_file(const std::string& path, llvm::StringRef content) {
-  std::error_code failure;
-  llvm::raw_fd_ostream file(path, failure);
-  if (!failure) {
-    file << content;
-    file.close();
-    failure = file.error();
-    file.clear_error();
-  }
-  if (failure) {
-    throw Error(ErrorCode::invalid_config, "cannot write " + path + ": " + failure.message());
-  }
 }
 
 /// The binary to `path`, or each of several to `path` and the kernel's name.

@@ -13,11 +13,13 @@ struct Count {
 
 /// Floating-point operations of a forward call as the field counts them: 4 x (pairs of a query and
 /// a key it sees, over batch and query heads) x the mean of head_dim and value_head_dim. A causal
-/// mask over a square counts as exactly half of it; any other as the pairs it really holds.
-Count forward_flops(const ForwardCase& call);
+/// mask over a square counts as exactly half of it; any other as the pairs it really holds, see
+/// visible_pairs().
+Count forward_flops(const ForwardCase& call, double most = 0x1p34);
 
-/// Pairs of a row of Q and a key that the mask lets it see, over batch and query heads, counted one
-/// by one; of more than `most` pairs, an estimate from evenly spaced rows.
-Count counted_pairs(const ForwardCase& call, double most = 0x1p34);
+/// Pairs of a row of Q and a key that the mask lets it see, over batch and query heads. Exact where
+/// closed forms tell which they are; pairs that these leave open are counted one by one, or, of
+/// more than `most`, estimated from evenly spaced rows, as of more than 2^26 rows.
+Count visible_pairs(const ForwardCase& call, double most = 0x1p34);
 
 }  // namespace streamattn

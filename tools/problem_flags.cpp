@@ -103,8 +103,11 @@ void NamedFlags::apply_to(std::vector<ForwardCase>& calls) const {
     const ExprNames names(call.problem);
     for (const ExprName& name : names.scalars) scalars.push_back(name.name);
     for (const ExprName& name : names.tensors) tensors.push_back(name.name);
-    for (const NamedNumber& scalar : scalars_)
+    for (const NamedNumber& scalar : scalars_) {
+      if (std::ranges::count(call.scalars, scalar.name, &NamedNumber::name) > 0)
+        throw Error(ErrorCode::invalid_config, "--set " + scalar.name + ": the preset gives it");
       if (has_name(names.scalars, scalar.name)) call.scalars.push_back(scalar);
+    }
     for (const NamedInput& tensor : tensors_)
       if (has_name(names.tensors, tensor.name)) call.tensors.push_back(tensor);
   }

@@ -34,7 +34,7 @@ class NamedFlags {
   void add_to(Flags& flags);
 
   /// Gives each call the values of what its problem names. Throws Error (invalid_config) for a name
-  /// that no call has, and for one that is given twice.
+  /// that no call has, for one that is given twice, and for one that a call has a value for.
   void apply_to(std::vector<ForwardCase>& calls) const;
 
  private:

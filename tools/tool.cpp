@@ -19,6 +19,8 @@ namespace {
 constexpr Command all_commands[] = {
     {"run", "run one problem on random inputs and check it against float64", run_command},
     {"emit", "print the CUDA source of a problem; needs no GPU", emit_command},
+    {"explain", "show what a mask means to a kernel, and why that kernel; needs no GPU",
+     explain_command},
     {"compile", "compile a problem and show its resources; needs no GPU", compile_command},
     {"bench", "time problems and schedules, beside a baseline", bench_command},
     {"cache", "list, check or clear the kernel cache", cache_command, cache_actions},

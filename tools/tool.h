@@ -40,6 +40,7 @@ Exit run_tool(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out, llvm::ra
 // Error. Each one documents its flags under --help.
 Exit run_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out);
 Exit emit_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out);
+Exit explain_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out);
 Exit compile_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out);
 Exit bench_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out);
 Exit doctor_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out);

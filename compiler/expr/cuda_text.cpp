@@ -367,14 +367,14 @@ void collect_factors(const Expr& expr, std::vector<Expr>& uniform, std::vector<E
 // All uniform factors become one, the scale of the product among them: a member, unless there is
 // one that is a constant.
 std::string CudaText::uniform_factor(const std::vector<Expr>& uniform,
-                                     const std::vector<Expr>& divisors, std::int64_t scores) {
+                                     const std::vector<Expr>& divisors, std::ptrdiff_t scores) {
   std::string factor;
   in_constructor_ = true;
   const auto multiply = [&](char op, const std::string& by) {
     const std::string joint = {' ', op, ' '};
     factor += factor.empty() ? (op == '/' ? "1.0f / " : "") + by : joint + by;
   };
-  for (; scores > 0 && !takes_scores_; scores--) multiply('*', "params.scale");
+  for (std::ptrdiff_t i = 0; i < scores && !takes_scores_; i++) multiply('*', "params.scale");
   for (const Expr& by : uniform) multiply('*', real(by));
   for (const Expr& by : divisors) multiply('/', real(by));
   const bool is_literal = uniform.size() == 1 && uniform.front().node().is_constant() &&

@@ -1,6 +1,7 @@
 // Expressions as CUDA, for the score policies of templates/parts/scores.cuh.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -63,7 +64,7 @@ class CudaText {
   Affine affine_integer(const Expr& integer);
   Affine product(const Expr& expr);
   std::string uniform_factor(const std::vector<Expr>& uniform, const std::vector<Expr>& divisors,
-                             std::int64_t scores);
+                             std::ptrdiff_t scores);
   std::string call(std::string_view function, const std::vector<Expr>& operands);
   std::string member(const std::string& type, const std::string& name, const std::string& value);
   std::string hoisted(const Expr& expr);

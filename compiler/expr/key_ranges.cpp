@@ -270,4 +270,15 @@ KeyRanges::KeyRanges(const Expr& mask) {
     ends_descend = ends_descend && is_at_most(seen[i].end, seen[i - 1].end);
 }
 
+KeyRanges key_ranges_of_query(const Expr& mask) {
+  return KeyRanges(substitute(mask, {{Variable::q, variable(Variable::q_first)}}));
+}
+
+bool is_exact(const KeyRanges& ranges) {
+  return std::ranges::is_permutation(ranges.seen, ranges.full,
+                                     [](const KeyRange& a, const KeyRange& b) {
+                                       return a.begin.same_as(b.begin) && a.end.same_as(b.end);
+                                     });
+}
+
 }  // namespace streamattn

@@ -34,4 +34,11 @@ struct KeyRanges {
   explicit KeyRanges(const Expr& mask);
 };
 
+/// The ranges of the one query q_first; q_end does not stand in them. Exact for more masks: also
+/// where a tensor of the query alone decides.
+KeyRanges key_ranges_of_query(const Expr& mask);
+
+/// Whether `seen` and `full` are the same ranges, so that no element needs a test.
+bool is_exact(const KeyRanges& ranges);
+
 }  // namespace streamattn

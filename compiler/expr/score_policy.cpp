@@ -157,8 +157,12 @@ class Policy {
         "  template <class Elements>\n"
         "  SA_DEVICE void load(Elements& elements, const int (&q)[2], int k) const {{\n"
         "    elements.load({3}, {{row(q[0]), row(q[1])}, k);\n"
+        "  }\n"
+        "  static constexpr int element_bytes = {4};\n"
+        "  SA_DEVICE void prefetch(int q, int k) const {{\n"
+        "    prefetch_named<{0}, {1}>({3}, row(q), k);\n"
         "  }\n",
-        CudaText::type_name(node.dtype), node.operands.size() - 1, row, tensor);
+        CudaText::type_name(node.dtype), node.operands.size() - 1, row, tensor, bytes(node.dtype));
   }
 
   /// The tanh through which alone the result depends on the product, if there is one.

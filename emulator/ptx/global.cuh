@@ -12,6 +12,8 @@ SA_DEVICE T load_global(const T* from, SA_SITE) {
   return value;
 }
 
+SA_DEVICE void prefetch_l2(const void*) {}
+
 template <class T>
 SA_DEVICE void store_global(T* to, T value, SA_SITE) {
   streamattn_machine->store_global(to, &value, sizeof(T), site);

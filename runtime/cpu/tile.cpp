@@ -4,8 +4,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
 
-#include "compiler/operations/forward/key_bounds.h"
+#include "compiler/operations/forward/key_rows.h"
 #include "support/half.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -36,9 +37,11 @@ class Tile {
       : problem_(problem),
         exprs_(exprs),
         evaluator_(exprs, call),
+        key_rows_(exprs.ranges, call),
         call_(call),
         tile_(tile),
         heads_(tile.head_end - tile.head_begin),
+        heads_differ_(exprs.mask && exprs.mask->uses(Variable::head)),
         scale_(exprs.score ? 1 : call.scale),
         rows_((tile.q_end - tile.q_begin) * heads_),
         blocks_(hwy::DivCeil<size_t>(rows_, block_lanes())),
@@ -57,16 +60,34 @@ class Tile {
   void run() {
     load_queries();
     std::fill_n(maximum_.get(), blocks_ * block_lanes(), -infinity);
-    const std::int64_t end = key_bounds(problem_.mask, call_, tile_.q_begin, tile_.q_end - 1).end;
-    for (std::int64_t begin = 0; begin < end; begin += tile_kv_) {
-      const std::int64_t keys = std::min<std::int64_t>(tile_kv_, end - begin);
-      operands_.load_keys(begin, keys);
-      for (size_t block = 0; block < blocks_; ++block) attend(block, begin, keys);
+    RowSet seen;
+    for (size_t block = 0; block < blocks_; ++block) seen.add(keys_of(block).seen);
+    RowSet steps;
+    for (const Rows& range : seen) {
+      steps.add({range.begin / tile_kv_, hwy::DivCeil<std::int64_t>(range.end, tile_kv_)});
+    }
+    for (const Rows& range : steps) {
+      for (std::int64_t step = range.begin; step < range.end; ++step) {
+        const Rows keys = keys_of_step(seen, step);
+        operands_.load_keys(keys.begin, keys.end - keys.begin);
+        for (size_t block = 0; block < blocks_; ++block)
+          attend(block, keys.begin, keys.end - keys.begin);
+      }
     }
     store_outputs();
   }
 
  private:
+  /// What is loaded of the keys of a step, which `seen` has some of. Steps lie where they do for
+  /// every tile, and groups of keys that are multiplied together where they do in a whole step: a
+  /// row's result does not depend on which others share its tile.
+  Rows keys_of_step(const RowSet& seen, std::int64_t step) const {
+    constexpr std::int64_t group = 64;
+    const std::int64_t first = step * tile_kv_;
+    const Rows keys = seen.hull_in({first, first + tile_kv_});
+    return {first + (keys.begin - first) / group * group, keys.end};
+  }
+
   std::int64_t head(size_t row) const { return tile_.head_begin + row % heads_; }
   std::int64_t query(size_t row) const { return tile_.q_begin + row / heads_; }
 
@@ -78,24 +99,60 @@ class Tile {
     }
   }
 
+  /// The last row of the block that starts with row `first`.
+  size_t last_row(size_t first) const { return std::min(first + block_lanes(), rows_) - 1; }
+
+  /// What is known of the keys of a block: of all its heads.
+  const KeyRows& keys_of(size_t block) {
+    for (size_t next = keys_of_blocks_.size(); next <= block; ++next) {
+      const size_t first = next * block_lanes();
+      const Rows queries = {query(first), query(last_row(first)) + 1};
+      KeyRows keys = key_rows_.of(tile_.batch, tile_.head_begin, queries);
+      for (std::int64_t other = 1; heads_differ_ && other < heads_; ++other) {
+        const KeyRows more = key_rows_.of(tile_.batch, tile_.head_begin + other, queries);
+        keys.seen.add(more.seen);
+        keys.full.keep(more.full);
+      }
+      keys_of_blocks_.push_back(std::move(keys));
+    }
+    return keys_of_blocks_[block];
+  }
+
+  /// What is known of the keys of a row: found for the whole tile where it is first asked for.
+  const KeyRows& keys_of_row(size_t row) {
+    if (keys_of_queries_.empty()) {
+      keys_of_queries_.reserve(rows_);
+      for (std::int64_t other = 0; other < (heads_differ_ ? heads_ : 1); ++other) {
+        key_rows_.of_each(
+            tile_.batch, tile_.head_begin + other, {tile_.q_begin, tile_.q_end},
+            [&](std::int64_t, KeyRows&& keys) { keys_of_queries_.push_back(std::move(keys)); });
+      }
+    }
+    const std::int64_t index = query(row) - tile_.q_begin;
+    return keys_of_queries_[heads_differ_ ? row % heads_ * (tile_.q_end - tile_.q_begin) + index
+                                          : index];
+  }
+
   /// One block of rows against the keys that are loaded.
   void attend(size_t block, std::int64_t begin, std::int64_t keys) {
     const size_t first = block * block_lanes();
-    const size_t last = std::min(first + block_lanes(), rows_) - 1;
-    const KeyBounds bounds = key_bounds(problem_.mask, call_, query(first), query(last));
-    keys = std::min(keys, bounds.end - begin);
-    if (keys <= 0) return;
+    const size_t last = last_row(first);
+    const KeyRows& known = keys_of(block);
+    const Rows seen_rows = known.seen.hull_in({begin, begin + keys});
+    if (is_empty(seen_rows)) return;
+    keys = seen_rows.end - begin;
 
-    const std::int64_t seen_by_all = std::clamp<std::int64_t>(bounds.full - begin, 0, keys);
-    const Seen seen = look(first, last, begin, seen_by_all, keys);
-    if (seen_by_all == 0 && seen == Seen::none) return;
+    Rows full = known.full.longest_in({begin, begin + keys});
+    full = {full.begin - begin, full.end - begin};
+    const Seen seen = look(first, last, begin, full, keys);
+    if (is_empty(full) && seen == Seen::none) return;
     operands_.score(block, keys, p_.get());
     if (exprs_.score) change_scores(first, last, begin, keys);
-    if (seen != Seen::all) hide_keys(first, last, seen_by_all, keys);
+    if (seen != Seen::all) hide_keys(first, last, full, keys);
     softmax(block, keys);
     // A probability of zero hides no NaN and no infinity of V, so these need the mask once more.
     const bool masks_values = seen != Seen::all && !operands_.values_are_finite();
-    if (masks_values) note_seen(first, last, seen_by_all, keys);
+    if (masks_values) note_seen(first, last, full, keys);
     operands_.add_values(p_.get(), masks_values ? sees_.get() : nullptr, keys, factor_.get(),
                          o_.get() + first * o_rows_);
   }
@@ -105,38 +162,54 @@ class Tile {
   /// The keys at hand that a row of the block that starts with row `first` sees: one row of
   /// visible_ for each query, or for each row where heads see different keys.
   std::uint8_t* visible(size_t first, size_t row) const {
-    const std::int64_t line =
-        exprs_.mask->uses(Variable::head) ? row - first : query(row) - query(first);
+    const std::int64_t line = heads_differ_ ? row - first : query(row) - query(first);
     return visible_.get() + line * tile_kv_;
   }
 
   enum class Seen { none, some, all };
 
-  /// Finds out which of keys [from, keys) of the loaded ones rows see.
-  Seen look(size_t first, size_t last, std::int64_t begin, std::int64_t from, std::int64_t keys) {
-    if (from >= keys) return Seen::all;
+  /// Calls visit(begin, end) for what `full` leaves of the first `keys` keys.
+  template <typename Visit>
+  static void outside(Rows full, std::int64_t keys, const Visit& visit) {
+    visit(std::int64_t{0}, full.begin);
+    visit(full.end, keys);
+  }
+
+  /// Finds out which of the first `keys` of the loaded keys rows see; all see those of `full`.
+  Seen look(size_t first, size_t last, std::int64_t begin, Rows full, std::int64_t keys) {
+    if (full.begin == 0 && full.end == keys) return Seen::all;
     unsigned any = 0, all = 1;
     const std::uint8_t* before = nullptr;
     for (size_t row = first; row <= last; ++row) {
       std::uint8_t* line = visible(first, row);
       if (line == before) continue;
       before = line;
-      see(row, begin, from, keys, line);
-      for (std::int64_t key = from; key < keys; ++key) any |= line[key], all &= line[key];
+      outside(full, keys, [&](std::int64_t from, std::int64_t to) {
+        see(row, begin, {from, to}, line);
+        for (std::int64_t key = from; key < to; ++key) any |= line[key], all &= line[key];
+      });
     }
     return all != 0 ? Seen::all : any != 0 ? Seen::some : Seen::none;
   }
 
-  /// Writes to `line` which of keys [from, keys) of the loaded ones a row sees: where its bounds do
-  /// not tell, the mask does.
-  void see(size_t row, std::int64_t begin, std::int64_t from, std::int64_t keys,
-           std::uint8_t* line) {
-    const KeyBounds bounds = key_bounds(problem_.mask, call_, query(row), query(row));
-    const std::int64_t full = std::clamp(bounds.full - begin, from, keys);
-    const std::int64_t end = std::clamp(bounds.end - begin, full, keys);
-    std::fill(line + from, line + full, 1);
-    if (full < end) evaluator_.see(at(row), begin + full, end - full, line + full);
-    std::fill(line + end, line + keys, 0);
+  /// Writes to `line` which of some of the loaded keys a row sees: where its ranges do not tell,
+  /// the mask does.
+  void see(size_t row, std::int64_t begin, Rows keys, std::uint8_t* line) {
+    if (is_empty(keys)) return;
+    const KeyRows& known = keys_of_row(row);
+    const auto loaded = [&](Rows rows) {
+      return overlap({rows.begin - begin, rows.end - begin}, keys);
+    };
+    std::fill(line + keys.begin, line + keys.end, 0);
+    for (const Rows& range : known.full) {
+      if (const Rows part = loaded(range); !is_empty(part))
+        std::fill(line + part.begin, line + part.end, 1);
+    }
+    for (const Rows& range : known.open()) {
+      const Rows part = loaded(range);
+      if (is_empty(part)) continue;
+      evaluator_.see(at(row), begin + part.begin, part.end - part.begin, line + part.begin);
+    }
   }
 
   /// Turns products of queries and keys into scores.
@@ -150,24 +223,29 @@ class Tile {
     }
   }
 
-  /// Gives the scores of unseen keys among [from, keys) of the loaded ones the value -inf.
-  void hide_keys(size_t first, size_t last, std::int64_t from, std::int64_t keys) {
+  /// Gives the scores of unseen keys among the first `keys` loaded ones the value -inf.
+  void hide_keys(size_t first, size_t last, Rows full, std::int64_t keys) {
     for (size_t row = first; row <= last; ++row) {
       const std::uint8_t* line = visible(first, row);
       float* column = p_.get() + (row - first);
-      for (std::int64_t key = from; key < keys; ++key) {
-        if (line[key] == 0) column[key * block_lanes()] = -infinity;
-      }
+      outside(full, keys, [&](std::int64_t from, std::int64_t to) {
+        for (std::int64_t key = from; key < to; ++key) {
+          if (line[key] == 0) column[key * block_lanes()] = -infinity;
+        }
+      });
     }
   }
 
-  /// Writes to sees_ which of the loaded keys each row sees: all before `from`.
-  void note_seen(size_t first, size_t last, std::int64_t from, std::int64_t keys) {
+  /// Writes to sees_ which of the loaded keys each row sees.
+  void note_seen(size_t first, size_t last, Rows full, std::int64_t keys) {
     for (size_t row = first; row <= last; ++row) {
       const std::uint8_t* line = visible(first, row);
       float* column = sees_.get() + (row - first);
-      for (std::int64_t key = 0; key < keys; ++key)
-        column[key * block_lanes()] = key < from || line[key] != 0 ? 1 : 0;
+      for (std::int64_t key = full.begin; key < full.end; ++key) column[key * block_lanes()] = 1;
+      outside(full, keys, [&](std::int64_t from, std::int64_t to) {
+        for (std::int64_t key = from; key < to; ++key)
+          column[key * block_lanes()] = line[key] != 0 ? 1 : 0;
+      });
     }
   }
 
@@ -253,12 +331,15 @@ class Tile {
 
   /// Asked only of rows without a weight: their scores may all be -inf.
   bool sees_any_key(size_t row) {
-    const KeyBounds bounds = key_bounds(problem_.mask, call_, query(row), query(row));
-    if (bounds.full > 0) return true;
-    for (std::int64_t begin = 0; begin < bounds.end; begin += tile_kv_) {
-      const std::int64_t keys = std::min<std::int64_t>(tile_kv_, bounds.end - begin);
-      evaluator_.see(at(row), begin, keys, visible_.get());
-      if (std::find(visible_.get(), visible_.get() + keys, 1) != visible_.get() + keys) return true;
+    const KeyRows& known = keys_of_row(row);
+    if (!known.full.empty()) return true;
+    for (const Rows& range : known.seen) {
+      for (std::int64_t begin = range.begin; begin < range.end; begin += tile_kv_) {
+        const std::int64_t keys = std::min<std::int64_t>(tile_kv_, range.end - begin);
+        std::uint8_t* line = visible_.get();
+        evaluator_.see(at(row), begin, keys, line);
+        if (std::find(line, line + keys, 1) != line + keys) return true;
+      }
     }
     return false;
   }
@@ -266,11 +347,15 @@ class Tile {
   const Problem& problem_;
   const FlatProblem& exprs_;
   CallEvaluator<float> evaluator_;
+  KeyRowEvaluator key_rows_;
+  std::vector<KeyRows> keys_of_blocks_, keys_of_queries_;
   const ForwardCall& call_;
   const CpuTile& tile_;
   const std::int64_t heads_;
-  const float scale_;  // of what p_ holds before the softmax
-  const size_t rows_, blocks_, tile_kv_;
+  const bool heads_differ_;  // in what they see
+  const float scale_;        // of what p_ holds before the softmax
+  const size_t rows_, blocks_;
+  const std::int64_t tile_kv_;
   const size_t o_rows_;  // v_head_dim, and what the operands add to it
   Operands operands_;
   Buffer<float> p_;               // [key][row]: scores, then probabilities of one block

@@ -122,14 +122,10 @@ struct FlashConsumer {
   // With Q in registers items overlap too: the first QK of the next one is issued behind the last
   // PV of this one and runs under its epilogue. Nothing may branch between the two (C7514).
   SA_DEVICE void visit_items() {
-    bool more = true, at_hand = false;
+    bool more = next_item();
     for (;;) {
-      do {
-        if (!at_hand) more = next_item();
-        at_hand = false;
-        if (!more) return;
-        if (!walk.has_rows()) sit_out();
-      } while (!walk.has_rows());
+      for (; more && !walk.has_rows(); more = next_item()) sit_out();
+      if (!more) return;
       enter();
       take_turn();
       multiply_qk();
@@ -143,9 +139,7 @@ struct FlashConsumer {
         done = item;
         if (!Spec::q_in_registers) break;
         more = next_item();
-        at_hand = true;
         if (!more || !joins()) break;
-        at_hand = false;
         auto v_at = held;
         enter();
         shared.v_ring().wait(v_at);
@@ -161,6 +155,7 @@ struct FlashConsumer {
       accumulate_pv();
       wgmma_wait<0>();
       finish(done, held);
+      if (!Spec::q_in_registers) more = next_item();
     }
   }
 
@@ -320,8 +315,22 @@ struct FlashConsumer {
   // In front of the products that it runs under.
   SA_DEVICE void load_elements() {
     const int rows[2] = {first_query() + at.row(0), first_query() + at.row(1)};
-    walk.score.load(elements, rows,
-                    walk.sequence.k_position + walk.tile * tiling.tile_kv + at.column());
+    int first_key = walk.sequence.k_position + walk.tile * tiling.tile_kv;
+    walk.score.load(elements, rows, first_key + at.column());
+    if constexpr (Score::element_bytes > 0)
+      if (walk.tile > 0) prefetch_elements(first_key - tiling.tile_kv);
+  }
+
+  // Of the next tile, most often: memory is farther away than a product takes.
+  SA_DEVICE void prefetch_elements(int first_key) {
+    constexpr int line = 128 / Score::element_bytes;  // elements
+    constexpr int lines = (tiling.tile_kv + line - 1) / line;
+#pragma unroll
+    for (int i = 0; i < (64 * lines + 127) / 128; i++) {
+      int index = 128 * i + threadIdx.x % 128;
+      walk.score.prefetch(first_query() + at.first_row() + index / lines % 64,
+                          first_key + index % lines * line);
+    }
   }
 
   // Position of the tile's row 0.

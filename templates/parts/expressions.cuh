@@ -7,6 +7,11 @@
 
 namespace streamattn {
 
+template <class T>
+constexpr bool is_float = false;
+template <>
+constexpr bool is_float<float> = true;
+
 /// The quotient rounded down, and its remainder, for a positive divisor.
 SA_DEVICE int floor_divide(int a, int b) { return a / b - (a % b < 0); }
 SA_DEVICE int floor_modulo(int a, int b) {
@@ -192,6 +197,15 @@ struct KeyElements<float, N, last> {
     }
   }
 };
+
+/// Brings the element at `key` of a row into the L2 cache.
+template <class Element, int last>
+SA_DEVICE void prefetch_named(const NamedTensor& tensor, long long row, int key) {
+  constexpr int bytes = is_float<Element> ? 4 : 2;
+  int nearest = min(max(key, 0), tensor.sizes[last] - 1);
+  prefetch_l2((const char*)tensor.data +
+              bytes * (row + (long long)nearest * int(tensor.strides[last])));
+}
 
 /// None.
 struct NoElements {

@@ -17,6 +17,8 @@
 //   Elements<N>            elements of a tensor that change() takes, for a thread's N scores of a
 //                          tile: KeyElements or NoElements
 //   load(elements, q, k)   loads those of queries q[0] and q[1], and of keys from k on
+//   element_bytes          of one in memory; 0 where there are none
+//   prefetch(q, k)         brings that of query q and key k, and its line, into the L2 cache
 //   tangent_of(s, q, k, column), change(s, q, k, column, element)
 //                          what becomes of the product s of query q and key k + column
 //   sink(q)                a logit in base 2
@@ -45,7 +47,9 @@ struct ScaledScore {
 
   template <int N>
   using Elements = NoElements;
+  static constexpr int element_bytes = 0;
   SA_DEVICE void load(NoElements&, const int (&)[2], int) const {}
+  SA_DEVICE void prefetch(int, int) const {}
   SA_DEVICE float sink(int) const { return 0; }
 };
 

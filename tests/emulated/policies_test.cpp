@@ -74,16 +74,14 @@ SA_DEVICE void run(const Task& task) {
       for (int column = 0; column < 8; column++, i++) {
         store_global(task.kept + i, int(score.keeps(q, k, column)));
         float x = __int_as_float(task.product);
-        float factor = score.tangent_factor(), element = 0;
-        if (Score::through_tanh)
+        if (Score::through_tanh) {
+          float factor = score.tangent_factor();
           x = tangent(factor * score.tangent_of(x, q, k, column)) / factor;
-        if constexpr (requires { score.row(q); }) {
-          typename Score::template Elements<4> elements;
-          const int rows[2] = {q, q};
-          score.load(elements, rows, k + column);
-          element = elements[0];
         }
-        if (Score::changes) x = score.change(x, q, k, column, element);
+        typename Score::template Elements<4> elements;
+        const int rows[2] = {q, q};
+        score.load(elements, rows, k + column);
+        if (Score::changes) x = score.change(x, q, k, column, elements[0]);
         store_global(task.changed + i, x * score.scale_log2);
       }
   Span q = {task.q_first, task.q_end}, k = {task.k_first, task.k_end};

@@ -17,7 +17,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 
+import peer_cases  # noqa: E402
 import peer_report  # noqa: E402
+from peer_cases import Unserved, case_of  # noqa: E402
 from peer_report import Result, Row, RowReport  # noqa: E402
 from rounds import Candidate, spread, time_interleaved  # noqa: E402
 from streamattn_library import (Library, Problem, Shape, StreamattnError, named_tensor,  # noqa: E402
@@ -135,6 +137,89 @@ class ReportTest(unittest.TestCase):
             self.assertEqual(rows[Row(64, True, 512, 32, 32)], (1.5, 2.5))
 
 
+def mask_report(case, s, **tflops):
+    row = Row(128, True, s, 1, 16, case)
+    return RowReport(row, [Result(name, name == "ours", tflops=figure,
+                                  failure="" if figure else "cannot say it")
+                           for name, figure in tflops.items()])
+
+
+class MaskSuiteTest(unittest.TestCase):
+    def test_every_row_has_a_case_and_says_whether_it_is_causal(self):
+        rows = peer_report.mask_rows()
+        self.assertEqual(len(set(rows)), len(rows))
+        for row in rows:
+            self.assertEqual(row.causal, not case_of(row).sees(0, 1))
+            self.assertEqual(row.h * row.d, 2048)
+        self.assertLess({"softcap", "alibi", "bias", "window1024", "sinks4+window1024"},
+                        {row.case for row in rows})
+
+    def test_rows_without_a_case_are_plain_or_causal(self):
+        self.assertEqual(case_of(Row(64, False, 512, 32, 32)).name, "full")
+        self.assertEqual(case_of(Row(64, True, 512, 32, 32)).name, "causal")
+
+    def test_pairs_are_those_that_the_mask_holds(self):
+        for case in (peer_cases.full(), peer_cases.bias(), peer_cases.window(1),
+                     peer_cases.window(7), peer_cases.window(50),
+                     peer_cases.sinks_and_window(3, 7), peer_cases.sinks_and_window(50, 4),
+                     peer_cases.sinks_and_window(0, 9)):
+            for s in (1, 5, 20, 40):
+                held = sum(bool(case.sees(q, k)) for q in range(s) for k in range(s))
+                self.assertEqual(case.pairs(s), held, (case.name, s))
+
+    def test_flops_count_the_pairs(self):
+        row = Row(128, True, 4096, 2, 16, "window64")
+        self.assertEqual(row.flops, 4 * 2 * 16 * 128 * case_of(row).pairs(4096))
+
+    def test_windows_and_caps_reach_flash_attention_3_and_the_rest_does_not(self):
+        self.assertEqual(peer_cases.window(1024).fa3_arguments(),
+                         {"causal": True, "window_size": (1023, 0)})
+        self.assertEqual(peer_cases.softcap(30).fa3_arguments(), {"causal": True, "softcap": 30.0})
+        for case in (peer_cases.sinks_and_window(4, 64), peer_cases.alibi(), peer_cases.bias()):
+            with self.assertRaises(Unserved) as raised:
+                case.fa3_arguments()
+            self.assertEqual(str(raised.exception),
+                             f"FlashAttention-3 has no argument for {case.name}")
+
+    def test_pytorch_takes_a_bias_and_no_window(self):
+        self.assertEqual(peer_cases.bias().sdpa_arguments({"bias": {None: "b"}}),
+                         {"attn_mask": "b"})
+        self.assertEqual(peer_cases.causal().sdpa_arguments({}), {"is_causal": True})
+        for case in (peer_cases.window(4), peer_cases.softcap(30), peer_cases.alibi()):
+            with self.assertRaises(Unserved):
+                case.sdpa_arguments({})
+
+    def test_filters_choose_cases(self):
+        rows = peer_report.mask_rows()
+        self.assertEqual([row.s for row in peer_report.select(rows, ["case=window64"])],
+                         [4096, 16384, 65536])
+        self.assertEqual(len(peer_report.select(rows, ["case=softcap,s=4096", "case=bias"])), 2)
+
+    def test_the_table_has_a_ratio_to_every_peer(self):
+        reports = [mask_report("window64", 4096, ours=300.0, fa3=200.0, flex=100.0),
+                   mask_report("alibi", 4096, ours=300.0, fa3=0, flex=150.0)]
+        lines = [line.split() for line in peer_report.table(reports).splitlines()]
+        self.assertEqual(lines[0][-2:], ["ours/fa3", "ours/flex"])
+        self.assertEqual(lines[1][1], "window64")
+        self.assertEqual(lines[1][-2:], ["1.500", "3.000"])
+        self.assertEqual(lines[2][-2:], ["-", "2.000"])
+        text = peer_report.summary(reports)
+        self.assertIn("ours / flex, measured now:\n  d128 window64 3.000  (1 rows)", text)
+        self.assertIn("d128 alibi, seq 4096: fa3: cannot say it", text)
+
+    def test_files_have_the_case_and_the_ratios(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "out"
+            reports = [mask_report("window64", 4096, ours=300.0, flex=100.0)]
+            peer_report.write_json(path, {}, reports)
+            row = json.loads(path.read_text())["rows"][0]
+            self.assertEqual(row["row"]["case"], "window64")
+            self.assertEqual(row["ratios"], {"ours": {"flex": 3.0}})
+            peer_report.write_csv(path, reports)
+            rows = list(csv.DictReader(io.StringIO(path.read_text())))
+            self.assertEqual([row["mask"] for row in rows], ["window64"] * 2)
+
+
 def random_floats(count, seed):
     draw = random.Random(seed)
     return (ctypes.c_float * count)(*(draw.gauss(0, 1) for _ in range(count)))
@@ -197,6 +282,46 @@ class LibraryTest(unittest.TestCase):
                 self.assertAlmostEqual(lse[i * 2 + head], math.log(total), places=5)
         with self.assertRaisesRegex(StreamattnError, 'scalar "window" is missing'):
             kernel.launch(**views)
+
+    def test_every_case_is_in_our_words_what_it_is_in_python(self):
+        n, heads, d = 11, 2, 4
+        q, k, v = (random_floats(n * heads * d, seed) for seed in (1, 2, 3))
+        bias, slope = random_floats(heads * n * n, 4), (ctypes.c_float * heads)(
+            *peer_cases.slopes(heads))
+        memory = {"bias": (bias, (heads, n, n), (n * n, n, 1)), "slope": (slope, (heads,), (1,))}
+
+        class Bias:
+            def __getitem__(self, index):
+                head, i, j = index
+                return bias[(head * n + i) * n + j]
+
+        def view(data, width=d):
+            return tensor(ctypes.addressof(data), "f32", (1, n, heads, width),
+                          (n * heads * width, heads * width, width, 1))
+
+        def row(data, i, head):
+            return data[(i * heads + head) * d:(i * heads + head + 1) * d]
+
+        jit = self.library.jit(target="cpu")
+        for case in (peer_cases.full(), peer_cases.causal(), peer_cases.window(3),
+                     peer_cases.sinks_and_window(2, 4), peer_cases.softcap(0.5),
+                     peer_cases.alibi(), peer_cases.bias()):
+            kernel = jit.forward(Problem(dtype="f32", head_dim=d, mask=case.mask,
+                                         score=case.score.format(dtype="f32")),
+                                 Shape(1, heads, n, n))
+            o, lse = poison(n * heads * d), poison(n * heads)
+            kernel.launch(q=view(q), k=view(k), v=view(v), o=view(o), lse=view(lse, 1),
+                          scalars=case.scalars,
+                          tensors=[named_tensor(name, ctypes.addressof(memory[name][0]), "f32",
+                                                *memory[name][1:]) for name in case.tensors])
+            for i in range(n):
+                for head in range(heads):
+                    expected, log_sum = peer_cases.plain_attention(
+                        case, (i, row(q, i, head)), [row(k, j, head) for j in range(n)],
+                        [row(v, j, head) for j in range(n)], head, {"bias": Bias(), "slope": slope})
+                    self.assertAlmostEqual(lse[i * heads + head], log_sum, 5, case.name)
+                    for found, right in zip(row(o, i, head), expected):
+                        self.assertAlmostEqual(found, right, 5, case.name)
 
     def test_failures_carry_the_name_of_the_status(self):
         with self.assertRaisesRegex(StreamattnError, "^invalid_problem: "):

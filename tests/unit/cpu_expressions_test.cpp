@@ -38,6 +38,9 @@ std::vector<Named> masks() {
           {"tree", tree()},
           {"bitmask", bitmask("words")},
           {"of one head", Expr::parse("k <= q && (head % 2 == 0 || flag:u8[kv_head, k])")},
+          {"windows of heads", Expr::parse("k <= q && (k < head || k > q - 5 * (head + 1))")},
+          {"ranges apart", Expr::parse("k < 3 || abs(q - k) <= 2 || k >= kv_len - 4")},
+          {"reach of a query", Expr::parse("k <= reach[batch, q] && k > q - 30")},
           {"false", false}};
 }
 

@@ -198,17 +198,23 @@ TEST_CASE("a NaN in a query spoils its own row and no other") {
 }
 
 TEST_CASE("the result does not depend on threads or on the size of query tiles") {
+  const auto [mask, tile_kv] =
+      GENERATE(table<const char*, int>({{"k <= q", small_tiles.kv},
+                                        {"k <= q && (k < 3 || k > q - 20)", small_tiles.kv},
+                                        {"k <= q && (k < 3 || k > q - 20)", 100},
+                                        {"abs(q - k) < 4 * (head + 1) || k >= kv_len - 2", 100}}));
+  const DType type = GENERATE(DType::bf16, DType::f32);
   const ForwardCase given{
-      .problem = {.dtype = DType::bf16, .head_dim = 48, .group_size = 3, .mask = causal()},
+      .problem = {.dtype = type, .head_dim = 48, .group_size = 3, .mask = Expr::parse(mask)},
       .shape = {.batch = 2, .kv_heads = 2, .q_len = 130, .kv_len = 150}};
   ForwardTensors expected(given);
-  run(given.problem, expected.args());
+  run(given.problem, expected.args(), {small_tiles.q, tile_kv});
   for (const int max_sms : {1, 2, 1000}) {
     for (const int tile_q : {1, 7, 96, 1000}) {
       ForwardTensors again(given);
       ForwardArgs args = again.args();
       args.max_sms = max_sms;
-      run(given.problem, args, {tile_q, small_tiles.kv});
+      run(given.problem, args, {tile_q, tile_kv});
       CHECK(same_output(again, expected));
     }
   }

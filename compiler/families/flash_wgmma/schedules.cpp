@@ -91,6 +91,10 @@ std::vector<FlashSchedule> guesses(const Problem& problem, const Shape& shape,
     s.stages = 3, s.q_in_registers = true;
   };
 
+  auto in_four_stages_without_turns = [](FlashSchedule& s) {
+    s.stages = 4, s.q_in_registers = true, s.ping_pong = false;
+  };
+
   auto split = [](FlashSchedule& s) { s.split_keys = true, s.o_buffer = false; };
   auto split_q_in_registers = [](FlashSchedule& s) {
     s.split_keys = s.q_in_registers = true, s.o_buffer = false;
@@ -108,12 +112,13 @@ std::vector<FlashSchedule> guesses(const Problem& problem, const Shape& shape,
   const Reach reach = reach_of(problem.mask);
   const bool by_data = is_data_dependent(problem.mask);
   if (reach == Reach::narrow) {
+    if (problem.v_head_dim() <= 64) add(3, 64, in_four_stages_without_turns);
     add(2, 64, in_three_stages_q_in_registers);
     add(2, 64, in_three_stages);
   }
   if (reach == Reach::near && !by_data) add(3, 64, in_three_stages);
   // The walk over lists takes registers; where a map of blocks decides, tiles should be blocks.
-  if (by_data && !has_block_map(problem.mask)) add(3, 64, as_it_is);
+  if (by_data && !has_block_map(problem.mask)) add(3, 64, in_three_stages);
   if (few_tiles) add(2, 128, q_in_registers);
   if (problem.v_head_dim() <= 64) add(3, 128, exact);
   add(3, 112, as_it_is);

@@ -18,6 +18,15 @@ Tensor take_rows(Tensor tensor, Rows rows) {
 
 }  // namespace
 
+ExprPoint point_of(const ForwardCall& call, const CallRow& row) {
+  return {.q = call.q_position + row.row,
+          .batch = row.batch,
+          .head = row.head,
+          .kv_head = row.head / (call.heads() / call.kv_heads()),
+          .q_len = call.whole_q_len,
+          .kv_len = call.whole_kv_len};
+}
+
 ForwardCall resolve(const Problem& problem, const NameNeeds& names, const ForwardArgs& args) {
   const Rows q_rows = args.q_rows.value_or(Rows{0, args.q.seq});
   const Rows kv_rows = args.kv_rows.value_or(Rows{0, args.k.seq});

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "compiler/expr/evaluate.h"
 #include "compiler/operations/named_args.h"
 #include "streamattn/forward.h"
 
@@ -45,6 +46,14 @@ struct ForwardCall {
     visit("lse", lse, true);
   }
 };
+
+/// A row of the output of a call; `row` is one of call.q.
+struct CallRow {
+  std::int64_t batch, head, row;
+};
+
+/// What expressions know of it: all but a key.
+ExprPoint point_of(const ForwardCall& call, const CallRow& row);
 
 /// Applies defaults and sub-ranges. `args` have passed check_forward_sizes(); `names` are those of
 /// the problem, and made for the call where they are not given.

@@ -5,8 +5,10 @@
 
 namespace streamattn {
 
-FlatProblem::FlatProblem(const Problem& problem) {
-  const ExprNames names(problem);
+FlatProblem::FlatProblem(const Problem& problem) : FlatProblem(problem, ExprNames(problem)) {}
+
+FlatProblem::FlatProblem(const Problem& problem, const ExprNames& names)
+    : ranges(problem.mask, names) {
   if (!problem.mask.same_as(Expr())) mask.emplace(problem.mask, names);
   if (!problem.score.same_as(Problem().score)) score.emplace(problem.score, names);
   if (problem.sink) sink.emplace(*problem.sink, names);
@@ -21,20 +23,10 @@ CallEvaluator<Real>::CallEvaluator(const FlatProblem& problem, const ForwardCall
 }
 
 template <class Real>
-ExprPoint CallEvaluator<Real>::point(const CallRow& row) const {
-  return {.q = call_.q_position + row.row,
-          .batch = row.batch,
-          .head = row.head,
-          .kv_head = row.head / (call_.heads() / call_.kv_heads()),
-          .q_len = call_.whole_q_len,
-          .kv_len = call_.whole_kv_len};
-}
-
-template <class Real>
 void CallEvaluator<Real>::see(const CallRow& row, std::int64_t first, std::int64_t count,
                               std::uint8_t* to) {
   if (!mask_) return std::fill_n(to, count, std::uint8_t{1}), void();
-  mask_->start(point(row));
+  mask_->start(point_of(call_, row));
   mask_->evaluate(call_.k_position + first, count, to);
 }
 
@@ -42,14 +34,14 @@ template <class Real>
 void CallEvaluator<Real>::change(const CallRow& row, std::int64_t first, std::int64_t count,
                                  Real* scores) {
   if (!score_) return;
-  score_->start(point(row));
+  score_->start(point_of(call_, row));
   score_->evaluate(call_.k_position + first, count, scores, scores);
 }
 
 template <class Real>
 Real CallEvaluator<Real>::sink(const CallRow& row) {
   Real logit = 0;
-  sink_->start(point(row));
+  sink_->start(point_of(call_, row));
   sink_->evaluate(0, 1, nullptr, &logit);
   return logit;
 }

@@ -6,6 +6,7 @@
 
 #include "compiler/expr/evaluate.h"
 #include "compiler/operations/forward/call.h"
+#include "compiler/operations/forward/key_rows.h"
 #include "streamattn/problem.h"
 
 namespace streamattn {
@@ -17,11 +18,10 @@ struct FlatProblem {
   std::optional<FlatExpr> mask;   ///< none: every key is seen
   std::optional<FlatExpr> score;  ///< none: the scaled product
   std::optional<FlatExpr> sink;
-};
+  MaskRanges ranges;
 
-/// A row of the output of a call; `row` is one of call.q.
-struct CallRow {
-  std::int64_t batch, head, row;
+ private:
+  FlatProblem(const Problem& problem, const ExprNames& names);
 };
 
 /// What the rows of a call see and make of scores, in type Real: float or double. Named tensors are
@@ -42,8 +42,6 @@ class CallEvaluator {
   Real sink(const CallRow& row);
 
  private:
-  ExprPoint point(const CallRow& row) const;
-
   const ForwardCall& call_;
   std::optional<RowEvaluator<Real>> mask_, score_, sink_;
 };

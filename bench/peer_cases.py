@@ -1,0 +1,145 @@
+"""What is computed in a row of a comparison: a mask and a score, as our expressions and as peers are
+told them. Needs neither PyTorch nor a GPU: functions of positions work on numbers and on tensors."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Callable
+
+
+class Unserved(Exception):
+    """A peer has no way to say this."""
+
+
+def _all_keys(q, k):
+    return (q >= 0) & (k >= 0)
+
+
+def _keys_before(q, k):
+    return k <= q
+
+
+def _same_score(score, q, k, head, tensors):
+    return score
+
+
+@dataclass(frozen=True)
+class Case:
+    """A mask and a score. `sees(q, k)` and `change(score, q, k, head, tensors)` say them once more in
+    Python; `pairs(s)` is how many of s x s pairs of a query and a key the mask holds."""
+    name: str
+    mask: str
+    sees: Callable
+    pairs: Callable
+    score: str = "score"
+    change: Callable = _same_score
+    scalars: dict = field(default_factory=dict)
+    tensors: dict = field(default_factory=dict)  # by name: (contents, sizes as text)
+    fa3: dict | None = None  # arguments of its function; None: cannot say it
+    sdpa: Callable | None = None  # from tensors to arguments of PyTorch's; None: cannot say it
+
+    def fa3_arguments(self):
+        if self.fa3 is None:
+            raise Unserved(f"FlashAttention-3 has no argument for {self.name}")
+        return self.fa3
+
+    def sdpa_arguments(self, tensors):
+        if self.sdpa is None:
+            raise Unserved(f"scaled_dot_product_attention has no argument for {self.name}")
+        return self.sdpa(tensors)
+
+    def sizes(self, name, row):
+        """Of a tensor that the case names."""
+        return tuple(getattr(row, size) for size in self.tensors[name][1])
+
+
+def full():
+    return Case("full", "true", _all_keys, lambda s: s * s, fa3={},
+                sdpa=lambda tensors: {"is_causal": False})
+
+
+def causal():
+    # Half of the square, as the field counts.
+    return Case("causal", "k <= q", _keys_before, lambda s: s * s // 2, fa3={"causal": True},
+                sdpa=lambda tensors: {"is_causal": True})
+
+
+def _window_pairs(s, window):
+    rising = min(s, window)
+    return rising * (rising + 1) // 2 + (s - rising) * window
+
+
+def window(size):
+    """The last `size` keys, the query's own among them."""
+    return Case(f"window{size}", "k <= q && k > q - window",
+                lambda q, k: (k <= q) & (k > q - size), lambda s: _window_pairs(s, size),
+                scalars={"window": size}, fa3={"causal": True, "window_size": (size - 1, 0)})
+
+
+def sinks_and_window(sinks, size):
+    """The same and the first `sinks` keys."""
+    def pairs(s):
+        behind = max(0, s - size)  # queries with keys in front of their window
+        rising = min(behind, sinks)
+        return (_window_pairs(s, size) + rising * (rising + 1) // 2 + (behind - rising) * sinks)
+
+    return Case(f"sinks{sinks}+window{size}", "k <= q && (k < sinks || k > q - window)",
+                lambda q, k: (k <= q) & ((k < sinks) | (k > q - size)), pairs,
+                scalars={"window": size, "sinks": sinks})
+
+
+def softcap(cap):
+    return Case("softcap", "k <= q", _keys_before, causal().pairs, "cap * tanh(score / cap)",
+                lambda score, q, k, head, tensors: cap * (score / cap).tanh(),
+                scalars={"cap": cap}, fa3={"causal": True, "softcap": float(cap)})
+
+
+def alibi():
+    return Case("alibi", "k <= q", _keys_before, causal().pairs, "score + slope[head] * (k - q)",
+                lambda score, q, k, head, tensors: score + tensors["slope"][head] * (k - q),
+                tensors={"slope": ("slopes", "h")})
+
+
+def bias():
+    """Added to every score, the same in all batch entries; in the type of Q."""
+    return Case("bias", "true", _all_keys, full().pairs, "score + bias:{dtype}[head, q, k]",
+                lambda score, q, k, head, tensors: score + tensors["bias"][head, q, k],
+                tensors={"bias": ("normal", "hss")},
+                sdpa=lambda tensors: {"attn_mask": tensors["bias"][None]})
+
+
+_CASES = {case.name: case for case in (
+    full(), causal(), softcap(30), alibi(), bias(),
+    *(window(size) for size in (64, 1024, 4096)),
+    *(sinks_and_window(sinks, size) for sinks, size in ((16, 64), (4, 1024), (4, 4096))))}
+
+
+def case_of(row):
+    return _CASES[row.case or ("causal" if row.causal else "full")]
+
+
+def slopes(heads):
+    """Those of ALiBi."""
+    return [2.0 ** (-8 * (head + 1) / heads) for head in range(heads)]
+
+
+def plain_attention(case, q, k, v, head, tensors):
+    """One query's output and log-sum-exp by definition; q is (position, row), k and v are lists of
+    rows, all numbers. For tests."""
+    position, row = q
+    keys = [j for j in range(len(k)) if case.sees(position, j)]
+    scores = [case.change(Real(sum(a * b for a, b in zip(row, k[j])) / math.sqrt(len(row))),
+                          position, j, head, tensors) for j in keys]
+    weights = [math.exp(score) for score in scores]
+    total = sum(weights)
+    return ([sum(w * v[j][c] for w, j in zip(weights, keys)) / total for c in range(len(v[0]))],
+            math.log(total))
+
+
+class Real(float):
+    """A number with the method of a tensor that scores use."""
+
+    def __truediv__(self, other):
+        return Real(float(self) / other)
+
+    def tanh(self):
+        return Real(math.tanh(self))
