@@ -1,10 +1,10 @@
 // streamattn  forward  flash_wgmma  sm_90a
 // problem:  bf16 -> bf16, head_dim 128, group 1; mask: k <= q && document[batch, q] == document[batch, k]
-// schedule: tile 192 x 64, 2 stages, 3 math warpgroups, ping-pong, stale maximum, key lists
+// schedule: tile 192 x 48, 2 stages, 3 math warpgroups, ping-pong, stale maximum, key lists
 #include "forward/flash_wgmma.cuh"
 
 namespace streamattn {
-WGMMA_SHAPE(bf16, 64)
+WGMMA_SHAPE(bf16, 48)
 WGMMA_SHAPE(bf16, 128)
 
 struct ProblemScore : ScaledScore {
@@ -29,7 +29,7 @@ struct Spec {
   static constexpr int group_size = 1;
   static constexpr streamattn::FlashTiling tiling = {
       .head_dim = 128, .value_head_dim = 128,
-      .tile_q = 192, .tile_kv = 64, .stages = 2,
+      .tile_q = 192, .tile_kv = 48, .stages = 2,
       .output = streamattn::OutputPath::buffered, .o_passes = 1};
   static constexpr bool ping_pong = true, q_in_registers = false, stale_reference = true;
   static constexpr int producer_registers = 32, consumer_registers = 160;
