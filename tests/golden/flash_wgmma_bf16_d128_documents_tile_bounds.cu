@@ -1,5 +1,5 @@
 // streamattn  forward  flash_wgmma  sm_90a
-// tile_bounds of 192 x 48, mask: k <= q && document[batch, q] == document[batch, k]
+// tile_bounds of 128 x 64, mask: k <= q && document[batch, q] == document[batch, k]
 #include "forward/key_lists.cuh"
 
 namespace streamattn {
@@ -43,7 +43,7 @@ struct ProblemTiles {
 struct Spec {
   using Score = streamattn::ProblemScore;
   using Tiles = streamattn::ProblemTiles;
-  static constexpr int tile_q = 192, tile_kv = 48, threads = 256;
+  static constexpr int tile_q = 128, tile_kv = 64, threads = 256;
 };
 
 extern "C" __global__ void __launch_bounds__(256)
