@@ -258,7 +258,10 @@ std::string CudaText::sides(const Expr& difference, const char* op) {
   std::erase_if(left.terms, [](const auto& term) { return term.second < 0; });
   right.constant = std::max<std::int64_t>(-left.constant, 0);
   left.constant = std::max<std::int64_t>(left.constant, 0);
-  return integer(left.expr()) + " " + op + " " + integer(right.expr());
+  // a + 1 <= b is a < b: an element may be the largest integer.
+  const bool is_strict = std::string_view(op) == "<=" && left.constant > 0 && !left.terms.empty();
+  if (is_strict) left.constant--;
+  return integer(left.expr()) + " " + (is_strict ? "<" : op) + " " + integer(right.expr());
 }
 
 std::string CudaText::condition(const Expr& expr) {

@@ -50,8 +50,10 @@ std::string report_of(const GoldenCase& golden, const Fault& fault, const Shape&
   const EmbeddedFile instead[] = {{fault.file, text}};
   const EmulatedKernel kernel(golden.problem, {golden.schedule, "golden"}, golden.program(),
                               instead);
-  const ForwardTensors tensors(
-      {.problem = golden.problem, .shape = shape, .scalars = golden.scalars});
+  const ForwardTensors tensors({.problem = golden.problem,
+                                .shape = shape,
+                                .scalars = golden.scalars,
+                                .tensors = golden.tensors});
   ForwardArgs args = tensors.args();
   args.scale = scale;
   try {

@@ -21,8 +21,11 @@ constexpr Shape shapes[] = {{.batch = 1, .kv_heads = 2, .q_len = 300, .kv_len = 
 
 /// The call of a golden case. Where an index is a position, none is negative.
 ForwardCase call_of(const GoldenCase& golden, const Shape& shape, std::uint64_t seed) {
-  ForwardCase given{
-      .problem = golden.problem, .shape = shape, .seed = seed, .scalars = golden.scalars};
+  ForwardCase given{.problem = golden.problem,
+                    .shape = shape,
+                    .seed = seed,
+                    .scalars = golden.scalars,
+                    .tensors = golden.tensors};
   if (!ExprNames(golden.problem).tensors.empty())
     given.q_offset = std::max<std::int64_t>(0, shape.kv_len - shape.q_len);
   return given;

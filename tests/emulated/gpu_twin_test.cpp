@@ -13,8 +13,10 @@ TEST_CASE("the emulator's results are the GPU's but for the order of sums") {
   for (const GoldenCase& golden : golden_cases()) {
     INFO(golden.name);
     const Problem& problem = golden.problem;
-    const ForwardCase given{
-        .problem = problem, .shape = {1, 2, 300, 413}, .scalars = golden.scalars};
+    const ForwardCase given{.problem = problem,
+                            .shape = {1, 2, 300, 413},
+                            .scalars = golden.scalars,
+                            .tensors = golden.tensors};
     ForwardTensors there(given);
     run_once(gpu_jit().forward(problem, golden.schedule), there, *gpu_workbench(0));
     const ForwardTensors here(given);

@@ -33,6 +33,10 @@ struct ProblemScore : ScaledScore {
   SA_DEVICE void load(Elements& elements, const int (&q)[2], int k) const {
     elements.load(bias_, {row(q[0]), row(q[1])}, k);
   }
+  static constexpr int element_bytes = 2;
+  SA_DEVICE void prefetch(int q, int k) const {
+    prefetch_named<bf16, 3>(bias_, row(q), k);
+  }
   SA_DEVICE float change(float s, int q, int k, int column, float element) const { return ((hoisted3 * s) + element); }
 };
 }

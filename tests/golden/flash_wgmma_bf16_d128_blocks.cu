@@ -1,9 +1,10 @@
 // streamattn  forward  flash_wgmma  sm_90a
 // problem:  bf16 -> bf16, head_dim 128, group 2; mask: blocks:u8[batch, head, q // 128, k // 128] != 0
-// schedule: tile 128 x 128, 2 stages, 2 math warpgroups, ping-pong, stale maximum, Q in registers, key lists
+// schedule: tile 128 x 64, 2 stages, 2 math warpgroups, ping-pong, stale maximum, key lists
 #include "forward/flash_wgmma.cuh"
 
 namespace streamattn {
+WGMMA_SHAPE(bf16, 64)
 WGMMA_SHAPE(bf16, 128)
 
 struct ProblemScore : ScaledScore {
@@ -30,9 +31,9 @@ struct Spec {
   static constexpr int group_size = 2;
   static constexpr streamattn::FlashTiling tiling = {
       .head_dim = 128, .value_head_dim = 128,
-      .tile_q = 128, .tile_kv = 128, .stages = 2,
+      .tile_q = 128, .tile_kv = 64, .stages = 2,
       .output = streamattn::OutputPath::buffered, .o_passes = 1};
-  static constexpr bool ping_pong = true, q_in_registers = true, stale_reference = true;
+  static constexpr bool ping_pong = true, q_in_registers = false, stale_reference = true;
   static constexpr int producer_registers = 24, consumer_registers = 240;
   static constexpr bool key_lists = true;
 };

@@ -1,5 +1,5 @@
 // streamattn  forward  flash_wgmma  sm_90a
-// key_lists of 128 x 128, mask: blocks:u8[batch, head, q // 128, k // 128] != 0
+// key_lists of 128 x 64, mask: blocks:u8[batch, head, q // 128, k // 128] != 0
 #include "forward/key_lists.cuh"
 
 namespace streamattn {
@@ -38,14 +38,14 @@ struct ProblemTiles {
     return 0;
   }
   SA_DEVICE bool can_see(Span q, Span k, const Interval* rows, const Interval* keys) const { return (named_element<unsigned char>(blocks_, batch, head, (q.begin >> 7), (k.begin >> 7)) != 0) | (((q.begin >> 7) + 1) != ((q.end + 127) >> 7)) | (((k.begin >> 7) + 1) != ((k.end + 127) >> 7)); }
-  SA_DEVICE bool sees_all(Span q, Span k, const Interval* rows, const Interval* keys) const { return (((q.begin >> 7) + 1) == ((q.end + 127) >> 7)) & (((k.begin >> 7) + 1) == ((k.end + 127) >> 7)) & ((1 <= named_element<unsigned char>(blocks_, batch, head, (q.begin >> 7), (k.begin >> 7))) | ((named_element<unsigned char>(blocks_, batch, head, (q.begin >> 7), (k.begin >> 7)) + 1) <= 0)); }
+  SA_DEVICE bool sees_all(Span q, Span k, const Interval* rows, const Interval* keys) const { return (((q.begin >> 7) + 1) == ((q.end + 127) >> 7)) & (((k.begin >> 7) + 1) == ((k.end + 127) >> 7)) & ((1 <= named_element<unsigned char>(blocks_, batch, head, (q.begin >> 7), (k.begin >> 7))) | (named_element<unsigned char>(blocks_, batch, head, (q.begin >> 7), (k.begin >> 7)) < 0)); }
 };
 }
 
 struct Spec {
   using Score = streamattn::ProblemScore;
   using Tiles = streamattn::ProblemTiles;
-  static constexpr int tile_q = 128, tile_kv = 128, threads = 256;
+  static constexpr int tile_q = 128, tile_kv = 64, threads = 256;
 };
 
 extern "C" __global__ void __launch_bounds__(256)

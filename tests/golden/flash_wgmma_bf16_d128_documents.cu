@@ -1,6 +1,6 @@
 // streamattn  forward  flash_wgmma  sm_90a
 // problem:  bf16 -> bf16, head_dim 128, group 1; mask: k <= q && document[batch, q] == document[batch, k]
-// schedule: tile 192 x 64, 2 stages, 3 math warpgroups, ping-pong, stale maximum, key lists
+// schedule: tile 128 x 64, 2 stages, 2 math warpgroups, ping-pong, stale maximum, key lists
 #include "forward/flash_wgmma.cuh"
 
 namespace streamattn {
@@ -29,14 +29,14 @@ struct Spec {
   static constexpr int group_size = 1;
   static constexpr streamattn::FlashTiling tiling = {
       .head_dim = 128, .value_head_dim = 128,
-      .tile_q = 192, .tile_kv = 64, .stages = 2,
+      .tile_q = 128, .tile_kv = 64, .stages = 2,
       .output = streamattn::OutputPath::buffered, .o_passes = 1};
   static constexpr bool ping_pong = true, q_in_registers = false, stale_reference = true;
-  static constexpr int producer_registers = 32, consumer_registers = 160;
+  static constexpr int producer_registers = 24, consumer_registers = 240;
   static constexpr bool key_lists = true;
 };
 
-extern "C" __global__ void __launch_bounds__(512, 1)
+extern "C" __global__ void __launch_bounds__(384, 1)
 streamattn_forward(const __grid_constant__ streamattn::FlashParams params) {
   streamattn::flash_wgmma<Spec>(params);
 }

@@ -1,5 +1,5 @@
 // streamattn  forward  flash_wgmma  sm_90a
-// tile_bounds of 192 x 64, mask: k <= q && document[batch, q] == document[batch, k]
+// tile_bounds of 128 x 64, mask: k <= q && document[batch, q] == document[batch, k]
 #include "forward/key_lists.cuh"
 
 namespace streamattn {
@@ -35,7 +35,7 @@ struct ProblemTiles {
     if (i == 0) return named_element<int>(document_, batch, (k + column));
     return 0;
   }
-  SA_DEVICE bool can_see(Span q, Span k, const Interval* rows, const Interval* keys) const { return ((k.begin + 1) <= q.end) & (rows[0].low <= keys[0].high) & (keys[0].low <= rows[0].high); }
+  SA_DEVICE bool can_see(Span q, Span k, const Interval* rows, const Interval* keys) const { return (k.begin < q.end) & (rows[0].low <= keys[0].high) & (keys[0].low <= rows[0].high); }
   SA_DEVICE bool sees_all(Span q, Span k, const Interval* rows, const Interval* keys) const { return (k.end <= (q.begin + 1)) & (keys[0].high == rows[0].low) & (keys[0].low == rows[0].high); }
 };
 }
@@ -43,7 +43,7 @@ struct ProblemTiles {
 struct Spec {
   using Score = streamattn::ProblemScore;
   using Tiles = streamattn::ProblemTiles;
-  static constexpr int tile_q = 192, tile_kv = 64, threads = 256;
+  static constexpr int tile_q = 128, tile_kv = 64, threads = 256;
 };
 
 extern "C" __global__ void __launch_bounds__(256)

@@ -15,6 +15,7 @@ struct GoldenCase {
   Problem problem;
   Schedule schedule;
   std::vector<NamedNumber> scalars = {};  ///< that the problem names
+  std::vector<NamedInput> tensors = {};   ///< what named tensors hold, where not as by default
 
   Program program() const;
 };

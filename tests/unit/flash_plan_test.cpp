@@ -1,4 +1,5 @@
 // What a launch of flash_wgmma kernels does, and what it refuses to address.
+#include <cstring>
 #include <optional>
 #include <string>
 #include <vector>
@@ -129,6 +130,110 @@ TEST_CASE_METHOD(Fixture, "what TMA cannot move is refused") {
     call.k.data = call.v.data = nullptr;
     CHECK(complaint().empty());
   }
+}
+
+namespace {
+
+/// A call whose mask data decide, with lists of key tiles.
+struct ListsFixture : Fixture {
+  std::vector<int> ids = std::vector<int>(2000);
+
+  ListsFixture() { take(Expr::parse("k <= q && id[q] == id[k]")); }
+
+  void take(const Expr& mask, const char* knobs =
+                                  "tile_q=128,tile_kv=64,math_warpgroups=2,"
+                                  "stages=2,q_in_registers=true,split_keys=false,"
+                                  "key_lists=true") {
+    problem.mask = mask;
+    schedule = parse_schedule(knobs, choose(Operation::forward, problem, {}, hopper()).schedule);
+  }
+
+  void set_lengths(std::int64_t q_len, std::int64_t kv_len) {
+    call.q.seq = call.o.seq = call.lse.seq = q_len;
+    call.k.seq = call.v.seq = kv_len;
+  }
+
+  const KernelLaunch& launch(const Plan& plan, std::size_t i) {
+    return std::get<KernelLaunch>(plan[i]);
+  }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(ListsFixture, "lists of key tiles take two launches in front, which overlap") {
+  set_lengths(300, 1000);  // 3 tiles of queries, 16 of keys
+  const Plan steps = planned();
+  REQUIRE(steps.size() == 3);
+  for (std::size_t i = 0; i < 3; i++) {
+    CHECK(launch(steps, i).kernel == i);
+    CHECK(launch(steps, i).overlaps_previous == (i > 0));
+  }
+  CHECK(launch(steps, 0).blocks == 3);  // 6 bounds of rows and 16 of keys, 8 warps a block
+  CHECK(launch(steps, 1).blocks == 3);  // a list a block
+  CHECK(launch(steps, 2).blocks == 24);
+  ListingParams listing = {};
+  REQUIRE(launch(steps, 1).parameter_bytes == sizeof listing);
+  std::memcpy(&listing, launch(steps, 1).parameters(), sizeof listing);
+  CHECK(listing.lists.q_tiles == 3);
+  CHECK(listing.lists.key_tiles == 16);
+  CHECK(listing.lists.batches == 1);
+  CHECK(listing.lists.heads == 1);
+}
+
+TEST_CASE_METHOD(ListsFixture, "lists take a word a tile and two words a bound, for each owner") {
+  set_lengths(300, 1000);
+  const auto bytes = [&](const char* mask) {
+    take(Expr::parse(mask));
+    WorkspaceSlices slices;
+    planned(slices);
+    REQUIRE(slices.slices().size() == 2);
+    return std::pair(slices.slices()[0].bytes, slices.slices()[1].bytes);
+  };
+  const std::size_t list = std::size_t{3} * (1 + 16) * 4, bounds = std::size_t{6 + 16} * 8;
+  CHECK(bytes("id[q] == id[k]") == std::pair(list, bounds));
+  CHECK(bytes("k <= q && id[batch, q] == id[batch, k]") == std::pair(2 * list, 2 * bounds));
+  CHECK(bytes("id[head, q] == id[head, k]") == std::pair(4 * list, 4 * bounds));
+  CHECK(bytes("id[batch, kv_head, q] == id[batch, kv_head, k]") == std::pair(8 * list, 8 * bounds));
+  CHECK(bytes("id[k] == 3") == std::pair(list, std::size_t{16} * 8));
+}
+
+TEST_CASE_METHOD(ListsFixture, "a mask of elements of both has no bounds, and waits for nothing") {
+  take(Expr::parse("bit(word[q, k // 32], k % 32)"));
+  const Plan steps = planned();
+  REQUIRE(steps.size() == 2);
+  CHECK(launch(steps, 0).kernel == 1);
+  CHECK_FALSE(launch(steps, 0).overlaps_previous);
+  CHECK(launch(steps, 1).kernel == 2);
+  CHECK(launch(steps, 1).overlaps_previous);
+}
+
+TEST_CASE_METHOD(ListsFixture, "shares of listed tiles are merged by a fourth launch") {
+  take(problem.mask,
+       "tile_q=128,tile_kv=64,math_warpgroups=2,stages=2,q_in_registers=true,o_buffer=false,"
+       "split_keys=true,splits=5,key_lists=true");
+  WorkspaceSlices slices;
+  const Plan steps = planned(slices);
+  REQUIRE(steps.size() == 4);
+  CHECK(launch(steps, 2).blocks == 40);
+  CHECK(launch(steps, 3).kernel == 3);
+  CHECK(slices.slices().size() == 4);
+}
+
+TEST_CASE_METHOD(ListsFixture, "calls without keys have lists without tiles") {
+  set_lengths(300, 0);
+  WorkspaceSlices slices;
+  const Plan steps = planned(slices);
+  REQUIRE(steps.size() == 3);
+  CHECK(slices.slices()[0].bytes == std::size_t{3} * 4);
+  call.q.seq = call.o.seq = call.lse.seq = 0;
+  CHECK(planned().empty());
+}
+
+TEST_CASE_METHOD(ListsFixture, "more lists or bounds than the GPU can count are refused") {
+  take(Expr::parse("id[batch, head, q] == id[batch, head, k]"));
+  set_lengths(1 << 20, 1 << 20);
+  for (Tensor* tensor : {&call.q, &call.k, &call.v, &call.o, &call.lse}) tensor->batch = 1 << 16;
+  CHECK_THAT(complaint(), contains_text("are more than the GPU can count, 2^30 - 1"));
 }
 
 }  // namespace streamattn
