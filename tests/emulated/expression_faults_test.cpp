@@ -293,8 +293,8 @@ TEST_CASE("faults in the arithmetic of expressions are noticed") {
         "rows[0] + min(max(key + 8 * (p / 2)"},
        pairs},
       {"elements are those of the tile before",
-       {consumer, "walk.tile * tiling.tile_kv + at.column());",
-        "(walk.tile + 1) * tiling.tile_kv + at.column());"},
+       {consumer, "load(elements, rows, first_key + at.column())",
+        "load(elements, rows, first_key + tiling.tile_kv + at.column())"},
        pairs},
   });
 }

@@ -150,11 +150,10 @@ TEST_CASE("elements beyond 2^30 decide tiles as others do") {
 
 TEST_CASE("named tensors of every type may have any strides, or one element") {
   for (const char* type : {"i32", "u8"}) {
-    const std::string name = std::string("doc:") + type;
-    const Problem problem{
-        .head_dim = 64,
-        .group_size = 2,
-        .mask = Expr::parse(name + "[batch, head, q] == " + name + "[batch, head, k]")};
+    std::string mask = "doc:TYPE[batch, head, q] == doc:TYPE[batch, head, k]";
+    for (std::size_t at = 0; (at = mask.find("TYPE")) != std::string::npos;)
+      mask.replace(at, 4, type);
+    const Problem problem{.head_dim = 64, .group_size = 2, .mask = Expr::parse(mask)};
     const EmulatedKernel kernel = kernel_of(problem, 0);
     const ForwardTensors tensors({.problem = problem,
                                   .shape = {2, 1, 130, 130},

@@ -175,12 +175,13 @@ void run(std::vector<Trial>& trials) {
   std::string calls;
   for (std::size_t i = 0; i < trials.size(); i++) {
     Trial& trial = trials[i];
-    const std::string space = "problem" + std::to_string(i);
+    const std::string number = std::to_string(i), space = "problem" + number;
     text += "namespace streamattn::" + space + " {\n" + score_policy(trial.problem) +
             tile_policy(trial.problem) + "}\n";
-    calls += "  if (threadIdx.x == " + std::to_string(i) +
-             ") streamattn::run<streamattn::" + space + "::ProblemScore, streamattn::" + space +
-             "::ProblemTiles>(params.tasks[" + std::to_string(i) + "]);\n";
+    calls.append("  if (threadIdx.x == ").append(number);
+    calls.append(") streamattn::run<streamattn::").append(space);
+    calls.append("::ProblemScore, streamattn::").append(space);
+    calls.append("::ProblemTiles>(params.tasks[").append(number).append("]);\n");
     const ExprPoint& at = trial.block.at;
     Task& task = tasks[i];
     task = {.score = {.scale_log2 = 0.5F * 1.4426950408889634F,

@@ -114,7 +114,7 @@ TEST_CASE("faults in shares and in their merging are noticed") {
       {"shares overlap", {walk, "in_front_of(share + 1) - to_skip", "in_front_of(share + 1)"}},
       {"the rest of the tiles is lost", {walk, " + n % shares * s / shares", ""}},
       {"a share begins at the front", {walk, "to_skip = in_front_of(share);", "to_skip = 0;"}},
-      {"warpgroups take the first share", {consumer, "? more - 1 : 0", "? 0 : 0"}},
+      {"warpgroups take the first share", {consumer, "? max(more - 1, 0) : 0", "? 0 : 0"}},
       {"one share is computed by all", {order, "index % params.splits", "0"}},
       {"shares are written over each other", {epilogue, "item.share * order.all_heads", "0"}},
       {"shares are added without weights", {combine, "exp2_approx((", "1 + 0 * exp2_approx(("}},

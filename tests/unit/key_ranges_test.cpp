@@ -23,8 +23,6 @@ namespace {
 /// Of every key of a block, whether some query sees it, and whether all do.
 struct Sight {
   std::vector<bool> some, all;
-
-  friend bool operator==(const Sight&, const Sight&) = default;
 };
 
 Sight sight_by_pairs(const Expr& mask, const ExprBlock& block, const ExprNames& names,
