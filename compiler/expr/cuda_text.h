@@ -53,6 +53,8 @@ class CudaText {
     std::string base, step;
   };
 
+  static bool is_hoistable(const Expr& expr);
+  static std::string in_parentheses(const std::string& text);
   std::string leaf(const ExprNode& node);
   std::string sum(const Expr& expr);
   std::string divided(const ExprNode& node, std::string_view power_of_two, std::string_view any);
@@ -62,6 +64,8 @@ class CudaText {
   static std::string text_of(const Affine& value);
   Affine affine(const Expr& expr);
   Affine affine_integer(const Expr& integer);
+  static void collect_factors(const Expr& expr, std::vector<Expr>& uniform,
+                              std::vector<Expr>& varying, std::vector<Expr>& divisors);
   Affine product(const Expr& expr);
   std::string uniform_factor(const std::vector<Expr>& uniform, const std::vector<Expr>& divisors,
                              std::ptrdiff_t scores);
