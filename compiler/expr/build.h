@@ -62,8 +62,8 @@ Expr is_zero(const Expr& integer);
 Expr is_not_zero(const Expr& integer);
 
 /// Of two or more conditions.
-Expr all_of(std::vector<Expr> conditions);
-Expr any_of(std::vector<Expr> conditions);
+Expr all_of(const std::vector<Expr>& conditions);
+Expr any_of(const std::vector<Expr>& conditions);
 
 /// negated(negated(condition)) is the same expression as `condition`.
 Expr negated(const Expr& condition);

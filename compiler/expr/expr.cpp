@@ -102,7 +102,7 @@ Expr operator-(const Expr& a) {
 
 Expr operator+(const Expr& a, const Expr& b) {
   if (are_integers("+", a, b)) return integer_sum(a, b);
-  const Expr x = as_real("+", a), y = as_real("+", b);
+  Expr x = as_real("+", a), y = as_real("+", b);
   if (is_real_constant(x, 0)) return y;
   if (is_real_constant(y, 0)) return x;
   return real(ExprOp::add, sorted(x, y), std::plus<float>());
@@ -110,21 +110,21 @@ Expr operator+(const Expr& a, const Expr& b) {
 
 Expr operator-(const Expr& a, const Expr& b) {
   if (are_integers("-", a, b)) return integer_difference(a, b);
-  const Expr x = as_real("-", a), y = as_real("-", b);
+  Expr x = as_real("-", a), y = as_real("-", b);
   if (is_real_constant(y, 0)) return x;
   return real(ExprOp::subtract, {x, y}, std::minus<float>());
 }
 
 Expr operator*(const Expr& a, const Expr& b) {
   if (are_integers("*", a, b)) return integer_product(a, b);
-  const Expr x = as_real("*", a), y = as_real("*", b);
+  Expr x = as_real("*", a), y = as_real("*", b);
   if (is_real_constant(x, 1)) return y;
   if (is_real_constant(y, 1)) return x;
   return real(ExprOp::multiply, sorted(x, y), std::multiplies<float>());
 }
 
 Expr operator/(const Expr& a, const Expr& b) {
-  const Expr x = as_real("/", a), y = as_real("/", b);
+  Expr x = as_real("/", a), y = as_real("/", b);
   if (is_real_constant(y, 1)) return x;
   return real(ExprOp::divide, {x, y}, std::divides<float>());
 }
@@ -185,7 +185,7 @@ Expr abs(const Expr& a) {
     return real(ExprOp::absolute, {as_real("abs", a)}, [](float x, float) { return std::fabs(x); });
   if (const auto value = constant_of(a)) return std::abs(*value);
   // |-x| is |x|.
-  const Expr x = Linear(a).terms.front().second < 0 ? -a : a;
+  Expr x = Linear(a).terms.front().second < 0 ? -a : a;
   if (x.node().op == ExprOp::absolute) return x;
   return intern({.op = ExprOp::absolute, .type = ExprType::integer, .operands = {x}});
 }
@@ -197,7 +197,7 @@ Expr select(const Expr& condition, const Expr& a, const Expr& b) {
     return any_of({all_of({chosen, x}), all_of({negated(chosen), y})});
   }
   const bool integers = are_integers("select", a, b);
-  const Expr x = integers ? a : as_real("select", a), y = integers ? b : as_real("select", b);
+  Expr x = integers ? a : as_real("select", a), y = integers ? b : as_real("select", b);
   if (const auto value = constant_of(chosen)) return *value != 0 ? x : y;
   if (x.same_as(y)) return x;
   return intern({.op = ExprOp::select,

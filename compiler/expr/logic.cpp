@@ -208,9 +208,9 @@ Expr join(ExprOp op, const std::vector<Expr>& conditions) {
 
 }  // namespace
 
-Expr all_of(std::vector<Expr> conditions) { return join(ExprOp::logical_and, conditions); }
+Expr all_of(const std::vector<Expr>& conditions) { return join(ExprOp::logical_and, conditions); }
 
-Expr any_of(std::vector<Expr> conditions) { return join(ExprOp::logical_or, conditions); }
+Expr any_of(const std::vector<Expr>& conditions) { return join(ExprOp::logical_or, conditions); }
 
 Expr negated(const Expr& condition) { return Negation().of(condition); }
 

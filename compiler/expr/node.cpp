@@ -58,8 +58,8 @@ class Table {
     }
     // Made before the lock is taken, and dropped, if it is not needed any more, after it is given
     // back.
-    const std::shared_ptr<const ExprNode> added(
-        new ExprNode(std::move(node)), [](const ExprNode* dead) { instance().remove(dead); });
+    std::shared_ptr<const ExprNode> added(new ExprNode(std::move(node)),
+                                          [](const ExprNode* dead) { instance().remove(dead); });
     const std::lock_guard lock(mutex_);
     if (auto known = find(added.get())) return known;
     nodes_.emplace(added.get(), added);

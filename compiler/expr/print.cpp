@@ -168,7 +168,7 @@ class Printer {
     std::string text;
     int parts = 0;
     Binding alone = Binding::primary;
-    const auto add = [&](int sign, std::string part, Binding binding) {
+    const auto add = [&](int sign, const std::string& part, Binding binding) {
       text += text.empty() ? (sign < 0 ? "-" : "") : (sign < 0 ? " - " : " + ");
       text += part;
       alone = binding;
