@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <charconv>
 
-#include "compiler/expr/build.h"
 #include "compiler/expr/cuda_text.h"
 
 namespace streamattn {
@@ -36,17 +35,8 @@ std::string CudaText::text_of(const Affine& value) {
 // would cost more than the product it is for.
 CudaText::Affine CudaText::affine_integer(const Expr& integer_expr) {
   Linear rest(integer_expr);
-  std::int64_t key_factor = 0;
-  int terms_with_key = 0;
-  for (const auto& [term, coefficient] : rest.terms) {
-    if (!term.node().uses_variable(Variable::k)) continue;
-    terms_with_key++;
-    if (term.node().op == ExprOp::variable) key_factor = coefficient;
-  }
-  if (in_constructor_ || terms_with_key != 1 || key_factor == 0)
-    return {"float" + in_parentheses(integer(integer_expr)), ""};
-  std::erase_if(rest.terms,
-                [](const auto& term) { return term.first.node().uses_variable(Variable::k); });
+  const std::int64_t key_factor = in_constructor_ ? 0 : take_key(rest);
+  if (key_factor == 0) return {"float" + in_parentheses(integer(integer_expr)), ""};
   const std::string others = integer(rest.expr());
   const std::string key = key_factor == 1 ? "k" : llvm::formatv("k * {0}", key_factor).str();
   return {llvm::formatv("float({0} + {1})", others, key),

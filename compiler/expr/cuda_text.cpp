@@ -6,8 +6,6 @@
 
 #include <algorithm>
 
-#include "compiler/expr/build.h"
-
 namespace streamattn {
 namespace {
 
@@ -214,19 +212,26 @@ std::string CudaText::call(std::string_view function, const std::vector<Expr>& o
 
 // ---- Conditions
 
+// Takes the key out of a sum that has it in one term, by itself, and returns its coefficient; else
+// returns 0.
+std::int64_t CudaText::take_key(Linear& sum) {
+  const auto has_key = [](const auto& term) {
+    return term.first.node().uses_variable(Variable::k);
+  };
+  const auto key = std::ranges::find_if(sum.terms, has_key);
+  if (key == sum.terms.end() || key->first.node().op != ExprOp::variable ||
+      std::ranges::count_if(sum.terms, has_key) > 1)
+    return 0;
+  const std::int64_t coefficient = key->second;
+  sum.terms.erase(key);
+  return coefficient;
+}
+
 // Solved for the column, so that the rest is the same for all elements of a row.
 std::string CudaText::bound(const Expr& integer_at_most_zero) {
   Linear rest(integer_at_most_zero);
-  std::int64_t key_factor = 0;
-  int terms_with_key = 0;
-  for (const auto& [term, coefficient] : rest.terms) {
-    if (!term.node().uses_variable(Variable::k)) continue;
-    terms_with_key++;
-    if (term.node().op == ExprOp::variable) key_factor = coefficient;
-  }
-  if (terms_with_key != 1 || std::abs(key_factor) != 1) return {};
-  std::erase_if(rest.terms,
-                [](const auto& term) { return term.first.node().uses_variable(Variable::k); });
+  const std::int64_t key_factor = take_key(rest);
+  if (std::abs(key_factor) != 1) return {};
   // An element may be as large as 32 bits hold: alone it is brought nearer, with others it stays
   // where it is.
   const bool has_element = std::ranges::any_of(
@@ -256,11 +261,8 @@ std::string CudaText::condition(const Expr& expr) {
   const auto comparison = [&](const char* op, const char* reversed) {
     const std::string limit = in_constructor_ ? "" : bound(x[0]);
     if (limit.empty()) return sides(x[0], op);
-    const Linear linear(x[0]);
-    const auto key = std::ranges::find_if(linear.terms, [](const auto& term) {
-      return term.first.node().op == ExprOp::variable && term.first.node().variable == Variable::k;
-    });
-    return std::string("column ") + (key->second > 0 ? op : reversed) + " " + limit;
+    Linear linear(x[0]);
+    return std::string("column ") + (take_key(linear) > 0 ? op : reversed) + " " + limit;
   };
   const auto joined = [&](const char* op) {
     std::string text;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "compiler/expr/build.h"
 #include "compiler/expr/names.h"
 
 namespace streamattn {
@@ -55,6 +56,7 @@ class CudaText {
 
   static bool is_hoistable(const Expr& expr);
   static std::string in_parentheses(const std::string& text);
+  static std::int64_t take_key(Linear& sum);
   std::string leaf(const ExprNode& node);
   std::string sum(const Expr& expr);
   std::string divided(const ExprNode& node, std::string_view power_of_two, std::string_view any);
