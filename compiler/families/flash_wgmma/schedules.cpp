@@ -53,10 +53,11 @@ Reach reach_of(const Expr& mask) {
   return keys <= narrow ? Reach::narrow : Reach::near;
 }
 
-/// Whether an element of a query and a key together decides.
-bool has_block_map(const Expr& mask) {
+/// Whether an element of a query and a key together takes part: a map of blocks in a mask, a bias
+/// in a score.
+bool has_pair_element(const Expr& expression) {
   bool found = false;
-  for_each_node(mask, [&](const Expr& part) {
+  for_each_node(expression, [&](const Expr& part) {
     found = found || (part.node().op == ExprOp::element && part.node().uses_variable(Variable::q) &&
                       part.node().uses_variable(Variable::k));
   });
@@ -87,12 +88,14 @@ std::vector<FlashSchedule> guesses(const Problem& problem, const Shape& shape,
   auto o_over_q = [](FlashSchedule& s) { s.o_buffer = false; };
 
   auto in_three_stages = [](FlashSchedule& s) { s.stages = 3; };
-  auto in_three_stages_q_in_registers = [](FlashSchedule& s) {
-    s.stages = 3, s.q_in_registers = true;
+  auto exact_in_three_stages_q_in_registers = [](FlashSchedule& s) {
+    s.stages = 3, s.q_in_registers = true, s.softmax = Softmax::exact;
   };
-
-  auto in_four_stages_without_turns = [](FlashSchedule& s) {
-    s.stages = 4, s.q_in_registers = true, s.ping_pong = false;
+  auto in_four_stages_q_in_registers = [](FlashSchedule& s) {
+    s.stages = 4, s.q_in_registers = true;
+  };
+  auto in_six_stages_without_turns = [](FlashSchedule& s) {
+    s.stages = 6, s.q_in_registers = true, s.ping_pong = false;
   };
 
   auto split = [](FlashSchedule& s) { s.split_keys = true, s.o_buffer = false; };
@@ -112,13 +115,20 @@ std::vector<FlashSchedule> guesses(const Problem& problem, const Shape& shape,
   const Reach reach = reach_of(problem.mask);
   const bool by_data = is_data_dependent(problem.mask);
   if (reach == Reach::narrow) {
-    if (problem.v_head_dim() <= 64) add(3, 64, in_four_stages_without_turns);
-    add(2, 64, in_three_stages_q_in_registers);
+    if (problem.v_head_dim() <= 64) add(3, 64, in_six_stages_without_turns);
+    add(2, 64, in_four_stages_q_in_registers);
     add(2, 64, in_three_stages);
+  }
+  // Elements of a tensor are read in vectors where a tile has a multiple of 32 keys.
+  if (has_pair_element(problem.score)) {
+    if (problem.v_head_dim() <= 64) add(3, 96, in_three_stages);
+    add(2, 96, exact_in_three_stages_q_in_registers);
+    add(2, 64, exact_in_three_stages_q_in_registers);
+    add(2, 64, as_it_is);
   }
   if (reach == Reach::near && !by_data) add(3, 64, in_three_stages);
   // The walk over lists takes registers; where a map of blocks decides, tiles should be blocks.
-  if (by_data && !has_block_map(problem.mask)) add(3, 64, in_three_stages);
+  if (by_data && !has_pair_element(problem.mask)) add(3, 64, in_three_stages);
   if (few_tiles) add(2, 128, q_in_registers);
   if (problem.v_head_dim() <= 64) add(3, 128, exact);
   add(3, 112, as_it_is);
