@@ -65,6 +65,15 @@ void Barriers::wait(unsigned barrier, unsigned parity, Site at) {
   threads_.trace_wait("mbarrier wait", begin, at);
 }
 
+bool Barriers::test(unsigned barrier, unsigned parity, Site at) {
+  threads_.enter(at);
+  threads_.scheduler().yield();
+  Mbarrier& tested = mbarrier_at(barrier);
+  const bool complete = tested.passes(parity);
+  if (complete) threads_.self().clock.learn(tested.wait());
+  return complete;
+}
+
 void Barriers::complete(unsigned address, int bytes) {
   if (mbarriers_.at(address).complete(bytes)) wake_waiters(address);
 }

@@ -23,6 +23,7 @@ class Barriers {
   void fence_init(Site at);
   void arrive(unsigned barrier, unsigned expected_bytes, Site at);
   void wait(unsigned barrier, unsigned parity, Site at);
+  bool test(unsigned barrier, unsigned parity, Site at);
   void named(int id, int threads, bool wait, Site at);
 
   /// The mbarrier at a shared address, for the current thread. Throws Violation where there is none

@@ -81,6 +81,9 @@ class Block final : public Machine {
   void mbarrier_wait(unsigned barrier, unsigned parity, Site at) override {
     barriers_.wait(barrier, parity, at);
   }
+  bool mbarrier_test(unsigned barrier, unsigned parity, Site at) override {
+    return barriers_.test(barrier, parity, at);
+  }
   void named_barrier(int id, int threads, bool wait, Site at) override {
     barriers_.named(id, threads, wait, at);
   }

@@ -20,7 +20,8 @@ struct MatrixArgument {
 
 void SharedAccesses::store(unsigned address, const void* from, Site at) {
   const Clock& clock = threads_.enter(at).clock;
-  memory_.write(address, clock, threads_.plain_access(at));
+  // Elements of a tile may be changed in their places.
+  memory_.write(address, clock, threads_.plain_access(at), memory_.origin(address));
   std::memcpy(memory_.at(address), from, SharedMemory::granule);
 }
 

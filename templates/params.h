@@ -59,6 +59,12 @@ struct OutputParams {
   Strides o_strides, lse_strides;
 };
 
+/// Where the rows of a tensor are, for those who read them without TMA.
+struct RowsParams {
+  const void* data;
+  Strides strides;
+};
+
 /// Where results of shares of the keys go, each by itself: float32, dense.
 struct PartialParams {
   float* o;    // [splits, batch * heads, q_len, value_head_dim]
@@ -105,6 +111,7 @@ struct FlashParams {
   ScoreParams score;
   OrderParams order;
   KeyListParams lists;  // unset unless the kernel walks lists
+  RowsParams v_rows;
 };
 
 /// Parameters of combine, which merges the results of shares.
@@ -171,8 +178,12 @@ struct FlashTiling {
     int tiles_end = v_offset() + stages * v_bytes();
     return output == OutputPath::over_q ? tiles_end : tiles_end + o_bytes();
   }
-  /// The tile slot (16 bytes), full and empty barriers of Q and of every stage of K and V.
-  SA_ANYWHERE constexpr int bytes() const { return barrier_offset() + 16 + 8 * (2 + 4 * stages); }
+  /// Behind the tile slot (16 bytes), full and empty barriers of Q and of every stage of K and V.
+  SA_ANYWHERE constexpr int screen_offset() const {
+    return barrier_offset() + 16 + 8 * (2 + 4 * stages);
+  }
+  /// Barriers (32 bytes), then notes (16 bytes) and barriers of a queue one longer than the ring.
+  SA_ANYWHERE constexpr int bytes() const { return screen_offset() + 32 + 24 * (stages + 1); }
 
  private:
   SA_ANYWHERE static constexpr int tile_bytes(int rows, int columns) {

@@ -55,6 +55,7 @@ class Machine {
   virtual void fence_mbarrier_init(Site at) = 0;
   virtual void mbarrier_arrive(unsigned barrier, unsigned expected_bytes, Site at) = 0;
   virtual void mbarrier_wait(unsigned barrier, unsigned parity, Site at) = 0;
+  virtual bool mbarrier_test(unsigned barrier, unsigned parity, Site at) = 0;
   virtual void named_barrier(int id, int threads, bool wait, Site at) = 0;
 
   virtual void store_shared(unsigned address, const void* from, Site at) = 0;  // 16 bytes

@@ -59,4 +59,13 @@ SA_DEVICE u32 pack(f16, float low, float high, SA_SITE) {
   return rounded(f16(), arrived(low, site)) | rounded(f16(), arrived(high, site)) << 16;
 }
 
+template <class Element>
+SA_DEVICE u32 fma_pair(Element e, u32 a, u32 b, u32 c) {
+  auto half = [&](int shift) {
+    auto of = [&](u32 x) { return unpack(e, u16(x >> shift)); };
+    return rounded(e, __builtin_fmaf(of(a), of(b), of(c))) << shift;
+  };
+  return half(0) | half(16);
+}
+
 }  // namespace streamattn

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "forward/flash_epilogue.cuh"
+#include "forward/flash_screen.cuh"
 #include "parts/softmax.cuh"
 #include "ptx/warpgroup.cuh"
 #include "ptx/wgmma.cuh"
@@ -136,6 +137,7 @@ struct FlashConsumer {
         first_softmax();
         visit_rest();
         leave_q();
+        if constexpr (screens_v<Spec>) restore();
         done = item;
         if (!Spec::q_in_registers) break;
         more = next_item();
@@ -208,6 +210,15 @@ struct FlashConsumer {
   SA_DEVICE void visit_rest() {
 #pragma unroll 1
     while (walk.next()) step();
+  }
+
+  // What is not finite in V, once the screen has seen all of it: the last PV may come before it.
+  SA_DEVICE void restore() {
+    shared.v_ring().wait(held);
+    bool unclean = false;
+#pragma unroll
+    for (int i = 0; i < screen_warps; i++) unclean |= mbarrier_test(shared.unclean(i), 0);
+    if (unclean) restore_not_finite<Spec>(params, item, at, o);
   }
 
   SA_DEVICE void step() {

@@ -20,6 +20,7 @@ struct FlashProducer {
   FlashShared<Spec> shared;
 
   RingCursor<tiling.stages> kv = {};
+  u32 screened = 0;  // place in the screen's queue
   u32 q_parity = 0;
 
   SA_DEVICE void run() {
@@ -28,6 +29,7 @@ struct FlashProducer {
     while (!order.done(index)) index = load_item(order, index);
     announce({}, 0);
     mbarrier_arrive(shared.q_full());
+    if constexpr (screens_v<Spec>) shared.screen_queue().end(screened);
   }
 
  private:
@@ -43,10 +45,11 @@ struct FlashProducer {
 #pragma unroll 1
     for (bool more = true; more;) {
       int tile = walk.tile;
+      bool by_screen = screens_v<Spec> && walk.hides_keys();
       more = walk.next();
       if (!more) next = order.next(index);
       if (until_q-- == 0) load_q(item);
-      load_keys(item, tile);
+      load_keys(item, tile, by_screen);
     }
     if (until_q >= 0) load_q(item);
     return next;
@@ -59,15 +62,22 @@ struct FlashProducer {
                 item.batch, CachePolicy::evict_first);
   }
 
-  SA_DEVICE void load_keys(WorkItem item, int n) {
+  SA_DEVICE void load_keys(WorkItem item, int n, bool by_screen) {
     int kv_head = item.head / Spec::group_size, row = n * tiling.tile_kv;
     u32 full = shared.k_ring().acquire(kv, KTile::bytes);
     load<KTile>(shared.k(kv.stage), params.k, full, row, kv_head, item.batch,
                 CachePolicy::evict_last);
-    full = shared.v_ring().acquire(kv, VTile::bytes);
+    full = by_screen ? acquire_for_screen() : shared.v_ring().acquire(kv, VTile::bytes);
     load<VTile>(shared.v(kv.stage), params.v, full, row, kv_head, item.batch,
                 CachePolicy::evict_last);
     kv.advance();
+  }
+
+  SA_DEVICE u32 acquire_for_screen() {
+    shared.v_ring().wait_empty(kv);
+    u32 landed = shared.screen_queue().push(screened, kv.stage, VTile::bytes);
+    screened = screened == tiling.stages ? 0 : screened + 1;
+    return landed;
   }
 
   // Fills the slot, once every consumer warp has read Q and the slot before it.

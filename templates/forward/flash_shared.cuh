@@ -11,11 +11,17 @@ namespace streamattn {
 template <class Spec>
 constexpr bool splits_keys = Spec::tiling.output == OutputPath::partial;
 
+/// Whether V of some tiles goes by way of a FlashScreen.
+template <class Spec>
+constexpr bool screens_v = Spec::Score::screens_values;
+constexpr int screen_warps = 3;
+
 /// The shared memory of a block.
 template <class Spec>
 struct FlashShared {
   static constexpr FlashTiling tiling = Spec::tiling;
   using Ring = StageRing<tiling.stages>;
+  using ScreenQueue = StageQueue<tiling.stages>;
 
   u32 base;  // 1024-byte aligned
 
@@ -33,6 +39,15 @@ struct FlashShared {
   SA_DEVICE Ring v_ring() const {
     return {slot() + 32 + 16 * tiling.stages, slot() + 32 + 24 * tiling.stages};
   }
+
+  /// Of a warp of the screen: phase 0 is complete once it has found V that is not finite in a tile
+  /// that hides keys.
+  SA_DEVICE u32 unclean(int warp) const { return base + tiling.screen_offset() + 8 * warp; }
+  /// Stages of V on their way to the screen.
+  SA_DEVICE ScreenQueue screen_queue() const {
+    u32 notes = base + tiling.screen_offset() + 32;
+    return {notes, notes + 16 * (tiling.stages + 1)};
+  }
 };
 
 template <class Spec, bool lists = Spec::key_lists>
@@ -41,7 +56,7 @@ struct FlashWalkOf {
 };
 template <class Spec>
 struct FlashWalkOf<Spec, true> {
-  using Type = ListWalk<typename Spec::Score, splits_keys<Spec>>;
+  using Type = ListWalk<typename Spec::Score, Spec::tiling.tile_q / 64, splits_keys<Spec>>;
 };
 template <class Spec>
 using FlashWalk = typename FlashWalkOf<Spec>::Type;

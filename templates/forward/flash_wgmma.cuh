@@ -10,6 +10,7 @@
 
 #include "forward/flash_consumer.cuh"
 #include "forward/flash_producer.cuh"
+#include "forward/flash_screen.cuh"
 #include "forward/flash_spec.cuh"
 
 namespace streamattn {
@@ -26,12 +27,18 @@ SA_DEVICE void run_flash_block(const FlashParams& params) {
     mbarrier_init(shared.q_empty(), 4 * warpgroups);
     shared.k_ring().init(4 * warpgroups);
     shared.v_ring().init(4 * warpgroups);
+    if constexpr (screens_v<Spec>) {
+      for (int i = 0; i < screen_warps; i++) mbarrier_init(shared.unclean(i), 1);
+      shared.screen_queue().init();
+    }
     fence_mbarrier_init();
   }
   __syncthreads();
   if (warp < 4) {
     shrink_registers<Spec::producer_registers>();
     if (warp == 0 && elect_one()) FlashProducer<Spec>{params, shared}.run();
+    if constexpr (screens_v<Spec>)
+      if (warp > 0) FlashScreen<Spec>{shared, warp - 1, int(threadIdx.x % 32)}.run();
   } else {
     grow_registers<Spec::consumer_registers>();
     Fragment at{warp / 4 - 1, warp % 4, int(threadIdx.x % 32)};

@@ -19,16 +19,22 @@ enum class TileKind { none, partial, full };
 
 /// An entry of a list: a tile and its kind for each of up to three warpgroups, two bits each.
 struct ListEntry {
-  static constexpr u32 all_partial = 0x15;
+  static constexpr u32 all_partial = 0x15, all_full = 0x2A;
   u32 bits;
 
   SA_DEVICE static ListEntry of(int tile, u32 kinds) { return {u32(tile) << 6 | kinds}; }
   SA_DEVICE int tile() const { return int(bits >> 6); }
   SA_DEVICE TileKind kind(int warpgroup) const { return TileKind(bits >> 2 * warpgroup & 3); }
+  /// Whether each of the first so many sees the tile whole.
+  template <int warpgroups>
+  SA_DEVICE bool is_full() const {
+    constexpr u32 kinds = (1u << 2 * warpgroups) - 1;
+    return (bits & kinds) == (all_full & kinds);
+  }
 };
 
 /// Visits the tiles of a list, or a share of them, with the contract of KeyWalk.
-template <class Score, bool split_keys>
+template <class Score, int warpgroups, bool split_keys>
 struct ListWalk {
   Sequence sequence;
   Score score;
@@ -66,6 +72,9 @@ struct ListWalk {
 
   SA_DEVICE bool has_rows() const { return !own.empty(); }
   SA_DEVICE bool masked() const { return entry.kind(warpgroup) != TileKind::full; }
+
+  /// Whether some query of the block may not see some key of the tile.
+  SA_DEVICE bool hides_keys() const { return !entry.template is_full<warpgroups>(); }
 
   /// Goes on to the next tile. False at the end. An entry is loaded a tile ahead of its use.
   SA_DEVICE bool next() {

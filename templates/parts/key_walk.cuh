@@ -53,6 +53,13 @@ struct KeyWalk {
   /// Goes on to the next tile. False at the end.
   SA_DEVICE bool next() { return --tile >= begin || (several && open()); }
 
+  /// Whether some query of the block may not see some key of the tile.
+  SA_DEVICE bool hides_keys() const {
+    int first = sequence.k_position + tile * tile_kv;
+    Span whole = score.full(block, {first, first + tile_kv});
+    return whole.begin > first || whole.end < first + tile_kv;
+  }
+
  private:
   SA_DEVICE static int tiles_up_to(int key) { return (key + tile_kv - 1) / tile_kv; }
 

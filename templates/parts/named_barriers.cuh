@@ -11,4 +11,7 @@ SA_DEVICE constexpr int turn_barrier(int warpgroup) { return 1 + warpgroup; }
 /// The threads of math warpgroup w on their way through the memory of O. 8 to 10.
 SA_DEVICE constexpr int output_barrier(int warpgroup) { return 8 + warpgroup; }
 
+/// The warps that screen V.
+constexpr int screen_barrier = 4;
+
 }  // namespace streamattn

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ptx/barrier.cuh"
+#include "ptx/shared.cuh"
 
 namespace streamattn {
 
@@ -35,16 +36,47 @@ struct StageRing {
 
   /// Producer: waits for the stage and announces `bytes` to come; returns the barrier for TMA.
   SA_DEVICE u32 acquire(Cursor at, u32 bytes) const {
-    mbarrier_wait(empty + 8 * at.stage, at.parity ^ 1);
-    mbarrier_arrive_expect(full + 8 * at.stage, bytes);
-    return full + 8 * at.stage;
+    wait_empty(at);
+    mbarrier_arrive_expect(full_of(at.stage), bytes);
+    return full_of(at.stage);
   }
+  SA_DEVICE void wait_empty(Cursor at) const { mbarrier_wait(empty + 8 * at.stage, at.parity ^ 1); }
+  SA_DEVICE u32 full_of(u32 stage) const { return full + 8 * stage; }
 
   /// Consumer: waits until the stage is written.
   SA_DEVICE void wait(Cursor at) const { mbarrier_wait(full + 8 * at.stage, at.parity); }
 
   /// Consumer: one lane of every warp, once the warp's reads are complete.
   SA_DEVICE void release(Cursor at) const { mbarrier_arrive(empty + 8 * at.stage); }
+};
+
+/// Stages that TMA fills for one warp, which hands them on, in their order. It has room for all of
+/// a ring and the end: a place is free again when the stage that was in it is.
+template <int stages>
+struct StageQueue {
+  using Cursor = RingCursor<stages + 1>;
+  u32 notes, landed;  // (stages + 1) numbers of stages, 16 bytes each, and mbarriers, shared
+
+  SA_DEVICE void init() const {
+    for (int i = 0; i <= stages; i++) mbarrier_init(landed + 8 * i, 1);
+  }
+
+  /// Producer: announces `bytes` to come for a stage; returns the barrier for TMA.
+  SA_DEVICE u32 push(u32 place, int stage, u32 bytes) const {
+    store_shared(notes + 16 * place, make_int4(stage, 0, 0, 0));
+    mbarrier_arrive_expect(landed + 8 * place, bytes);
+    return landed + 8 * place;
+  }
+  SA_DEVICE void end(u32 place) const {
+    store_shared(notes + 16 * place, make_int4(-1, 0, 0, 0));
+    mbarrier_arrive(landed + 8 * place);
+  }
+
+  /// The next stage, once it is written; negative at the end.
+  SA_DEVICE int wait(Cursor at) const {
+    mbarrier_wait(landed + 8 * at.stage, at.parity);
+    return load_shared(notes + 16 * at.stage).x;
+  }
 };
 
 }  // namespace streamattn

@@ -34,6 +34,19 @@ SA_DEVICE void mbarrier_wait(u32 barrier, u32 parity) {
       : "memory");
 }
 
+/// Whether the phase of parity `parity` is complete (9.7.13.15.16, test_wait).
+SA_DEVICE bool mbarrier_test(u32 barrier, u32 parity) {
+  u32 complete;
+  asm volatile(
+      "{\n.reg .pred done;\n"
+      "mbarrier.test_wait.parity.shared::cta.b64 done, [%1], %2;\n"
+      "selp.u32 %0, 1, 0, done;\n}"
+      : "=r"(complete)
+      : "r"(barrier), "r"(parity)
+      : "memory");
+  return complete != 0;
+}
+
 /// Waits until `threads` threads have arrived at or synchronised on named barrier `id` (1 to 15).
 SA_DEVICE void named_barrier_sync(int id, int threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");

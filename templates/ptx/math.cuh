@@ -54,4 +54,16 @@ SA_DEVICE u32 pack(f16, float low, float high) {
   return r;
 }
 
+/// a * b + c of both halves. PTX ISA 9.7.4, fma: nothing is flushed, NaNs stay NaNs.
+SA_DEVICE u32 fma_pair(bf16, u32 a, u32 b, u32 c) {
+  u32 r;
+  asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(c));
+  return r;
+}
+SA_DEVICE u32 fma_pair(f16, u32 a, u32 b, u32 c) {
+  u32 r;
+  asm("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(c));
+  return r;
+}
+
 }  // namespace streamattn

@@ -21,11 +21,8 @@ TEST_CASE("a barrier that is used too early, too late or as memory is named") {
   check_caught({
       {"R3: bytes are announced in front of the wait for the stage",
        q_registers,
-       {ring,
-        "    mbarrier_wait(empty + 8 * at.stage, at.parity ^ 1);\n"
-        "    mbarrier_arrive_expect(full + 8 * at.stage, bytes);\n",
-        "    mbarrier_arrive_expect(full + 8 * at.stage, bytes);\n"
-        "    mbarrier_wait(empty + 8 * at.stage, at.parity ^ 1);\n"},
+       {ring, "    wait_empty(at);\n    mbarrier_arrive_expect(full_of(at.stage), bytes);\n",
+        "    mbarrier_arrive_expect(full_of(at.stage), bytes);\n    wait_empty(at);\n"},
        "arrives once more than the 1 times of a phase on the mbarrier"},
       {"S8: a barrier lies in the buffer of O",
        q_registers,

@@ -1,9 +1,10 @@
 // streamattn  forward  flash_wgmma  sm_90a
 // problem:  bf16 -> bf16, head_dim 128, group 1; mask: true; score: score + bias:bf16[batch, head, q, k]
-// schedule: tile 128 x 128, 2 stages, 2 math warpgroups, ping-pong, stale maximum
+// schedule: tile 128 x 96, 3 stages, 2 math warpgroups, ping-pong, exact maximum, Q in registers
 #include "forward/flash_wgmma.cuh"
 
 namespace streamattn {
+WGMMA_SHAPE(bf16, 96)
 WGMMA_SHAPE(bf16, 128)
 
 struct ProblemScore : ScaledScore {
@@ -47,9 +48,9 @@ struct Spec {
   static constexpr int group_size = 1;
   static constexpr streamattn::FlashTiling tiling = {
       .head_dim = 128, .value_head_dim = 128,
-      .tile_q = 128, .tile_kv = 128, .stages = 2,
+      .tile_q = 128, .tile_kv = 96, .stages = 3,
       .output = streamattn::OutputPath::buffered, .o_passes = 1};
-  static constexpr bool ping_pong = true, q_in_registers = false, stale_reference = true;
+  static constexpr bool ping_pong = true, q_in_registers = true, stale_reference = false;
   static constexpr int producer_registers = 24, consumer_registers = 240;
   static constexpr bool key_lists = false;
 };

@@ -3,8 +3,11 @@
 
 #include <algorithm>
 
+#include "measure/accuracy.h"
+#include "measure/operands.h"
 #include "tests/gpu/gpu_case.h"
 #include "tests/support/catch.h"
+#include "tests/support/planted_values.h"
 #include "tests/support/skip.h"
 
 using namespace streamattn;
@@ -150,6 +153,27 @@ TEST_CASE("row sub-ranges compute and write only their rows") {
                          .q_rows = q_rows,
                          .kv_rows = kv_rows});
   check_cases(cases);
+}
+
+TEST_CASE("NaN and infinity in V reach the rows that see their keys and no others") {
+  NEEDS_GPU();
+  constexpr const char* masks[] = {"k < 100", "k <= q && k < 1000", "k < length[batch]",
+                                   "k <= q && doc[batch, q] == doc[batch, k]"};
+  for (const char* mask : masks)
+    for (const int head_dim : {64, 128, 256})
+      for (const std::int64_t q_len : {100, 1100}) {  // shares of the keys, and not
+        const ForwardCase given{
+            .problem = {.head_dim = head_dim, .group_size = 2, .mask = Expr::parse(mask)},
+            .shape = {.batch = 2, .kv_heads = 1, .q_len = q_len, .kv_len = 1200},
+            .q_offset = 100};
+        INFO(given.describe());
+        ForwardTensors tensors(given);
+        plant_not_finite(tensors, 50, /*seed=*/7);
+        run_once(gpu_jit().forward(given.problem, given.shape), tensors, *gpu_workbench(0));
+        const Errors errors =
+            errors_of(given.problem, tensors.args(), all_rows(tensors.args()), {}, Arithmetic::gpu);
+        CHECK(errors.ok());
+      }
 }
 
 TEST_CASE("a cap on multiprocessors and any scale give the same accuracy") {

@@ -199,6 +199,7 @@ Plan flash_plan(const Problem& problem, const Schedule& chosen, const ResolvedCa
   if (tiling.o_bytes() > 0) p.o = map("tensor map of o", call.o, 64);
   p.sequence = sequence_params(call);
   p.score = score_params(call);
+  p.v_rows = {call.v.data, strides(call.v)};
   if (schedule.split_keys) {
     const std::int64_t rows =
         checked_int(std::int64_t{p.order.all_heads} * p.sequence.q_len, "rows of O");

@@ -1,0 +1,116 @@
+// Keeps what is not finite in V from rows that do not see it: a weight of zero times NaN is NaN.
+//
+// Where a mask may hide keys from all queries, what lies in their V is nobody's: padding. So V of a
+// tile that hides keys from some query of the block goes by way of three warps of their own, the
+// screen, before the math warpgroups get it: what is not finite becomes zero, and the block is told
+// once. From then on a row adds, when it is complete, what is not finite in the V of those keys of
+// such tiles that it sees. Tiles that every query sees whole are not touched.
+#pragma once
+
+#include "forward/flash_shared.cuh"
+#include "parts/named_barriers.cuh"
+#include "ptx/shared.cuh"
+
+namespace streamattn {
+
+/// For both halves of a pair: no bit where it is finite, all but the sign where it is not.
+template <class Element>
+SA_DEVICE u32 times_zero(Element e, u32 pair) {
+  return fma_pair(e, pair, 0, 0);
+}
+
+/// A thread of the warps that screen tiles of V.
+template <class Spec>
+struct FlashScreen {
+  static constexpr FlashTiling tiling = Spec::tiling;
+  using Element = typename Spec::Element;
+
+  FlashShared<Spec> shared;
+  int warp, lane;  // among the screen's
+
+  SA_DEVICE void run() const {
+    auto queue = shared.screen_queue();
+    typename FlashShared<Spec>::ScreenQueue::Cursor at;
+    bool told = false;
+    for (;;) {
+      int stage = queue.wait(at);
+      if (stage < 0) return;
+      if (!is_finite(shared.v(stage))) {
+        clear(shared.v(stage));
+        if (!told && lane == 0) mbarrier_arrive(shared.unclean(warp));
+        told = true;
+      }
+      named_barrier_sync(screen_barrier, 32 * screen_warps);
+      if (warp == 0 && lane == 0) mbarrier_arrive(shared.v_ring().full_of(stage));
+      at.advance();
+    }
+  }
+
+ private:
+  static constexpr int vectors = tiling.v_bytes() / 16;  // of 16 bytes
+  static constexpr int step = 32 * screen_warps;
+
+  // Of the part of this warp.
+  SA_DEVICE bool is_finite(u32 tile) const {
+    u32 products = 0;
+#pragma unroll 4
+    for (int i = 32 * warp + lane; i < vectors; i += step) {
+      int4 v = load_shared(tile + 16 * i);
+      products |= times_zero(Element(), u32(v.x)) | times_zero(Element(), u32(v.y)) |
+                  times_zero(Element(), u32(v.z)) | times_zero(Element(), u32(v.w));
+    }
+    return !__any_sync(~0u, products);
+  }
+
+  SA_DEVICE void clear(u32 tile) const {
+#pragma unroll 1
+    for (int i = 32 * warp + lane; i < vectors; i += step) {
+      int4 v = load_shared(tile + 16 * i);
+      store_shared(tile + 16 * i, make_int4(finite(v.x), finite(v.y), finite(v.z), finite(v.w)));
+    }
+    fence_shared_to_async();
+  }
+
+  // The pair with zeros in the place of what is not finite.
+  SA_DEVICE static int finite(int pair) {
+    u32 products = times_zero(Element(), u32(pair));
+    return pair & ~(products & 0xFFFF ? 0xFFFF : 0) & ~(products >> 16 ? 0xFFFF0000 : 0);
+  }
+};
+
+/// Adds to the O of an item what the screen has taken from keys that the thread's rows see.
+template <class Spec, int N>
+SA_DEVICE void restore_not_finite(const FlashParams& params, WorkItem item, Fragment at,
+                                  float (&o)[N]) {
+  using Element = typename Spec::Element;
+  constexpr FlashTiling tiling = Spec::tiling;
+  const Strides& strides = params.v_rows.strides;
+  const u16* v = (const u16*)params.v_rows.data + item.batch * strides.batch +
+                 item.head / Spec::group_size * strides.head + at.column();
+  auto walk = key_walk<Spec>(params, item, 0, tiling.tile_q);
+  int first_row = walk.sequence.q_position + item.q_tile * tiling.tile_q;
+#pragma unroll 1
+  do {
+    if (!walk.hides_keys()) continue;
+    int first_key = walk.tile * tiling.tile_kv;
+    int end = min(first_key + tiling.tile_kv, walk.sequence.kv_len);
+#pragma unroll 1
+    for (int key = first_key; key < end; key++) {
+      bool sees[2];
+#pragma unroll
+      for (int r = 0; r < 2; r++)
+        sees[r] = walk.score.keeps(first_row + at.row(r), walk.sequence.k_position + key, 0);
+      for_each_pair(o, [&](int r, int column, float& left, float& right) {
+        if (column >= tiling.value_head_dim) return;
+        u32 pair = load_global((const u32*)(v + key * strides.seq + column));
+        pair &= times_zero(Element(), pair) | 0x80008000;
+        float of_left = unpack(Element(), u16(pair)), of_right = unpack(Element(), u16(pair >> 16));
+        if (!sees[r]) return;
+        left += of_left;
+        right += of_right;
+      });
+    }
+  } while (walk.next());
+}
+
+}  // namespace streamattn
