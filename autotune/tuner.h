@@ -1,0 +1,57 @@
+// From a group of calls to the schedule that is best for it: list, rank, build, check, race,
+// decide.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "autotune/group_result.h"
+#include "autotune/tune_device.h"
+#include "autotune/tune_job.h"
+#include "streamattn/schedule_table.h"
+
+namespace streamattn {
+
+/// What the tuner says while it works.
+struct TuneProgress {
+  std::size_t group = 0, groups = 0;
+  std::string stage;                ///< "build", "check", "race", "finals"
+  std::size_t done = 0, total = 0;  ///< steps of the stage
+  std::optional<double> best_microseconds = {};
+};
+
+/// Tunes groups one at a time.
+class Tuner {
+ public:
+  /// `start` are rows that may hold schedules in use; what they give is raced, and keeps its place
+  /// where nothing is faster. Candidates for which `is_blocked` has a reason are not tried.
+  Tuner(TuneDevice& device, std::vector<KnobLimit> space, TuneMethod method, ScheduleTable start,
+        std::function<std::string(const Problem&, const Schedule&)> is_blocked,
+        std::function<void(const TuneProgress&)> progress);
+
+  /// Tunes a group. `near` are schedules that won on calls like these: they are tried whatever the
+  /// model says of them.
+  GroupResult tune(const TuneGroup& group, const std::vector<Schedule>& near);
+
+  /// Where tune() is in a job of how many groups, for progress.
+  void set_place(std::size_t group, std::size_t groups);
+
+ private:
+  std::vector<CandidateRecord> list(const TuneGroup& group, const std::vector<Schedule>& near);
+  void build(const TuneGroup& group, std::vector<CandidateRecord>& candidates);
+  void check(const TuneGroup& group, std::vector<CandidateRecord>& candidates);
+  void note(const char* stage, std::size_t done, std::size_t total);
+
+  TuneDevice& device_;
+  std::vector<KnobLimit> space_;
+  TuneMethod method_;
+  ScheduleTable start_;
+  std::function<std::string(const Problem&, const Schedule&)> is_blocked_;
+  std::function<void(const TuneProgress&)> progress_;
+  TuneProgress place_;
+};
+
+}  // namespace streamattn
