@@ -20,8 +20,8 @@ struct TuneMethod {
   int rounds = 3;               ///< between those that come through
   double round_milliseconds = 12;
   std::size_t finalists = 8;
-  int final_rounds = 11;  ///< the first is dropped
-  double final_milliseconds = 25;
+  int final_rounds = 9;  ///< the first is dropped
+  double final_milliseconds = 35;
   std::uint64_t seed = 1;
 };
 

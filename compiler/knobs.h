@@ -44,6 +44,9 @@ struct KnobSetting {
   KnobValue value;
 };
 
+/// The value of every knob, in the order of the family's table.
+std::vector<KnobSetting> knob_values(const Schedule& schedule);
+
 /// The settings that make a schedule what it is, in the order of the family's table.
 std::vector<KnobSetting> settings_beside_defaults(const Schedule& schedule);
 

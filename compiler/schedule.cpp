@@ -140,6 +140,14 @@ Schedule compiled_part(Schedule schedule) {
   return schedule;
 }
 
+std::vector<KnobSetting> knob_values(const Schedule& schedule) {
+  std::vector<KnobSetting> values;
+  for (const Knob& knob : knobs_of(schedule))
+    values.push_back(
+        {knob.name, decode(knob, KnobAccess::values(schedule)[index_of(schedule, &knob)])});
+  return values;
+}
+
 std::vector<KnobSetting> settings_beside_defaults(const Schedule& schedule) {
   std::vector<KnobSetting> settings;
   for (const Knob& knob : knobs_of(schedule)) {

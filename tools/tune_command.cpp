@@ -6,14 +6,12 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <iostream>
 #include <optional>
 #include <thread>
 
-#include "autotune/local_device.h"
+#include "autotune/drift.h"
 #include "autotune/tune_session.h"
 #include "autotune/tuned_rows.h"
-#include "autotune/worker.h"
 #include "autotune/worker_device.h"
 #include "runtime/gpu/driver.h"
 #include "streamattn/error.h"
@@ -22,6 +20,8 @@
 #include "tools/interrupt.h"
 #include "tools/output_file.h"
 #include "tools/problem_flags.h"
+#include "tools/table.h"
+#include "tools/tune_page.h"
 #include "tools/tune_summary.h"
 
 namespace streamattn {
@@ -53,7 +53,8 @@ struct Options {
   std::optional<std::string> target;
   std::optional<int> device;
   std::vector<std::string> pins;
-  std::optional<std::string> out, journal, block_list;
+  std::optional<std::string> out, journal, block_list, check, report;
+  double tolerance = 5;  // percent
   std::optional<Duration> budget;
   int jobs = 0;
   bool resume = false, explain = false;
@@ -107,9 +108,7 @@ class Tuning {
   }
 
   TuneReport run() {
-    const Target& target = find_target(target_name(options_, job_));
-    WorkerDevice device(worker_command(options_, std::string(target.name)), target,
-                        build_processes(options_.jobs));
+    WorkerDevice device = make_device();
     const InterruptScope interrupts;
     const auto begin = std::chrono::steady_clock::now();
     Progress progress("tune", static_cast<std::int64_t>(job_.groups.size()));
@@ -130,11 +129,21 @@ class Tuning {
     return run_tune_job(device, job_, settings, [this](const TuneReport& report) { save(report); });
   }
 
+  /// Measures the rows of the table that --check names.
+  std::vector<Drift> check_rows() {
+    WorkerDevice device = make_device();
+    Progress progress("check", static_cast<std::int64_t>(job_.groups.size()));
+    return measure_drift(
+        device, job_, ScheduleTable::load(*options_.check), options_.method,
+        [&](std::size_t done) { progress.update(static_cast<std::int64_t>(done)); });
+  }
+
   /// Writes what was decided so far.
   void save(const TuneReport& report) const {
     if (options_.out)
       replace_file(*options_.out, rows_toml(tuned_rows(report.results, *report.target), report.site,
                                             *report.target));
+    if (options_.report) replace_file(*options_.report, tune_page(report));
     if (!options_.block_list) return;
     std::vector<BlockedSchedule> all = blocked_;
     for (BlockedSchedule& entry : blocked_by(report.results, report.site))
@@ -143,6 +152,12 @@ class Tuning {
   }
 
  private:
+  WorkerDevice make_device() const {
+    const Target& target = find_target(target_name(options_, job_));
+    return {worker_command(options_, std::string(target.name)), target,
+            build_processes(options_.jobs)};
+  }
+
   ForwardCase call_of_flags() const {
     const ForwardCase call = options_.problem.call();
     require_scalars(call);
@@ -167,21 +182,27 @@ class Tuning {
   std::vector<BlockedSchedule> blocked_;
 };
 
-Exit worker_action(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
-  std::string target = "cpu";
-  std::optional<int> device;
-  Flags flags("tune worker [flags]",
-              "Builds, checks and times what it reads on standard input, for `streamattn tune`.");
-  flags.add("target", "sm_90a|cpu", "where to run", target);
-  flags.add("device", "N", "CUDA ordinal", device);
-  if (!flags.parse(args, out)) return Exit::ok;
-  serve_worker(
-      find_target(target),
-      [&]() -> std::unique_ptr<TuneDevice> {
-        return std::make_unique<LocalDevice>(JitOptions{.target = target, .device = device});
-      },
-      std::cin, out);
-  return Exit::ok;
+/// A table of rows then and now. Wrong where any has drifted.
+Exit print_drift(const std::vector<Drift>& all, double tolerance, llvm::raw_ostream& out) {
+  Table table({"us now", "recorded", "drift", "gain", "verdict", "row", "calls"});
+  bool has_drifted = false;
+  for (const Drift& drift : all) {
+    const bool is_bad = drift.has_drifted(tolerance);
+    has_drifted = has_drifted || is_bad;
+    const bool is_known = drift.recorded > 0 && drift.outcome.ok();
+    table.add({drift.microseconds > 0 ? fixed(drift.microseconds, 1) : "-",
+               drift.recorded > 0 ? fixed(drift.recorded, 1) : "-",
+               is_known ? fixed(100 * (drift.microseconds / drift.recorded - 1), 1) + "%" : "-",
+               drift.has_row() ? fixed(drift.gain, 3) : "-",
+               !drift.has_row() ? "no row"
+               : !drift.outcome.ok()
+                   ? std::string(name(drift.outcome.fate)) + ": " + drift.outcome.reason
+               : is_bad ? "drifted"
+                        : "holds",
+               drift.has_row() ? drift.origin : "-", drift.group.describe()});
+  }
+  table.print(out);
+  return has_drifted ? Exit::wrong : Exit::ok;
 }
 
 void add_flags(Flags& flags, Options& options) {
@@ -194,9 +215,9 @@ void add_flags(Flags& flags, Options& options) {
   flags.add("budget", "TIME", "stop after 90s, 10m, 1h; --resume goes on (none)", options.budget);
   flags.add("candidates", "N", "most that are built for a group, best by the model; 0: all (0)",
             options.method.candidates);
-  flags.add("rounds", "N", "between those that come to the finals (11)",
+  flags.add("rounds", "N", "between those that come to the finals (9)",
             options.method.final_rounds);
-  flags.add("round-ms", "X", "milliseconds of a schedule in a round of the finals (25)",
+  flags.add("round-ms", "X", "milliseconds of a schedule in a round of the finals (35)",
             options.method.final_milliseconds);
   flags.add("seed", "N", "of the order of rounds (1)", options.method.seed);
   flags.add("start", "FILE", "rows in use before the shipped ones; may be repeated",
@@ -208,8 +229,16 @@ void add_flags(Flags& flags, Options& options) {
   flags.add("journal", "FILE", "what was measured (OUT.journal.jsonl)", options.journal);
   flags.add("resume", "go on with the journal of a tuning that was stopped or killed",
             options.resume);
+  flags.add("report", "FILE", "write an HTML page with maps of the times", options.report);
   flags.add("explain", "print finalists, the reason for each winner, and refusals",
             options.explain);
+  flags.section("measuring rows again");
+  flags.add("check", "FILE", "measure the rows of a table for the job's calls; 1 if they drifted",
+            options.check);
+  flags.add("tolerance", "X", "percent between the recorded time and the one now (5)",
+            options.tolerance);
+  flags.exclude({"check", "out"});
+  flags.exclude({"check", "resume"});
 }
 
 Exit tune(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
@@ -226,6 +255,7 @@ Exit tune(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
   if (!flags.parse(args, out)) return Exit::ok;
 
   const bool explain = options.explain;
+  if (options.check) return print_drift(Tuning(options).check_rows(), options.tolerance / 100, out);
   Tuning tuning(std::move(options));
   const TuneReport report = tuning.run();
   tuning.save(report);
@@ -237,7 +267,10 @@ Exit tune(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
 }  // namespace
 
 Exit tune_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
-  if (!args.empty() && args.front() == "worker") return worker_action(args.drop_front(), out);
+  const llvm::StringRef first = args.empty() ? llvm::StringRef() : llvm::StringRef(args.front());
+  if (first == "worker") return tune_worker_action(args.drop_front(), out);
+  if (first == "export") return tune_export_action(args.drop_front(), out);
+  if (first == "install") return tune_install_action(args.drop_front(), out);
   return tune(args, out);
 }
 

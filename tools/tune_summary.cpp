@@ -59,16 +59,6 @@ void print_refusals(const GroupResult& result, llvm::raw_ostream& out) {
                          schedule_fields(which.second->schedule));
 }
 
-/// Which of the reasons made the winner win.
-std::string why(const Decision& decision) {
-  const Finalist& fastest = decision.finalists.front();
-  if (fastest.schedule == decision.winner)
-    return decision.finalists.size() == 1 ? "it alone was left" : "it was the fastest";
-  return "it is tied with the fastest, and " + std::string(decision.winner == decision.first_guess
-                                                               ? "is the first guess"
-                                                               : "is in use or simpler");
-}
-
 void print_finalists(const Decision& decision, llvm::raw_ostream& out) {
   Table table({"us", "to fastest", "95% from", "to", "tied", "schedule"});
   for (const Finalist& finalist : decision.finalists)
@@ -89,7 +79,7 @@ void print_group(const GroupResult& result, llvm::raw_ostream& out) {
     const Decision& decision = *result.decision;
     print_finalists(decision, out);
     out << "winner: " << schedule_fields(decision.winner) << "\n"
-        << "  " << why(decision) << "; the first guess takes " << fixed(decision.gain, 3)
+        << "  " << why_it_won(decision) << "; the first guess takes " << fixed(decision.gain, 3)
         << " times as long; two entries of one schedule differ by " << percent(decision.noise, 2)
         << "\n";
   } else {
@@ -99,6 +89,13 @@ void print_group(const GroupResult& result, llvm::raw_ostream& out) {
 }
 
 }  // namespace
+
+std::string why_it_won(const Decision& decision) {
+  if (decision.finalists.size() == 1) return "It alone was left";
+  if (decision.finalists.front().schedule == decision.winner) return "It was the fastest";
+  return std::string("It is tied with the fastest, and ") +
+         (decision.winner == decision.first_guess ? "is the first guess" : "is in use or simpler");
+}
 
 void print_tune_summary(const TuneReport& report, llvm::raw_ostream& out) {
   out << report.site.device << "; " << report.site.l2 << " L2, " << report.site.launch

@@ -3,9 +3,14 @@
 
 #include <llvm/Support/raw_ostream.h>
 
+#include <string>
+
 #include "autotune/tune_session.h"
 
 namespace streamattn {
+
+/// Why the winner of a group won, as the beginning of a sentence.
+std::string why_it_won(const Decision& decision);
 
 /// A table with a line for each group, and what the first guess loses in the mean.
 void print_tune_summary(const TuneReport& report, llvm::raw_ostream& out);
