@@ -125,17 +125,17 @@ std::vector<Runner*> GroupRace::pick_finalists() {
   return leaders(picked, rounds, picked.size(), 0, picked.size());
 }
 
-// Who wins must be right at the sizes that are timed, too.
 void GroupRace::finals() {
-  const TuneGroup& group = result_.group;
   std::vector<Runner*> finalists = with_known(pick_finalists());
-  std::erase_if(finalists, [&](const Runner* runner) {
-    return !llvm::all_of(group.shapes, [&](const Shape& shape) {
-      return passes(device_, group.at(shape), record_of(*runner));
-    });
-  });
   if (finalists.empty()) {
     result_.why_undecided = "no candidate is right and can be timed";
+    for (const CandidateRecord& candidate : result_.candidates) {
+      if (candidate.outcome.ok()) continue;
+      result_.why_undecided += "; the first that failed is " +
+                               std::string(name(candidate.outcome.fate)) + ": " +
+                               candidate.outcome.reason;
+      break;
+    }
     return;
   }
   // The fastest so far runs twice: what the two differ by is noise.
@@ -144,13 +144,29 @@ void GroupRace::finals() {
   everybody.push_back(&again);
   run_stage("final", everybody, {method_.final_rounds, method_.final_milliseconds});
   const auto counted = static_cast<std::size_t>(std::max(method_.final_rounds - 1, 1));
-  finalists = leaders(finalists, counted, finalists.size(), 0, finalists.size());
-  if (finalists.empty()) {
-    result_.why_undecided = "every finalist failed while it was timed";
-    return;
+  while (true) {
+    finalists = leaders(finalists, counted, finalists.size(), 0, finalists.size());
+    if (finalists.empty()) {
+      result_.why_undecided = "every finalist failed while it was timed, or at its size";
+      return;
+    }
+    const Decision decision = decide(result_.group, device_.target(), finalists, again, counted,
+                                     known_.in_use, known_.first_guess);
+    Runner& winner = **llvm::find_if(
+        finalists, [&](const Runner* runner) { return runner->schedule == decision.winner; });
+    if (is_right_at_size(winner)) {
+      result_.decision = decision;
+      return;
+    }
+    winner.out = record_of(winner).outcome;
   }
-  result_.decision =
-      decide(group, device_.target(), finalists, again, counted, known_.in_use, known_.first_guess);
+}
+
+// Who wins must be right at the sizes that are timed, too.
+bool GroupRace::is_right_at_size(const Runner& runner) {
+  return llvm::all_of(result_.group.shapes, [&](const Shape& shape) {
+    return passes(device_, result_.group.at(shape), record_of(runner));
+  });
 }
 
 }  // namespace streamattn

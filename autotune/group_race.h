@@ -39,6 +39,7 @@ class GroupRace {
   void sweep_launch_knobs();
   std::vector<Runner*> pick_finalists();
   void finals();
+  bool is_right_at_size(const Runner& runner);
 
   TuneDevice& device_;
   const std::vector<KnobLimit>& space_;

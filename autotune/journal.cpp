@@ -25,12 +25,19 @@ std::string line_of(const llvm::json::Object& object) {
   throw Error(ErrorCode::invalid_config, "journal " + path.native() + " " + complaint);
 }
 
-/// The fields in which two heads differ: "device \"NVIDIA H200\" -> \"NVIDIA H100\"".
+std::string read_whole(const std::filesystem::path& path) {
+  FileContent content = read_regular_file(path, most_bytes);
+  if (content.status != FileContent::Status::ok) fail(path, "cannot be read: " + content.problem);
+  return std::move(content.bytes);
+}
+
+/// The fields in which two heads differ, commits aside: equal sources are measured alike: "device
+/// \"NVIDIA H200\" -> \"NVIDIA H100\"".
 std::string difference(const llvm::json::Object& found, const llvm::json::Object& wanted) {
   std::string text;
   for (const auto& [key, value] : wanted) {
     const llvm::json::Value* other = found.get(key);
-    if (other && *other == value) continue;
+    if (key == "commit" || (other && *other == value)) continue;
     text += text.empty() ? "" : ", ";
     text += llvm::formatv("{0} was {1} and is {2}", key,
                           other ? *other : llvm::json::Value(nullptr), value);
@@ -59,9 +66,17 @@ std::vector<llvm::json::Object> journal_lines(const std::string& text, const std
   return lines;
 }
 
+llvm::json::Object read_journal_head(const std::filesystem::path& path) {
+  auto lines = journal_lines(read_whole(path), path.native());
+  if (lines.empty()) fail(path, "is empty");
+  return std::move(lines.front());
+}
+
 Journal::Journal(const std::filesystem::path& path, Open how, llvm::json::Object head)
     : path_(path) {
-  const int flags = O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | (how == Open::new_file ? O_EXCL : 0);
+  int flags = O_CLOEXEC | O_RDONLY;
+  if (how != Open::read_only) flags = O_CLOEXEC | O_RDWR | O_CREAT | O_APPEND;
+  if (how == Open::new_file) flags |= O_EXCL;
   file_ = FileDescriptor(::open(path.c_str(), flags, 0644));
   if (!file_) {
     const int error = errno;
@@ -69,12 +84,12 @@ Journal::Journal(const std::filesystem::path& path, Open how, llvm::json::Object
       fail(path, "is there already: --resume goes on with it; to measure anew, remove it");
     fail(path, "cannot be opened: " + std::string(std::strerror(error)));
   }
-  if (how == Open::resume) {
-    const FileContent content = read_regular_file(path, most_bytes);
-    if (content.status != FileContent::Status::ok) fail(path, "cannot be read: " + content.problem);
-    const std::size_t whole = content.bytes.rfind('\n') + 1;  // 0 where there is no line
-    lines_ = journal_lines(content.bytes, path.native());
-    if (whole < content.bytes.size() && ::ftruncate(file_.get(), static_cast<off_t>(whole)) != 0)
+  if (how != Open::new_file) {
+    const std::string text = read_whole(path);
+    const std::size_t whole = text.rfind('\n') + 1;  // 0 where there is no line
+    lines_ = journal_lines(text, path.native());
+    if (how == Open::resume && whole < text.size() &&
+        ::ftruncate(file_.get(), static_cast<off_t>(whole)) != 0)
       fail(path, "has a torn line that cannot be cut off: " + std::string(std::strerror(errno)));
   }
   if (lines_.empty()) {

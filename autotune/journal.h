@@ -16,11 +16,12 @@ namespace streamattn {
 /// moment the file holds every line but the one that was being written.
 class Journal {
  public:
-  enum class Open { new_file, resume };
+  enum class Open { new_file, resume, read_only };
 
-  /// Opens `path`. To resume, it reads what is there, cuts off a torn last line, and asks that the
-  /// first line equals `head`; a file that is not there is begun. A new file must not be there, so
-  /// that nobody's measurements are lost. Throws Error (invalid_config).
+  /// Opens `path`. To resume, or to read, it reads what is there, cuts off a torn last line, and
+  /// asks that the first line equals `head` but for the commit; a file that is not there is begun.
+  /// A new file must not be there, so that nobody's measurements are lost. Throws Error
+  /// (invalid_config).
   Journal(const std::filesystem::path& path, Open how, llvm::json::Object head);
 
   /// The lines that were there, without the head.
@@ -40,5 +41,8 @@ class Journal {
 /// The lines of a journal's text after its head, without a torn last one. Throws Error
 /// (invalid_config) for a line in the middle that is no JSON object.
 std::vector<llvm::json::Object> journal_lines(const std::string& text, const std::string& origin);
+
+/// The first line of a journal. Throws Error (invalid_config) where there is none.
+llvm::json::Object read_journal_head(const std::filesystem::path& path);
 
 }  // namespace streamattn

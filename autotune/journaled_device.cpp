@@ -2,25 +2,22 @@
 #include "autotune/journaled_device.h"
 
 #include "autotune/outcome_json.h"
+#include "measure/statistics.h"
+#include "support/hash.h"
 
 namespace streamattn {
 namespace {
 
-std::string key(const Problem& problem, const Schedule& schedule) {
+std::string name_of(const Problem& problem, const Schedule& schedule) {
   return problem.describe() + "; " + schedule.describe();
 }
 
-std::string key(const ForwardCase& call, const Schedule& schedule) {
+std::string name_of(const ForwardCase& call, const Schedule& schedule) {
   return call.describe() + "; " + schedule.describe();
 }
 
-template <class Result>
-llvm::json::Object line(const char* step, const std::string& of, const Result& result) {
-  llvm::json::Object json = to_json(result);
-  json["step"] = step;
-  json["of"] = of;
-  return json;
-}
+// Names are long and come often: lines have the beginning of a digest, and the name once.
+std::string id_of(const std::string& name) { return base32(digest(name)).substr(0, 16); }
 
 template <class Result>
 Result read_result(const llvm::json::Object& json) {
@@ -39,10 +36,18 @@ JournaledDevice::JournaledDevice(TuneDevice& device, Journal& journal,
 
 void JournaledDevice::read(const llvm::json::Object& object) {
   const llvm::StringRef step = object.getString("step").value_or("");
-  const std::string of = object.getString("of").value_or("").str();
-  if (step == "build") built_[of] = read_result<BuildOutcome>(object);
-  if (step == "check") checked_[of] = read_result<CheckOutcome>(object);
-  if (step == "time") timed_[of].push_back(read_result<TimeOutcome>(object));
+  const std::string id = object.getString("id").value_or("").str();
+  named_.insert(id);
+  if (step == "build") built_[id] = read_result<BuildOutcome>(object);
+  if (step == "check") checked_[id] = read_result<CheckOutcome>(object);
+  if (step == "time") timed_[id].push_back(read_result<TimeOutcome>(object));
+}
+
+void JournaledDevice::write(const char* step, const std::string& name, llvm::json::Object line) {
+  const std::string id = id_of(name);
+  line["step"] = step, line["id"] = id;
+  if (named_.insert(id).second) line["of"] = name;
+  journal_.append(line);
 }
 
 void JournaledDevice::ask() {
@@ -55,7 +60,7 @@ void JournaledDevice::build(const Problem& problem, const std::vector<Schedule>&
   std::vector<Schedule> missing;
   std::vector<std::size_t> places;
   for (std::size_t i = 0; i < schedules.size(); i++) {
-    const auto known = built_.find(key(problem, schedules[i]));
+    const auto known = built_.find(id_of(name_of(problem, schedules[i])));
     if (known != built_.end()) {
       done(i, known->second);
     } else {
@@ -66,32 +71,34 @@ void JournaledDevice::build(const Problem& problem, const std::vector<Schedule>&
   if (missing.empty()) return;
   ask();
   device_.build(problem, missing, [&](std::size_t i, const BuildOutcome& outcome) {
-    const std::string of = key(problem, missing[i]);
-    built_[of] = outcome;
-    journal_.append(line("build", of, outcome));
+    const std::string name = name_of(problem, missing[i]);
+    built_[id_of(name)] = outcome;
+    write("build", name, to_json(outcome));
     done(places[i], outcome);
     if (should_stop_()) throw TuningStopped();
   });
 }
 
 CheckOutcome JournaledDevice::check(const ForwardCase& call, const Schedule& schedule) {
-  const std::string of = key(call, schedule);
-  if (const auto known = checked_.find(of); known != checked_.end()) return known->second;
+  const std::string name = name_of(call, schedule), id = id_of(name);
+  if (const auto known = checked_.find(id); known != checked_.end()) return known->second;
   ask();
   const CheckOutcome outcome = device_.check(call, schedule);
-  journal_.append(line("check", of, outcome));
-  return checked_[of] = outcome;
+  write("check", name, to_json(outcome));
+  return checked_[id] = outcome;
 }
 
 TimeOutcome JournaledDevice::time(const ForwardCase& call, const Schedule& schedule, int runs) {
-  const std::string of = key(call, schedule);
-  const std::size_t place = times_asked_[of]++;
-  std::vector<TimeOutcome>& known = timed_[of];
+  const std::string name = name_of(call, schedule), id = id_of(name);
+  const std::size_t place = times_asked_[id]++;
+  std::vector<TimeOutcome>& known = timed_[id];
   if (place < known.size()) return known[place];
   ask();
-  known.push_back(device_.time(call, schedule, runs));
-  journal_.append(line("time", of, known.back()));
-  return known.back();
+  TimeOutcome outcome = device_.time(call, schedule, runs);
+  if (outcome.ok()) outcome.milliseconds = {median(outcome.milliseconds)};
+  known.push_back(outcome);
+  write("time", name, to_json(outcome));
+  return outcome;
 }
 
 }  // namespace streamattn

@@ -5,8 +5,9 @@
 #include <exception>
 #include <functional>
 #include <map>
-#include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "autotune/journal.h"
 #include "autotune/tune_device.h"
@@ -22,7 +23,8 @@ class TuningStopped : public std::exception {
 /// Answers from the journal as long as it has answers, then from `device`, which it writes down.
 /// Equal questions about building and checking have equal answers; timings are told apart by how
 /// often that schedule was timed on that call before. So a tuner that asks the same again after a
-/// kill gets the same answers and takes the same decisions.
+/// kill gets the same answers and takes the same decisions. Of the runs of a timing the median is
+/// kept.
 class JournaledDevice final : public TuneDevice {
  public:
   /// `should_stop` is asked before every step that needs the device. Everything must outlive this.
@@ -42,12 +44,14 @@ class JournaledDevice final : public TuneDevice {
 
  private:
   void read(const llvm::json::Object& line);
+  void write(const char* step, const std::string& name, llvm::json::Object line);
   void ask();
 
   TuneDevice& device_;
   Journal& journal_;
   std::function<bool()> should_stop_;
   std::size_t asked_ = 0;
+  std::set<std::string> named_;                            // ids whose names the journal has
   std::map<std::string, BuildOutcome> built_;              // by problem and schedule
   std::map<std::string, CheckOutcome> checked_;            // by call and schedule
   std::map<std::string, std::vector<TimeOutcome>> timed_;  // by call and schedule, in order

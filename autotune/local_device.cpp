@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "commit.h"
 #include "compiler/toolchain/nvrtc.h"
 #include "runtime/cache/kernel_cache.h"
 #include "streamattn/compiler.h"
@@ -86,7 +87,8 @@ const Target& LocalDevice::target() const { return jit_.target(); }
 
 TuneSite LocalDevice::site() {
   if (!bench_) bench_ = workbench_for(jit_.device());
-  TuneSite site{.device = bench_->name(), .l2 = "warm", .launch = "eager"};
+  TuneSite site{
+      .device = bench_->name(), .commit = STREAMATTN_COMMIT, .l2 = "warm", .launch = "eager"};
   if (target().is_cpu()) return site;
   site.driver = driver_release();
   site.nvrtc = llvm::StringRef(compiler_identity()).split(' ').second.split(' ').first.str();

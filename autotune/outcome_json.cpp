@@ -19,6 +19,16 @@ void read_fate(const llvm::json::Object& json, Outcome& outcome) {
   outcome.reason = json.getString("reason").value_or("").str();
 }
 
+template <class Site, class Visitor>
+void visit_site(Site& site, Visitor&& visit) {
+  visit("device", site.device);
+  visit("driver", site.driver);
+  visit("nvrtc", site.nvrtc);
+  visit("commit", site.commit);
+  visit("l2", site.l2);
+  visit("launch", site.launch);
+}
+
 }  // namespace
 
 llvm::json::Object to_json(const BuildOutcome& outcome) {
@@ -66,6 +76,20 @@ void read_json(const llvm::json::Object& json, TimeOutcome& outcome) {
   if (!runs) return;
   for (const llvm::json::Value& run : *runs)
     outcome.milliseconds.push_back(run.getAsNumber().value_or(0));
+}
+
+llvm::json::Object to_json(const TuneSite& site) {
+  llvm::json::Object json;
+  visit_site(site, [&](const char* key, const std::string& value) { json[key] = value; });
+  return json;
+}
+
+TuneSite read_site(const llvm::json::Object& json) {
+  TuneSite site;
+  visit_site(site, [&](const char* key, std::string& value) {
+    value = json.getString(key).value_or("").str();
+  });
+  return site;
 }
 
 }  // namespace streamattn

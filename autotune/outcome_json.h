@@ -1,4 +1,4 @@
-// Outcomes of steps as JSON: lines of journals and answers of workers.
+// Outcomes of steps, and where they were found, as JSON: lines of journals, answers of workers.
 #pragma once
 
 #include <llvm/Support/JSON.h>
@@ -16,5 +16,8 @@ llvm::json::Object to_json(const TimeOutcome& outcome);
 void read_json(const llvm::json::Object& json, BuildOutcome& outcome);
 void read_json(const llvm::json::Object& json, CheckOutcome& outcome);
 void read_json(const llvm::json::Object& json, TimeOutcome& outcome);
+
+llvm::json::Object to_json(const TuneSite& site);
+TuneSite read_site(const llvm::json::Object& json);
 
 }  // namespace streamattn

@@ -54,6 +54,7 @@ struct TimeOutcome : Outcome {
 struct TuneSite {
   std::string device;         ///< "NVIDIA H200"; the CPU's with its threads
   std::string driver, nvrtc;  ///< releases; empty on the CPU
+  std::string commit;         ///< of the library
   std::string l2, launch;     ///< how it is timed: "cold" or "warm", "eager" or "graph"
 
   friend bool operator==(const TuneSite&, const TuneSite&) = default;

@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include <llvm/ADT/STLExtras.h>
 
 #include "autotune/journaled_device.h"
-#include "autotune/tuned_rows.h"
+#include "autotune/outcome_json.h"
+#include "compiler/knobs.h"
 #include "streamattn/compiler.h"
 #include "streamattn/error.h"
 #include "support/hash.h"
@@ -26,7 +28,7 @@ std::string identity(const TuneJob& job, const TuneMethod& method) {
   }
   for (const KnobLimit& limit : job.space) hasher.add(1, limit.knob);
   for (const double number :
-       {static_cast<double>(method.candidates), method.screen_margin,
+       {static_cast<double>(method.candidates), method.model_margin, method.screen_margin,
         static_cast<double>(method.rounds), method.round_milliseconds,
         static_cast<double>(method.finalists), static_cast<double>(method.final_rounds),
         method.final_milliseconds, static_cast<double>(method.seed)})
@@ -52,17 +54,13 @@ std::string source_identity(const TuneJob& job, const Target& target) {
   return base32(hasher.digest());
 }
 
-llvm::json::Object head(const TuneJob& job, const TuneMethod& method, TuneDevice& device) {
-  const TuneSite site = device.site();
-  return llvm::json::Object{{"journal", "streamattn tune 1"},
-                            {"job", identity(job, method)},
-                            {"source", source_identity(job, device.target())},
-                            {"target", llvm::StringRef(device.target().name)},
-                            {"device", site.device},
-                            {"driver", site.driver},
-                            {"nvrtc", site.nvrtc},
-                            {"l2", site.l2},
-                            {"launch", site.launch}};
+llvm::json::Object head(const TuneJob& job, const TuneSettings& settings, TuneDevice& device) {
+  llvm::json::Object head = to_json(device.site());
+  head["journal"] = "streamattn tune 1";
+  head["job"] = identity(job, settings.method);
+  head["target"] = llvm::StringRef(device.target().name);
+  if (!settings.is_replay) head["source"] = source_identity(job, device.target());
+  return head;
 }
 
 /// Winners of groups of the same head dims, the latest in front.
@@ -80,6 +78,37 @@ std::vector<Schedule> winners_near(const std::vector<GroupResult>& results,
   return near;
 }
 
+/// Which schedules were in use when a journal was begun: tables change, its measurements do not.
+class InUse {
+ public:
+  InUse(Journal& journal, const TuneSettings& settings) : journal_(journal), settings_(settings) {
+    for (const llvm::json::Object& line : journal.lines())
+      if (line.getString("step") == llvm::StringRef("group"))
+        known_[line.getString("of").value_or("").str()] =
+            line.getString("in_use").value_or("").str();
+  }
+
+  /// Throws Error (unsupported_problem), TuningStopped.
+  Schedule of(const TuneGroup& group, TuneDevice& device) {
+    const std::string name = group.describe();
+    if (const auto known = known_.find(name); known != known_.end())
+      return parse_schedule(known->second);
+    const ForwardCase& call = group.call;
+    const Schedule schedule = choose(call.operation, call.problem, call.shape, device.target(),
+                                     settings_.start, device.site().device)
+                                  .schedule;
+    if (settings_.is_replay) throw TuningStopped();
+    journal_.append(
+        llvm::json::Object{{"step", "group"}, {"of", name}, {"in_use", schedule_fields(schedule)}});
+    return schedule;
+  }
+
+ private:
+  Journal& journal_;
+  const TuneSettings& settings_;
+  std::map<std::string, std::string> known_;
+};
+
 }  // namespace
 
 TuneReport run_tune_job(TuneDevice& device, const TuneJob& job, const TuneSettings& settings,
@@ -88,17 +117,19 @@ TuneReport run_tune_job(TuneDevice& device, const TuneJob& job, const TuneSettin
                     .target = &device.target(),
                     .results = {},
                     .groups = job.groups.size()};
-  Journal journal(settings.journal, settings.open, head(job, settings.method, device));
+  Journal journal(settings.journal, settings.open, head(job, settings, device));
   JournaledDevice answers(device, journal, settings.should_stop);
   const auto is_blocked = [&](const Problem& problem, const Schedule& schedule) {
     return why_blocked(settings.blocked, report.site.device, problem, schedule);
   };
-  Tuner tuner(answers, job.space, settings.method, settings.start, is_blocked, settings.progress);
+  Tuner tuner(answers, job.space, settings.method, is_blocked, settings.progress);
+  InUse in_use(journal, settings);
   try {
     for (const TuneGroup& group : job.groups) {
       tuner.set_place(report.results.size(), job.groups.size());
       try {
-        report.results.push_back(tuner.tune(group, winners_near(report.results, group)));
+        report.results.push_back(
+            tuner.tune(group, in_use.of(group, device), winners_near(report.results, group)));
       } catch (const Error& error) {
         if (error.code() != ErrorCode::unsupported_problem) throw;
         report.results.push_back({.group = group, .why_undecided = error.what()});

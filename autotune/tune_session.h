@@ -17,6 +17,7 @@ struct TuneSettings {
   TuneMethod method = {};
   std::filesystem::path journal;
   Journal::Open open = Journal::Open::new_file;
+  bool is_replay = false;    ///< the journal may be of other sources: nothing is measured
   ScheduleTable start = {};  ///< schedules in use
   std::vector<BlockedSchedule> blocked = {};
   std::function<bool()> should_stop;  ///< asked before every step

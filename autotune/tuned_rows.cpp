@@ -9,7 +9,6 @@
 #include <cmath>
 #include <limits>
 
-#include "commit.h"
 #include "compiler/knobs.h"
 #include "compiler/problem_fields.h"
 #include "compiler/schedule_rows.h"
@@ -108,7 +107,7 @@ std::string use_text(const Schedule& schedule) {
 std::string from_text(const TunedRow& row, const TuneSite& site) {
   TuningRecord record{.driver = site.driver,
                       .nvrtc = site.nvrtc,
-                      .commit = STREAMATTN_COMMIT,
+                      .commit = site.commit,
                       .l2 = site.l2,
                       .launch = site.launch,
                       .microseconds = row.decision.microseconds,

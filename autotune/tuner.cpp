@@ -26,13 +26,11 @@ constexpr const char* lint_reasons[] = {"", "it spills registers",
 }  // namespace
 
 Tuner::Tuner(TuneDevice& device, std::vector<KnobLimit> space, TuneMethod method,
-             ScheduleTable start,
              std::function<std::string(const Problem&, const Schedule&)> is_blocked,
              std::function<void(const TuneProgress&)> progress)
     : device_(device),
       space_(std::move(space)),
       method_(method),
-      start_(std::move(start)),
       is_blocked_(std::move(is_blocked)),
       progress_(std::move(progress)) {}
 
@@ -46,15 +44,13 @@ void Tuner::note(const char* stage, std::size_t done, std::size_t total) {
   progress_(place_);
 }
 
-GroupResult Tuner::tune(const TuneGroup& group, const std::vector<Schedule>& near) {
+GroupResult Tuner::tune(const TuneGroup& group, const Schedule& in_use,
+                        const std::vector<Schedule>& near) {
   GroupResult result{.group = group};
   const ForwardCase& call = group.call;
   const ScheduleTable nothing;
   const Schedule first_guess =
       choose(call.operation, call.problem, call.shape, device_.target(), nothing).schedule;
-  const Schedule in_use = choose(call.operation, call.problem, call.shape, device_.target(), start_,
-                                 device_.site().device)
-                              .schedule;
   std::vector<Schedule> first = {first_guess, in_use};
   llvm::append_range(first, near);
   result.candidates = list(group, first);
@@ -96,7 +92,9 @@ std::vector<CandidateRecord> Tuner::list(const TuneGroup& group,
        schedules(group.call.operation, problem, group.call.shape, target))
     if (allows(space_, schedule)) add(schedule, others);
   std::ranges::stable_sort(others, {}, [](const auto& c) { return c.estimate.microseconds; });
-  llvm::append_range(all, others);
+  for (const CandidateRecord& other : others)
+    if (other.estimate.microseconds <= method_.model_margin * others.front().estimate.microseconds)
+      all.push_back(other);
   const auto most = std::max(static_cast<std::size_t>(method_.candidates), first.size());
   if (method_.candidates > 0 && all.size() > most) all.resize(most);
   return all;

@@ -11,7 +11,6 @@
 #include "autotune/group_result.h"
 #include "autotune/tune_device.h"
 #include "autotune/tune_job.h"
-#include "streamattn/schedule_table.h"
 
 namespace streamattn {
 
@@ -26,15 +25,15 @@ struct TuneProgress {
 /// Tunes groups one at a time.
 class Tuner {
  public:
-  /// `start` are rows that may hold schedules in use; what they give is raced, and keeps its place
-  /// where nothing is faster. Candidates for which `is_blocked` has a reason are not tried.
-  Tuner(TuneDevice& device, std::vector<KnobLimit> space, TuneMethod method, ScheduleTable start,
+  /// Candidates for which `is_blocked` has a reason are not tried.
+  Tuner(TuneDevice& device, std::vector<KnobLimit> space, TuneMethod method,
         std::function<std::string(const Problem&, const Schedule&)> is_blocked,
         std::function<void(const TuneProgress&)> progress);
 
-  /// Tunes a group. `near` are schedules that won on calls like these: they are tried whatever the
-  /// model says of them.
-  GroupResult tune(const TuneGroup& group, const std::vector<Schedule>& near);
+  /// Tunes a group. `in_use` is raced to the end, and keeps its place where nothing is faster;
+  /// `near` are schedules that won on calls like these: they are tried whatever the model says.
+  GroupResult tune(const TuneGroup& group, const Schedule& in_use,
+                   const std::vector<Schedule>& near);
 
   /// Where tune() is in a job of how many groups, for progress.
   void set_place(std::size_t group, std::size_t groups);
@@ -48,7 +47,6 @@ class Tuner {
   TuneDevice& device_;
   std::vector<KnobLimit> space_;
   TuneMethod method_;
-  ScheduleTable start_;
   std::function<std::string(const Problem&, const Schedule&)> is_blocked_;
   std::function<void(const TuneProgress&)> progress_;
   TuneProgress place_;

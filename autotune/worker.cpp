@@ -12,14 +12,6 @@
 namespace streamattn {
 namespace {
 
-llvm::json::Object site_json(const TuneSite& site) {
-  return llvm::json::Object{{"device", site.device},
-                            {"driver", site.driver},
-                            {"nvrtc", site.nvrtc},
-                            {"l2", site.l2},
-                            {"launch", site.launch}};
-}
-
 class Worker {
  public:
   Worker(const Target& target, const std::function<std::unique_ptr<TuneDevice>()>& make_device)
@@ -27,7 +19,7 @@ class Worker {
 
   llvm::json::Object answer(const llvm::json::Object& request) {
     const llvm::StringRef step = request.getString("step").value_or("");
-    if (step == "site") return site_json(device().site());
+    if (step == "site") return to_json(device().site());
     const llvm::json::Object* encoded = request.getObject("case");
     if (!encoded) throw Error(ErrorCode::invalid_argument, "a request has no case");
     const ForwardCase call = decode_case(*encoded);

@@ -89,12 +89,7 @@ TuneSite WorkerDevice::site() {
   }
   const llvm::json::Object& answer = *json->getAsObject();
   if (answer.get("complaint")) rethrow(answer);
-  const auto field = [&](const char* key) { return answer.getString(key).value_or("").str(); };
-  site_ = TuneSite{.device = field("device"),
-                   .driver = field("driver"),
-                   .nvrtc = field("nvrtc"),
-                   .l2 = field("l2"),
-                   .launch = field("launch")};
+  site_ = read_site(answer);
   return *site_;
 }
 

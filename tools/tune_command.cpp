@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "autotune/drift.h"
+#include "autotune/replay.h"
 #include "autotune/tune_session.h"
 #include "autotune/tuned_rows.h"
 #include "autotune/worker_device.h"
@@ -53,7 +54,7 @@ struct Options {
   std::optional<std::string> target;
   std::optional<int> device;
   std::vector<std::string> pins;
-  std::optional<std::string> out, journal, block_list, check, report;
+  std::optional<std::string> out, journal, block_list, check, report, replay;
   double tolerance = 5;  // percent
   std::optional<Duration> budget;
   int jobs = 0;
@@ -108,6 +109,7 @@ class Tuning {
   }
 
   TuneReport run() {
+    if (options_.replay) return replay_tune_job(*options_.replay, job_, options_.method);
     WorkerDevice device = make_device();
     const InterruptScope interrupts;
     const auto begin = std::chrono::steady_clock::now();
@@ -230,6 +232,7 @@ void add_flags(Flags& flags, Options& options) {
   flags.add("resume", "go on with the journal of a tuning that was stopped or killed",
             options.resume);
   flags.add("report", "FILE", "write an HTML page with maps of the times", options.report);
+  flags.add("replay", "FILE", "decide by what a journal has, and measure nothing", options.replay);
   flags.add("explain", "print finalists, the reason for each winner, and refusals",
             options.explain);
   flags.section("measuring rows again");
@@ -238,6 +241,7 @@ void add_flags(Flags& flags, Options& options) {
   flags.add("tolerance", "X", "percent between the recorded time and the one now (5)",
             options.tolerance);
   flags.exclude({"check", "out"});
+  flags.exclude({"check", "replay", "journal"});
   flags.exclude({"check", "resume"});
 }
 

@@ -90,6 +90,22 @@ TEST_CASE("a trace is looked for beside the job") {
              contains_text("/nowhere/job.toml cannot be read"));
 }
 
+TEST_CASE("the jobs of bench are the 36 shapes of its suite, and the buckets that end at them") {
+  const std::filesystem::path jobs = std::filesystem::path(STREAMATTN_SOURCE_DIR) / "bench/jobs";
+  const TuneJob points = load_tune_job(jobs / "h200_forward.toml");
+  const TuneJob buckets = load_tune_job(jobs / "h200_forward_buckets.toml");
+  REQUIRE(points.groups.size() == 36);
+  REQUIRE(buckets.groups.size() == 36);
+  for (std::size_t i = 0; i < 36; i++) {
+    const TuneGroup &point = points.groups[i], &bucket = buckets.groups[i];
+    CHECK(point.call.describe() == bucket.call.describe());
+    CHECK(bucket.q_len.first == point.q_len.last / 2 + 1);
+    CHECK(bucket.shapes.size() == 2);
+    CHECK(point.call.heads() * point.call.problem.head_dim == 2048);
+    CHECK(point.call.shape.batch * point.call.shape.kv_len == 16384);
+  }
+}
+
 TEST_CASE("a space keeps the schedules that it allows, by the knobs that a family has") {
   const TuneJob read =
       job("[[case]]\n[space]\ntile_kv = [64, 128]\nsoftmax = \"stale\"\nping_pong = true\n");

@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "autotune/replay.h"
 #include "autotune/tune_session.h"
 #include "autotune/tuned_rows.h"
 #include "compiler/knobs.h"
@@ -161,7 +162,10 @@ TEST_CASE("a group in which everything fails stays undecided and says so") {
          return step == "check" ? Fate::wrong : Fate::ok;
        }});
   CHECK_FALSE(tuned.report.results.front().decision);
-  CHECK(tuned.report.results.front().why_undecided == "no candidate is right and can be timed");
+  CHECK_THAT(
+      tuned.report.results.front().why_undecided,
+      contains_text("no candidate is right and can be timed; the first that failed is wrong: "
+                    "the test says so (bf16"));
   CHECK(tuned.rows.find("[[schedule]]") == std::string::npos);
 }
 
@@ -241,6 +245,27 @@ TEST_CASE("a journal whose last line is torn goes on, and loses that line alone"
     CHECK(second.rows == first.rows);
     CHECK(read_file(one.settings().journal) == text);
   }
+}
+
+TEST_CASE("a journal alone gives the rows again, whatever the kernels are by now") {
+  SimulatedDevice device({.truth = arbitrary_time});
+  const TunerRun one;
+  const TuneJob job = small_job({2048, 4096});
+  const Tuned tuned = one.run(device, job, one.settings());
+  const TuneReport again = replay_tune_job(one.settings().journal, job);
+  CHECK(again.is_complete);
+  CHECK(rows_toml(tuned_rows(again.results, *again.target), again.site, *again.target) ==
+        tuned.rows);
+  // Of half a journal, the groups that it has.
+  const std::string text = read_file(one.settings().journal);
+  write_file(one.settings().journal, text.substr(0, 95 * text.size() / 100));
+  const TuneReport part = replay_tune_job(one.settings().journal, job);
+  CHECK_FALSE(part.is_complete);
+  CHECK(part.results.size() == 1);
+  CHECK_THAT(error_of([&] { replay_tune_job(one.settings().journal, small_job({512})); }),
+             contains_text("belongs to another tuning: job was"));
+  CHECK_THAT(error_of([&] { replay_tune_job(one.folder.path() / "none", job); }),
+             contains_text("cannot be read"));
 }
 
 TEST_CASE("a journal is not overwritten, and not another job's") {

@@ -15,9 +15,12 @@
 #include "autotune/outcome_json.h"
 #include "autotune/worker_device.h"
 #include "compiler/knobs.h"
+#include "compiler/toolchain/nvrtc.h"
 #include "streamattn/compiler.h"
+#include "streamattn/error.h"
 #include "tests/support/catch.h"
 #include "tests/support/scratch.h"
+#include "tests/support/skip.h"
 
 namespace streamattn {
 namespace {
@@ -144,6 +147,33 @@ TEST_CASE("builds run side by side, and one that hangs or crashes costs itself a
   CHECK(outcomes[1].fate == Fate::crashed);
   CHECK_THAT(outcomes[1].reason, contains_text("it was killed by signal 9"));
   for (std::size_t i = 2; i < outcomes.size(); i++) CHECK(outcomes[i].registers == 7);
+}
+
+TEST_CASE("workers compile for a GPU that is not here, and publish into the kernel cache") {
+  try {
+    compiler_identity();
+  } catch (const Error&) {
+    SKIP_TEST("no NVRTC");
+  }
+  const ScratchFolder folder;
+  const ScopedVariable cache("STREAMATTN_CACHE_DIR", folder.path().string());
+  const ScopedVariable mode("STREAMATTN_CACHE_MODE", std::nullopt);
+  const Target& hopper = find_target("sm_90a");
+  WorkerDevice device({STREAMATTN_TOOL, "tune", "worker", "--target", "sm_90a"}, hopper, 2);
+  const Problem problem{.head_dim = 64};
+  const std::vector<Schedule> schedules = {
+      parse_schedule("family=flash_wgmma,tile_q=64,tile_kv=64,math_warpgroups=1,ping_pong=false"),
+      parse_schedule("family=flash_wgmma,tile_q=64,tile_kv=512,math_warpgroups=1,ping_pong=false")};
+  std::vector<BuildOutcome> outcomes(2);
+  device.build(problem, schedules,
+               [&](std::size_t i, const BuildOutcome& outcome) { outcomes[i] = outcome; });
+  CHECK(outcomes[0].ok());
+  CHECK(outcomes[0].registers > 0);
+  CHECK(outcomes[0].spill_bytes == 0);
+  CHECK_FALSE(outcomes[0].is_from_cache);
+  CHECK(outcomes[1].fate == Fate::refused);
+  CHECK_THAT(outcomes[1].reason, contains_text("tile_kv 512 is not a multiple of 16 in 16..256"));
+  CHECK(build_program(problem, schedules[0], hopper, {}).is_from_cache);
 }
 
 TEST_CASE("workers die with the process that started them") {

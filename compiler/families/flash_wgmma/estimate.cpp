@@ -12,7 +12,7 @@ namespace {
 // Of one multiprocessor and clock: operations of wgmma on 16-bit types, exponentials, float
 // instructions, and bytes that the L2 delivers to each when all of them read.
 constexpr double mma_flops = 4096, exponentials = 16, float_lanes = 128, l2_bytes_per_clock = 24;
-constexpr double clocks_per_microsecond = 1755;
+constexpr double clocks_per_microsecond = 1755, bytes_per_microsecond = 3.5e6;
 
 // Fitted by eye to the rounds in docs/flash_wgmma.md: what a key tile costs beside arithmetic, a
 // work item beside its key tiles, and a further kernel of a launch.
@@ -96,18 +96,20 @@ Estimate flash_estimate(const Problem& problem, const Schedule& given, const Sha
   double traffic = heads * items.keys * columns * bytes(problem.dtype) +
                    rows * (problem.head_dim * bytes(problem.dtype) +
                            problem.v_head_dim() * bytes(problem.output_dtype()));
-  double kernels = 0;
+  // What further kernels cost beside the main one: launches, and shares over memory and back.
+  double microseconds = 0;
   if (schedule.split_keys) {
-    traffic += 2 * splits * rows * 4 * (problem.v_head_dim() + 1);
-    kernels += 1;
+    const double shares = 2 * splits * rows * 4 * (problem.v_head_dim() + 1);
+    traffic += shares;
+    microseconds += microseconds_of_kernel + shares / bytes_per_microsecond;
   }
-  if (schedule.key_lists) kernels += 1;
+  if (schedule.key_lists) microseconds += microseconds_of_kernel;
   return {.registers = flash_registers_needed(problem, schedule),
           .smem_bytes = flash_tiling(problem, schedule).bytes(),
           .traffic_bytes = traffic,
           .waves = count / target.sm_count,
-          .microseconds = makespan(items, count, target.sm_count) / clocks_per_microsecond +
-                          kernels * microseconds_of_kernel};
+          .microseconds =
+              makespan(items, count, target.sm_count) / clocks_per_microsecond + microseconds};
 }
 
 std::vector<Schedule> flash_launch_choices(const Problem& problem, const Schedule& schedule,
