@@ -8,7 +8,9 @@
 #include <llvm/Support/MathExtras.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
+#include <random>
 
 #include "streamattn/error.h"
 
@@ -63,6 +65,20 @@ std::vector<LengthBucket> square_buckets(const Lengths& lengths) {
     first = bucket.last + 1;
   }
   return buckets;
+}
+
+std::vector<LengthBucket> random_lengths(std::int64_t count, const Lengths& lengths,
+                                         std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  const double first = std::log(static_cast<double>(lengths.first));
+  const double last = std::log(static_cast<double>(lengths.last));
+  std::vector<LengthBucket> drawn;
+  for (std::int64_t i = 0; i < count; i++) {
+    const double part = static_cast<double>(random() >> 11) * 0x1p-53;
+    const std::int64_t length = std::llround(std::exp(first + part * (last - first)));
+    drawn.push_back({{length, length}, {length, length}, {{length, length}}});
+  }
+  return drawn;
 }
 
 std::vector<LengthBucket> trace_buckets(std::string_view csv, std::string_view origin) {

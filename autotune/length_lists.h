@@ -26,4 +26,9 @@ std::vector<LengthBucket> square_buckets(const Lengths& lengths);
 /// (invalid_config) with the line that is none.
 std::vector<LengthBucket> trace_buckets(std::string_view csv, std::string_view origin);
 
+/// `count` lengths drawn by `seed` from `lengths`, even in their logarithm, queries as long as
+/// keys: what nobody chose, to see what a default loses.
+std::vector<LengthBucket> random_lengths(std::int64_t count, const Lengths& lengths,
+                                         std::uint64_t seed);
+
 }  // namespace streamattn

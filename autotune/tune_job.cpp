@@ -210,7 +210,7 @@ class JobReader {
 
   std::vector<LengthBucket> read_buckets(const toml::table& seq) const {
     for (const auto& [key, node] : seq) {
-      constexpr std::string_view known[] = {"from", "to", "trace"};
+      constexpr std::string_view known[] = {"from", "to", "trace", "random", "seed"};
       if (!llvm::is_contained(known, key.str())) fail_unknown(key, "key", known);
     }
     if (const toml::node* trace = seq.get("trace")) {
@@ -220,6 +220,12 @@ class JobReader {
     const auto from = number(seq, "from"), to = number(seq, "to");
     if (!from || !to || *from < 1 || *to < *from)
       fail(seq.source(), "seq needs { from = A, to = B } with 1 <= A <= B, or { trace = FILE }");
+    if (const auto count = number(seq, "random")) {
+      if (*count < 1 || *count > static_cast<std::int64_t>(most_groups))
+        fail(seq.source(), llvm::formatv("random is not in 1..{0}", most_groups));
+      return random_lengths(*count, {*from, *to},
+                            static_cast<std::uint64_t>(number(seq, "seed").value_or(1)));
+    }
     return square_buckets({*from, *to});
   }
 

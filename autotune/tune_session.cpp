@@ -144,14 +144,15 @@ TuneReport run_tune_job(TuneDevice& device, const TuneJob& job, const TuneSettin
 }
 
 std::optional<Regret> regret_of_first_guess(const std::vector<GroupResult>& results) {
-  double sum = 0, count = 0, worst = 1;
+  double sum = 0, weights = 0, worst = 1;
   for (const GroupResult& result : results) {
     if (!result.decision) continue;
-    sum += std::log(result.decision->gain), count++;
+    sum += result.group.weight * std::log(result.decision->gain);
+    weights += result.group.weight;
     worst = std::max(worst, result.decision->gain);
   }
-  if (count == 0) return std::nullopt;
-  return Regret{std::exp(sum / count) - 1, worst - 1};
+  if (weights == 0) return std::nullopt;
+  return Regret{std::exp(sum / weights) - 1, worst - 1};
 }
 
 }  // namespace streamattn

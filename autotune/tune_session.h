@@ -38,7 +38,7 @@ struct TuneReport {
 TuneReport run_tune_job(TuneDevice& device, const TuneJob& job, const TuneSettings& settings,
                         const std::function<void(const TuneReport&)>& after_group);
 
-/// The geometric mean over the groups of what the first guess loses, and the most that it loses:
+/// The geometric mean over the groups, by weight, of what the first guess loses, and the most:
 /// 0.03 is 3 %. Nothing where no group was decided.
 struct Regret {
   double mean = 0, worst = 0;

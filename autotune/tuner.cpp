@@ -26,8 +26,7 @@ constexpr const char* lint_reasons[] = {"", "it spills registers",
 }  // namespace
 
 Tuner::Tuner(TuneDevice& device, std::vector<KnobLimit> space, TuneMethod method,
-             std::function<std::string(const Problem&, const Schedule&)> is_blocked,
-             std::function<void(const TuneProgress&)> progress)
+             WhyBlocked is_blocked, std::function<void(const TuneProgress&)> progress)
     : device_(device),
       space_(std::move(space)),
       method_(method),
@@ -53,7 +52,7 @@ GroupResult Tuner::tune(const TuneGroup& group, const Schedule& in_use,
       choose(call.operation, call.problem, call.shape, device_.target(), nothing).schedule;
   std::vector<Schedule> first = {first_guess, in_use};
   llvm::append_range(first, near);
-  result.candidates = list(group, first);
+  result.candidates = list_candidates(group, first, space_, method_, device_.target(), is_blocked_);
   build(group, result.candidates);
   check(group, result.candidates);
   GroupRace(
@@ -64,40 +63,6 @@ GroupResult Tuner::tune(const TuneGroup& group, const Schedule& in_use,
       })
       .run();
   return result;
-}
-
-// Those in `first` that are legal, then all others that the job allows, best by the model in front.
-std::vector<CandidateRecord> Tuner::list(const TuneGroup& group,
-                                         const std::vector<Schedule>& first) {
-  const Problem& problem = group.call.problem;
-  const Target& target = device_.target();
-  std::vector<CandidateRecord> all;
-  const auto add = [&](const Schedule& schedule, std::vector<CandidateRecord>& to) {
-    if (llvm::any_of(all, [&](const auto& known) { return known.schedule == schedule; })) return;
-    to.push_back(
-        {.schedule = schedule, .estimate = estimate(problem, schedule, group.call.shape, target)});
-    if (const std::string reason = is_blocked_(problem, schedule); !reason.empty())
-      to.back().outcome = {Fate::refused, "on the block list: " + reason};
-  };
-  for (const Schedule& schedule : first) {
-    try {
-      streamattn::check(group.call.operation, problem, schedule, target);
-    } catch (const Error&) {
-      continue;  // what won on another problem may be illegal here
-    }
-    add(schedule, all);
-  }
-  std::vector<CandidateRecord> others;
-  for (const Schedule& schedule :
-       schedules(group.call.operation, problem, group.call.shape, target))
-    if (allows(space_, schedule)) add(schedule, others);
-  std::ranges::stable_sort(others, {}, [](const auto& c) { return c.estimate.microseconds; });
-  for (const CandidateRecord& other : others)
-    if (other.estimate.microseconds <= method_.model_margin * others.front().estimate.microseconds)
-      all.push_back(other);
-  const auto most = std::max(static_cast<std::size_t>(method_.candidates), first.size());
-  if (method_.candidates > 0 && all.size() > most) all.resize(most);
-  return all;
 }
 
 void Tuner::build(const TuneGroup& group, std::vector<CandidateRecord>& candidates) {

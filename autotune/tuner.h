@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "autotune/candidates.h"
 #include "autotune/group_result.h"
 #include "autotune/tune_device.h"
 #include "autotune/tune_job.h"
@@ -26,8 +27,7 @@ struct TuneProgress {
 class Tuner {
  public:
   /// Candidates for which `is_blocked` has a reason are not tried.
-  Tuner(TuneDevice& device, std::vector<KnobLimit> space, TuneMethod method,
-        std::function<std::string(const Problem&, const Schedule&)> is_blocked,
+  Tuner(TuneDevice& device, std::vector<KnobLimit> space, TuneMethod method, WhyBlocked is_blocked,
         std::function<void(const TuneProgress&)> progress);
 
   /// Tunes a group. `in_use` is raced to the end, and keeps its place where nothing is faster;
@@ -39,7 +39,6 @@ class Tuner {
   void set_place(std::size_t group, std::size_t groups);
 
  private:
-  std::vector<CandidateRecord> list(const TuneGroup& group, const std::vector<Schedule>& near);
   void build(const TuneGroup& group, std::vector<CandidateRecord>& candidates);
   void check(const TuneGroup& group, std::vector<CandidateRecord>& candidates);
   void note(const char* stage, std::size_t done, std::size_t total);
@@ -47,7 +46,7 @@ class Tuner {
   TuneDevice& device_;
   std::vector<KnobLimit> space_;
   TuneMethod method_;
-  std::function<std::string(const Problem&, const Schedule&)> is_blocked_;
+  WhyBlocked is_blocked_;
   std::function<void(const TuneProgress&)> progress_;
   TuneProgress place_;
 };

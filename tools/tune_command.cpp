@@ -9,12 +9,15 @@
 #include <optional>
 #include <thread>
 
+#include "autotune/candidates.h"
 #include "autotune/drift.h"
 #include "autotune/replay.h"
 #include "autotune/tune_session.h"
 #include "autotune/tuned_rows.h"
 #include "autotune/worker_device.h"
+#include "compiler/knobs.h"
 #include "runtime/gpu/driver.h"
+#include "streamattn/compiler.h"
 #include "streamattn/error.h"
 #include "support/files.h"
 #include "support/progress.h"
@@ -58,7 +61,7 @@ struct Options {
   double tolerance = 5;  // percent
   std::optional<Duration> budget;
   int jobs = 0;
-  bool resume = false, explain = false;
+  bool resume = false, explain = false, dry_run = false;
   TuneMethod method;
 };
 
@@ -129,6 +132,25 @@ class Tuning {
             },
         .progress = [&](const TuneProgress& step) { show(step, progress); }};
     return run_tune_job(device, job_, settings, [this](const TuneReport& report) { save(report); });
+  }
+
+  /// What would be tried, and the best of it by the model.
+  void print_candidates(llvm::raw_ostream& out) const {
+    const Target& target = find_target(target_name(options_, job_));
+    Table table({"candidates", "us by the model", "us of the first guess", "best by the model", "calls"});
+    for (const TuneGroup& group : job_.groups) {
+      const ForwardCase& call = group.call;
+      const Schedule guess =
+          choose(call.operation, call.problem, call.shape, target, ScheduleTable()).schedule;
+      auto all = list_candidates(group, {guess}, job_.space, options_.method, target,
+                                 [](const Problem&, const Schedule&) { return std::string(); });
+      const double of_guess = all.front().estimate.microseconds;
+      const auto best = std::ranges::min_element(
+          all, {}, [](const CandidateRecord& c) { return c.estimate.microseconds; });
+      table.add({std::to_string(all.size()), fixed(best->estimate.microseconds, 1),
+                 fixed(of_guess, 1), schedule_fields(best->schedule), group.describe()});
+    }
+    table.print(out);
   }
 
   /// Measures the rows of the table that --check names.
@@ -221,6 +243,7 @@ void add_flags(Flags& flags, Options& options) {
             options.method.final_rounds);
   flags.add("round-ms", "X", "milliseconds of a schedule in a round of the finals (35)",
             options.method.final_milliseconds);
+  flags.add("dry-run", "print what would be tried; needs no GPU with --target", options.dry_run);
   flags.add("seed", "N", "of the order of rounds (1)", options.method.seed);
   flags.add("start", "FILE", "rows in use before the shipped ones; may be repeated",
             [&options](llvm::StringRef text) { options.pins.push_back(text.str()); });
@@ -259,6 +282,10 @@ Exit tune(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
   if (!flags.parse(args, out)) return Exit::ok;
 
   const bool explain = options.explain;
+  if (options.dry_run) {
+    Tuning(options).print_candidates(out);
+    return Exit::ok;
+  }
   if (options.check) return print_drift(Tuning(options).check_rows(), options.tolerance / 100, out);
   Tuning tuning(std::move(options));
   const TuneReport report = tuning.run();

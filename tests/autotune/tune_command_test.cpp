@@ -153,6 +153,22 @@ TEST_CASE("a budget is kept, call by call, until all is decided") {
   CHECK(ScheduleTable::parse(folder.file("rows.toml"), "rows.toml").size() >= 1);
 }
 
+TEST_CASE("a dry run says what would be tried, without the device") {
+  const Folder folder("target = \"sm_90a\"\n[[case]]\nseq = 4096\n");
+  const auto listed = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> args = {"tune", "job.toml", "--dry-run"};
+    args.insert(args.end(), more.begin(), more.end());
+    const Command dry(folder.path(), args);
+    CHECK(dry.wait() == exit_ok);
+    const std::string out = dry.out();
+    CHECK_THAT(out, contains_text("family=flash_wgmma"));
+    return std::stoi(out.substr(out.find('\n') + 1));
+  };
+  CHECK(listed({}) > 100);
+  CHECK(listed({"--candidates", "12"}) == 12);
+  CHECK_FALSE(std::filesystem::exists(folder.path() / "streamattn-tune.journal.jsonl"));
+}
+
 TEST_CASE("what cannot be tuned exits as every command does") {
   const Folder folder("[[case]]\nsequ = 1\n");
   const Command wrong = folder.tune({});

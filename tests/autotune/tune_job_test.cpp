@@ -62,6 +62,27 @@ TEST_CASE("buckets end at powers of two and are measured at their end and in the
   CHECK(square_buckets({1, 1}).front().points.size() == 1);
 }
 
+TEST_CASE(
+    "random lengths are those of their seed, within their limits, short ones as likely as long") {
+  const auto drawn = random_lengths(400, {64, 16384}, 7);
+  REQUIRE(drawn.size() == 400);
+  int short_ones = 0;
+  for (const LengthBucket& one : drawn) {
+    CHECK(one.q_len.first >= 64);
+    CHECK(one.q_len.last <= 16384);
+    CHECK(one.points == std::vector<Point>{{one.q_len.last, one.kv_len.last}});
+    short_ones += one.q_len.last < 1024;  // half of the octaves
+  }
+  CHECK(short_ones > 160);
+  CHECK(short_ones < 240);
+  CHECK(random_lengths(3, {64, 16384}, 7)[2].q_len == drawn[2].q_len);
+  CHECK(random_lengths(3, {64, 16384}, 8)[2].q_len != drawn[2].q_len);
+  const TuneJob read = job("[[case]]\nseq = { random = 5, from = 100, to = 200, seed = 3 }\n");
+  CHECK(read.groups.size() == 5);
+  CHECK_THAT(complaint("[[case]]\nseq = { random = 0, from = 1, to = 2 }\n"),
+             contains_text("random is not in 1..10000"));
+}
+
 TEST_CASE("a trace becomes buckets that weigh as much as they have calls") {
   const auto buckets =
       trace_buckets("q_len,kv_len\n1,700\n1,900\n1,1000\n\n# more\n5,300\n200,200\n", "trace.csv");
@@ -104,6 +125,7 @@ TEST_CASE("the jobs of bench are the 36 shapes of its suite, and the buckets tha
     CHECK(point.call.heads() * point.call.problem.head_dim == 2048);
     CHECK(point.call.shape.batch * point.call.shape.kv_len == 16384);
   }
+  CHECK(load_tune_job(jobs / "random_forward.toml").groups.size() == 30);
 }
 
 TEST_CASE("a space keeps the schedules that it allows, by the knobs that a family has") {

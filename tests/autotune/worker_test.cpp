@@ -182,7 +182,7 @@ TEST_CASE("workers die with the process that started them") {
   const pid_t parent = ::fork();
   if (parent == 0) {
     WorkerProcess worker(shell("echo $$ > " + pid_file + ".new; mv " + pid_file + ".new " +
-                               pid_file + "; sleep 1000"));
+                               pid_file + "; exec sleep 1000"));
     while (true) ::pause();
   }
   while (!std::filesystem::exists(pid_file)) std::this_thread::sleep_for(5ms);
