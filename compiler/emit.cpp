@@ -52,12 +52,13 @@ std::vector<Schedule> schedules(Operation operation, const Problem& problem, con
 }
 
 Choice choose(Operation operation, const Problem& problem, const Shape& shape, const Target& target,
-              const ScheduleTable& table) {
+              const ScheduleTable& table, std::string_view device) {
   problem.validate();
   shape.validate();
-  if (auto row = table.find(operation, problem, shape, target)) {
+  if (auto row = table.find(operation, problem, shape, target, device)) {
     check(operation, problem, row->schedule, target);
-    return {row->schedule, "row " + row->origin};
+    const std::string tuned_on = row->device.empty() ? "" : ", tuned on " + row->device;
+    return {row->schedule, "row " + row->origin + tuned_on};
   }
   std::string reasons;
   for (const Family& family : families()) {

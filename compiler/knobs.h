@@ -38,6 +38,21 @@ struct KnobTable {
 /// `schedule` with everything that only steers a launch at its default.
 Schedule compiled_part(Schedule schedule);
 
+/// A knob of a schedule that is not at its default.
+struct KnobSetting {
+  std::string_view name;
+  KnobValue value;
+};
+
+/// The value of every knob, in the order of the family's table.
+std::vector<KnobSetting> knob_values(const Schedule& schedule);
+
+/// The settings that make a schedule what it is, in the order of the family's table.
+std::vector<KnobSetting> settings_beside_defaults(const Schedule& schedule);
+
+/// What parse_schedule() reads as `schedule`: "family=flash_wgmma,tile_q=128,tile_kv=176".
+std::string schedule_fields(const Schedule& schedule);
+
 // A family keeps its settings in a struct of its own:
 //
 //   struct Settings {

@@ -140,6 +140,32 @@ Schedule compiled_part(Schedule schedule) {
   return schedule;
 }
 
+std::vector<KnobSetting> knob_values(const Schedule& schedule) {
+  std::vector<KnobSetting> values;
+  for (const Knob& knob : knobs_of(schedule))
+    values.push_back(
+        {knob.name, decode(knob, KnobAccess::values(schedule)[index_of(schedule, &knob)])});
+  return values;
+}
+
+std::vector<KnobSetting> settings_beside_defaults(const Schedule& schedule) {
+  std::vector<KnobSetting> settings;
+  for (const Knob& knob : knobs_of(schedule)) {
+    const std::int64_t value = KnobAccess::values(schedule)[index_of(schedule, &knob)];
+    if (value != knob.initial) settings.push_back({knob.name, decode(knob, value)});
+  }
+  return settings;
+}
+
+std::string schedule_fields(const Schedule& schedule) {
+  std::string text = "family=" + std::string(schedule.family());
+  for (const auto& [knob, value] : settings_beside_defaults(schedule)) {
+    const std::string* name = std::get_if<std::string>(&value);
+    text += "," + std::string(knob) + "=" + (name ? *name : text_of(value));
+  }
+  return text;
+}
+
 Schedule parse_schedule(std::string_view text, Schedule base) {
   const auto refuse = [&](const std::string& complaint) {
     throw Error(ErrorCode::invalid_config, "schedule " + in_quotes(text) + ": " + complaint);

@@ -35,4 +35,18 @@ toml::table parse_toml(std::string_view text) {
   return toml::parse(text);
 }
 
+std::string toml_string(std::string_view text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      quoted += {'\\', c};
+    } else if (static_cast<unsigned char>(c) < 32 || c == 127) {
+      quoted += "\\u00" + llvm::toHex(llvm::StringRef(&c, 1));
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + "\"";
+}
+
 }  // namespace streamattn

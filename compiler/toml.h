@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace streamattn {
@@ -29,5 +30,8 @@ inline constexpr std::size_t most_toml_dots_per_line = 256;  ///< parts of a key
 
 /// The document in `text`. Throws toml::parse_error, also for a text beyond these limits.
 toml::table parse_toml(std::string_view text);
+
+/// `text` as a basic string of TOML, in quotes.
+std::string toml_string(std::string_view text);
 
 }  // namespace streamattn

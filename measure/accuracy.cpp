@@ -64,12 +64,9 @@ double largest_finite(const std::vector<double>& values) {
   return largest;
 }
 
-}  // namespace
-
-Errors errors_of(const Problem& problem, const ForwardArgs& args, std::span<const OutputRow> rows,
-                 const Visible& visible, Arithmetic arithmetic) {
-  const RowValues exact = reference_forward(problem, args, rows, visible);
-  const RowValues plain = plain_forward(problem, args, rows, visible);
+/// Compares `rows` in the outputs of `args`.
+Errors compare(const Problem& problem, const ForwardArgs& args, std::span<const OutputRow> rows,
+               const RowValues& exact, const RowValues& plain, Arithmetic arithmetic) {
   const RowValues found = read_rows(args, rows);
   Errors errors{.o = relative_error(found.o, exact.o),
                 .lse = args.lse.data == nullptr ? 0 : max_error(found.lse, exact.lse),
@@ -86,18 +83,37 @@ Errors errors_of(const Problem& problem, const ForwardArgs& args, std::span<cons
   return errors;
 }
 
-Accuracy check_accuracy(const ForwardCase& given, const ForwardTensors& tensors,
-                        Arithmetic arithmetic, double budget) {
+}  // namespace
+
+Errors errors_of(const Problem& problem, const ForwardArgs& args, std::span<const OutputRow> rows,
+                 const Visible& visible, Arithmetic arithmetic) {
+  return compare(problem, args, rows, reference_forward(problem, args, rows, visible),
+                 plain_forward(problem, args, rows, visible), arithmetic);
+}
+
+Expected::Expected(const ForwardCase& given, const ForwardTensors& tensors, double budget)
+    : problem_(given.problem), with_lse_(given.with_lse) {
   const ForwardArgs args = tensors.args();
-  const ForwardCall resolved = resolve(given.problem, args);
-  const auto rows = sample_rows(args, rows_to_check(resolved, budget), given.seed);
+  rows_ = sample_rows(args, rows_to_check(resolve(problem_, args), budget), given.seed);
+  exact_ = reference_forward(problem_, args, rows_);
+  plain_ = plain_forward(problem_, args, rows_);
+}
+
+Accuracy Expected::accuracy_of(const ForwardTensors& tensors, Arithmetic arithmetic) const {
+  const ForwardArgs args = tensors.args();
+  const ForwardCall resolved = resolve(problem_, args);
   const Rows written = args.q_rows.value_or(Rows{0, args.q.seq});
   return {.rows = resolved.batch() * resolved.heads() * resolved.q_len(),
-          .checked_rows = static_cast<std::int64_t>(rows.size()),
+          .checked_rows = static_cast<std::int64_t>(rows_.size()),
           .nan_rows = count_nan_rows(resolved),
           .untouched = tensors.o.is_poison_outside(written) &&
-                       tensors.lse.is_poison_outside(given.with_lse ? written : Rows{}),
-          .errors = errors_of(given.problem, args, rows, {}, arithmetic)};
+                       tensors.lse.is_poison_outside(with_lse_ ? written : Rows{}),
+          .errors = compare(problem_, args, rows_, exact_, plain_, arithmetic)};
+}
+
+Accuracy check_accuracy(const ForwardCase& given, const ForwardTensors& tensors,
+                        Arithmetic arithmetic, double budget) {
+  return Expected(given, tensors, budget).accuracy_of(tensors, arithmetic);
 }
 
 }  // namespace streamattn

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "measure/forward_case.h"
 #include "measure/reference.h"
@@ -44,6 +45,24 @@ struct Accuracy {
 
 /// Multiplications that check_accuracy() spends where it is not told: a few seconds of one core.
 inline constexpr double reference_budget = 4e9;
+
+/// What a call should give, worked out once for many results of it.
+class Expected {
+ public:
+  /// Compares what costs at most `budget` whole; of more, rows drawn by the seed. Reads the inputs
+  /// in `tensors`.
+  Expected(const ForwardCase& given, const ForwardTensors& tensors,
+           double budget = reference_budget);
+
+  /// Judges the outputs in `tensors`, with the same inputs, after a launch by `arithmetic`.
+  Accuracy accuracy_of(const ForwardTensors& tensors, Arithmetic arithmetic) const;
+
+ private:
+  Problem problem_;
+  bool with_lse_;
+  std::vector<OutputRow> rows_;
+  RowValues exact_, plain_;
+};
 
 /// Checks the outputs in `tensors`, those of `given` after a launch by `arithmetic`. Problems that
 /// cost at most `budget` are compared whole; of larger ones, rows drawn by the seed.

@@ -9,8 +9,6 @@
 namespace streamattn {
 namespace {
 
-constexpr std::byte poison_byte{0xFF};
-
 std::int64_t round_up(std::int64_t value, std::int64_t step) {
   return (value + step - 1) / step * step;
 }

@@ -30,7 +30,9 @@ struct Sizes {
 
 class HostTensor {
  public:
-  /// Poisoned all over: every byte is 0xFF, which makes a NaN of every type. `gap` elements more
+  static constexpr std::byte poison_byte{0xFF};  ///< of every byte: a NaN of every type
+
+  /// Poisoned all over. `gap` elements more
   /// lie between the rows.
   HostTensor(DType type, const Sizes& sizes, Layout layout, std::int64_t gap = 0);
   HostTensor(HostTensor&&) = default;

@@ -32,6 +32,8 @@ Operands::Operands(const ForwardTensors& tensors, Workbench& bench)
       v_(uploaded(bench, tensors.v)),
       o_(uploaded(bench, tensors.o)),
       lse_(uploaded(bench, tensors.lse)),
+      o_bytes_(tensors.o.bytes().size()),
+      lse_bytes_(tensors.lse.bytes().size()),
       args_(tensors.args()) {
   args_.q = tensors.q.view_at(q_.get());
   args_.k = tensors.k.view_at(k_.get());
@@ -54,6 +56,11 @@ Operands::Operands(const ForwardTensors& tensors, Workbench& bench)
     tensors_.push_back(tensor);
   }
   args_.scalars = scalars_, args_.tensors = tensors_;
+}
+
+void Operands::poison_outputs() const {
+  bench_.fill(o_.get(), std::to_integer<unsigned char>(HostTensor::poison_byte), o_bytes_);
+  bench_.fill(lse_.get(), std::to_integer<unsigned char>(HostTensor::poison_byte), lse_bytes_);
 }
 
 void Operands::download_outputs(ForwardTensors& tensors) const {

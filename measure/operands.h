@@ -29,12 +29,16 @@ class Operands {
     return with_workspace(kernel, args_, bench_);
   }
 
+  /// Fills o and lse with poison again.
+  void poison_outputs() const;
+
   /// Overwrites o and lse of `tensors`, of the same case, with what is here.
   void download_outputs(ForwardTensors& tensors) const;
 
  private:
   Workbench& bench_;
   Memory q_, k_, v_, o_, lse_;
+  std::size_t o_bytes_, lse_bytes_;
   std::vector<Memory> named_;
   std::vector<std::string> names_;  // what scalars_ and tensors_ point to
   std::vector<ScalarArg> scalars_;

@@ -113,6 +113,11 @@ struct Jit::State {
   std::vector<std::shared_ptr<const LoadedKernel>> load(const Program& program);
   std::unique_ptr<const Executor> executor(KernelOrigin& origin);
 
+  /// Whose rows are used; empty: everybody's.
+  std::string_view row_device() const {
+    return device && !options.foreign_rows ? std::string_view(device->device_name()) : "";
+  }
+
   template <class KernelType>
   const KernelType& get(Memo<KernelType>& kernels, Operation operation, const Problem& problem,
                         const Choice& choice);
@@ -199,9 +204,9 @@ const ForwardKernel& Jit::forward(const Problem& problem, const Shape& shape) co
   State::Memory& memory = state_->memory.get();
   const Request request{problem, shape};
   if (const ForwardKernel* known = memory.forward_answers.find(request)) return *known;
-  const ForwardKernel& kernel =
-      state_->get(memory.forward_kernels, Operation::forward, problem,
-                  choose(Operation::forward, problem, shape, state_->target, state_->table));
+  const ForwardKernel& kernel = state_->get(
+      memory.forward_kernels, Operation::forward, problem,
+      choose(Operation::forward, problem, shape, state_->target, state_->table, state_->row_device()));
   memory.forward_answers.remember(request, kernel);
   return kernel;
 }

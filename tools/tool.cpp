@@ -12,6 +12,7 @@
 #include "streamattn/jit.h"
 #include "support/did_you_mean.h"
 #include "tools/cache_command.h"
+#include "tools/tune_command.h"
 
 namespace streamattn {
 namespace {
@@ -23,6 +24,7 @@ constexpr Command all_commands[] = {
      explain_command},
     {"compile", "compile a problem and show its resources; needs no GPU", compile_command},
     {"bench", "time problems and schedules, beside a baseline", bench_command},
+    {"tune", "find the fastest schedules and write them as rows", tune_command},
     {"cache", "list, check or clear the kernel cache", cache_command, cache_actions},
     {"doctor", "show what this machine has, what it lacks and how to get it", doctor_command},
     {"completion", "print what makes a shell complete this command", completion_command,
@@ -57,7 +59,8 @@ void print_help(llvm::raw_ostream& out) {
          "            1 a result is wrong, something is damaged, or a kernel failed\n"
          "            2 the command line, a file or a variable is wrong; nothing was done\n"
          "            3 no kernel family serves the problem\n"
-         "            4 this machine lacks something: a GPU, NVRTC, a cache directory\n";
+         "            4 this machine lacks something: a GPU, NVRTC, a cache directory\n"
+         "            5 it was stopped before its end, by its budget or by Ctrl-C\n";
 }
 
 Exit exit_code(ErrorCode code) {

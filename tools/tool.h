@@ -15,6 +15,7 @@ enum class Exit {
   usage = 2,        ///< the command line, a file or a variable is wrong; nothing was done
   unsupported = 3,  ///< no family serves the problem
   environment = 4,  ///< this machine lacks something: a GPU, NVRTC, a cache directory
+  incomplete = 5,   ///< it was stopped before its end, by its budget or by Ctrl-C
 };
 
 /// A subcommand, or an action of one.

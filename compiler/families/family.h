@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "compiler/estimate.h"
 #include "compiler/knobs.h"
 #include "compiler/plan.h"
 #include "streamattn/compiler.h"
@@ -39,6 +40,16 @@ struct Family {
   /// Legal schedules, the first guess in front. The problem is not declined.
   std::vector<Schedule> (*schedules)(const Problem& problem, const Shape& shape,
                                      const Target& target);
+
+  /// What a legal schedule takes and how long, by a model: for ranking alone. Null: schedules are
+  /// tried in their order.
+  Estimate (*estimate)(const Problem& problem, const Schedule& schedule, const Shape& shape,
+                       const Target& target);
+
+  /// A legal schedule, then others with the same binaries that are worth measuring. Null where
+  /// `schedules` has them all.
+  std::vector<Schedule> (*launch_choices)(const Problem& problem, const Schedule& schedule,
+                                          const Shape& shape, const Target& target);
 
   /// The program, all but `flat` and `target` of its sources filled in. The schedule is not
   /// refused, and has the defaults of all knobs that only steer a launch. Null where the kernel is

@@ -25,10 +25,12 @@ struct Choice {
 /// Picks the schedule for `operation` of `problem` at `shape`: the first row of `table` that fits
 /// and is legal, else the first guess of the first family that accepts the problem. Throws Error
 /// (unsupported_problem) with every family's reason, (invalid_schedule) when the row that fits is
-/// not legal, (invalid_argument) for sizes that no call can have.
+/// not legal, (invalid_argument) for sizes that no call can have. With the name of a `device`, rows
+/// tuned on another are passed over.
 STREAMATTN_API Choice choose(Operation operation, const Problem& problem, const Shape& shape,
                              const Target& target,
-                             const ScheduleTable& table = ScheduleTable::shipped());
+                             const ScheduleTable& table = ScheduleTable::shipped(),
+                             std::string_view device = {});
 
 /// Every schedule some family would run `problem` with, best guess first. Empty if none would.
 STREAMATTN_API std::vector<Schedule> schedules(Operation operation, const Problem& problem,

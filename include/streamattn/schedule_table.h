@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "streamattn/export.h"
 #include "streamattn/operation.h"
@@ -14,6 +15,32 @@
 #include "streamattn/target.h"
 
 namespace streamattn {
+
+/// How a tuner came to a row: the table `from` of it. Nothing here decides whether a row fits.
+struct TuningRecord {
+  std::string driver, nvrtc, commit;  ///< versions, and the library's own
+  std::string l2, launch;             ///< "cold" or "warm", "eager" or "graph": how it was timed
+  std::vector<std::string> shapes;    ///< "batch x kv_heads x q_len x kv_len" that it was shown on
+  std::vector<double> microseconds;   ///< on each of these
+  double spread = 0;                  ///< between rounds, such as 0.004
+  double noise = 0;                   ///< between two entries of one schedule
+  double gain = 0;                    ///< time of the family's first guess over that of the row
+};
+
+/// Calls visit(name, field) for every field of a record.
+template <class Record, class Visitor>
+void for_each_record_field(Record& record, Visitor&& visit) {
+  visit("driver", record.driver);
+  visit("nvrtc", record.nvrtc);
+  visit("commit", record.commit);
+  visit("l2", record.l2);
+  visit("launch", record.launch);
+  visit("shapes", record.shapes);
+  visit("us", record.microseconds);
+  visit("spread", record.spread);
+  visit("noise", record.noise);
+  visit("gain", record.gain);
+}
 
 /// Shipped tunings, tuner output and user pins: one type, one file format. The first row that fits
 /// wins.
@@ -27,7 +54,7 @@ namespace streamattn {
 /// ranges "64..128", "2048..", "..512") and q_len, kv_len, batch, kv_heads, tiles (batch x query
 /// heads x ceil(q_len / 128)). A key left out always fits. A row is only ever
 /// for the operation of its family: with another `op` it never fits. `use` holds the family and its
-/// knobs.
+/// knobs. A row may name the `device` that it was tuned on; what else its tuner knows is in `from`.
 class STREAMATTN_API ScheduleTable {
  public:
   ScheduleTable();
@@ -52,11 +79,13 @@ class STREAMATTN_API ScheduleTable {
   struct Match {
     Schedule schedule;
     std::string origin;  ///< file and line of the row
+    std::string device;  ///< that the row is for; empty: all
+    TuningRecord record;
   };
 
-  /// The first row that fits.
+  /// The first row that fits. With the name of a `device`, rows for another are passed over.
   std::optional<Match> find(Operation operation, const Problem& problem, const Shape& shape,
-                            const Target& target) const;
+                            const Target& target, std::string_view device = {}) const;
 
   /// How many rows there are.
   std::size_t size() const;

@@ -62,7 +62,7 @@ TEST_CASE("the command without arguments shows its help and counts as misused") 
 
 TEST_CASE("every command is in the help and has help of its own") {
   for (const std::string command :
-       {"run", "emit", "explain", "compile", "bench", "doctor", "cache", "completion", "manual"}) {
+       {"run", "emit", "explain", "compile", "bench", "tune", "doctor", "cache", "completion", "manual"}) {
     INFO(command);
     CHECK(tool({"--help"}).says("\n  " + command + " "));
     const Outcome help = tool({command, "--help"});

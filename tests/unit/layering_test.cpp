@@ -111,9 +111,14 @@ TEST_CASE("measure includes only what is below it") {
                          {"measure/", "runtime/", "compiler/", "support/", "streamattn/"}) == none);
 }
 
+TEST_CASE("the tuner includes only what is below it, and the commit that was built") {
+  CHECK(foreign_includes("autotune", {"autotune/", "measure/", "runtime/", "compiler/", "support/",
+                                      "streamattn/", "commit.h"}) == none);
+}
+
 TEST_CASE("tools include neither tests nor device templates") {
-  CHECK(foreign_includes("tools", {"tools/", "emulator/", "measure/", "runtime/", "compiler/",
-                                   "support/", "streamattn/"}) == none);
+  CHECK(foreign_includes("tools", {"tools/", "emulator/", "autotune/", "measure/", "runtime/",
+                                   "compiler/", "support/", "streamattn/"}) == none);
 }
 
 TEST_CASE("the emulator includes what is below it, and its device side templates alone") {
@@ -182,8 +187,8 @@ TEST_CASE("LLVM's command line, which keeps its options in globals, is used by t
 TEST_CASE("no two headers of a program give one name to a type") {
   std::map<std::string, std::string> headers;  // by the type's name
   const std::regex type("^(?:struct|class|enum class) (?:STREAMATTN_API )?(\\w+)[^;]*$");
-  for (const SourceFile& file : files_below(
-           {"include", "support", "compiler", "runtime", "measure", "tools", "tests/support"})) {
+  for (const SourceFile& file : files_below({"include", "support", "compiler", "runtime", "measure",
+                                             "autotune", "tools", "tests/support"})) {
     if (!file.name.ends_with(".h")) continue;
     for (const std::string& line : file.lines) {
       std::smatch match;

@@ -10,19 +10,6 @@
 namespace streamattn {
 namespace {
 
-// What a consumer thread needs: O, S and P beside it; Q where it is held; and about 24 for
-// everything else, fitted to compiled kernels. See docs/flash_wgmma.md.
-int registers_needed(const Problem& problem, const FlashSchedule& schedule) {
-  int v_columns = padded_columns(problem.v_head_dim());
-  int needed = v_columns / 2 + schedule.tile_kv / 2 + schedule.tile_kv / 4 + 24;
-  if (schedule.q_in_registers) needed += padded_columns(problem.head_dim) / 4;
-  if (v_columns > 192) needed += 7;
-  if (schedule.key_lists) needed += 10;  // the walk, and elements of tensors
-  if (const auto ahead = element_ahead(problem.score))
-    needed += schedule.tile_kv / (bytes(ahead->node().dtype) == 2 ? 4 : 2);
-  return needed;
-}
-
 std::string check_head_dim(const char* what, int dim) {
   if (dim % 8 != 0) return llvm::formatv("{0} {1} is not a multiple of 8", what, dim);
   if (dim < 16 || dim > 256) return llvm::formatv("{0} {1} is not in 16..256", what, dim);
@@ -95,7 +82,7 @@ std::string flash_refusal(const Problem& problem, const FlashSchedule& schedule,
       !schedule.o_buffer && !direct && q_chunk != o_chunk)
     return llvm::formatv("chunks of {0} columns of O over chunks of {1} of Q need o_buffer",
                          o_chunk, q_chunk);
-  if (int needed = registers_needed(problem, schedule),
+  if (int needed = flash_registers_needed(problem, schedule),
       cap = flash_registers(schedule).consumer - 4;
       needed > cap)
     return llvm::formatv(
@@ -119,6 +106,8 @@ Family flash_wgmma_family() {
           .refuses = refuses,
           .first_guess = flash_first_guess,
           .schedules = flash_schedules,
+          .estimate = flash_estimate,
+          .launch_choices = flash_launch_choices,
           .emit = flash_emit,
           .plan = flash_plan};
 }
@@ -141,6 +130,19 @@ FlashTiling flash_tiling(const Problem& problem, const FlashSchedule& schedule) 
   return {problem.head_dim, problem.v_head_dim(), schedule.tile_q,
           schedule.tile_kv, schedule.stages,      output,
           schedule.o_passes};
+}
+
+// O, S and P beside it; Q where it is held; and about 24 for everything else, fitted to compiled
+// kernels. See docs/flash_wgmma.md.
+int flash_registers_needed(const Problem& problem, const FlashSchedule& schedule) {
+  int v_columns = padded_columns(problem.v_head_dim());
+  int needed = v_columns / 2 + schedule.tile_kv / 2 + schedule.tile_kv / 4 + 24;
+  if (schedule.q_in_registers) needed += padded_columns(problem.head_dim) / 4;
+  if (v_columns > 192) needed += 7;
+  if (schedule.key_lists) needed += 10;  // the walk, and elements of tensors
+  if (const auto ahead = element_ahead(problem.score))
+    needed += schedule.tile_kv / (bytes(ahead->node().dtype) == 2 ? 4 : 2);
+  return needed;
 }
 
 FlashRegisters flash_registers(const FlashSchedule& schedule) {

@@ -67,6 +67,10 @@ std::optional<Schedule> flash_first_guess(const Problem& problem, const Shape& s
                                           const Target& target);
 std::vector<Schedule> flash_schedules(const Problem& problem, const Shape& shape,
                                       const Target& target);
+Estimate flash_estimate(const Problem& problem, const Schedule& schedule, const Shape& shape,
+                        const Target& target);
+std::vector<Schedule> flash_launch_choices(const Problem& problem, const Schedule& schedule,
+                                           const Shape& shape, const Target& target);
 Program flash_emit(const Problem& problem, const Schedule& schedule, const Target& target);
 Plan flash_plan(const Problem& problem, const Schedule& schedule, const ResolvedCall& call,
                 const DeviceFacts& device, WorkspaceSlices& workspace);
@@ -84,6 +88,9 @@ struct FlashRegisters {
   int producer, consumer;
 };
 FlashRegisters flash_registers(const FlashSchedule& schedule);
+
+/// Registers that a math thread needs.
+int flash_registers_needed(const Problem& problem, const FlashSchedule& schedule);
 
 /// Threads of a block, and of one of the kernel that merges split keys.
 int flash_threads(const FlashSchedule& schedule);

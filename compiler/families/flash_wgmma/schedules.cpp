@@ -152,7 +152,7 @@ void for_each_schedule(Visit&& visit) {
   FlashSchedule s;
   for (int warpgroups : {2, 3, 1})
     for (int tile_kv = 256; tile_kv >= 32; tile_kv -= 16)
-      for (int stages : {2, 3})
+      for (int stages : {2, 3, 4})
         for (bool ping_pong : {true, false})
           for (bool q_in_registers : {true, false})
             for (int o_passes : {1, 2, 0})  // 0: no buffer
@@ -188,8 +188,11 @@ std::vector<Schedule> flash_schedules(const Problem& problem, const Shape& shape
     if (!llvm::is_contained(legal, schedule)) legal.push_back(std::move(schedule));
   };
   for (const FlashSchedule& schedule : guesses(problem, shape, target)) add(schedule);
+  const bool by_data = is_data_dependent(problem.mask);
   for_each_schedule([&](FlashSchedule schedule) {
     add(schedule);
+    schedule.key_lists = by_data;
+    if (by_data) add(schedule);
     schedule.split_keys = true;
     if (!schedule.o_buffer) add(schedule);  // split, O has no use for one
   });

@@ -1,0 +1,112 @@
+// Reads and appends lines of JSON.
+#include "autotune/journal.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include <llvm/Support/FormatVariadic.h>
+
+#include "streamattn/error.h"
+
+namespace streamattn {
+namespace {
+
+constexpr std::size_t most_bytes = std::size_t{1} << 30;
+
+std::string line_of(const llvm::json::Object& object) {
+  llvm::json::Object copy = object;
+  return llvm::formatv("{0}\n", llvm::json::Value(std::move(copy)));
+}
+
+[[noreturn]] void fail(const std::filesystem::path& path, const std::string& complaint) {
+  throw Error(ErrorCode::invalid_config, "journal " + path.native() + " " + complaint);
+}
+
+std::string read_whole(const std::filesystem::path& path) {
+  FileContent content = read_regular_file(path, most_bytes);
+  if (content.status != FileContent::Status::ok) fail(path, "cannot be read: " + content.problem);
+  return std::move(content.bytes);
+}
+
+/// The fields in which two heads differ, commits aside: equal sources are measured alike: "device
+/// \"NVIDIA H200\" -> \"NVIDIA H100\"".
+std::string difference(const llvm::json::Object& found, const llvm::json::Object& wanted) {
+  std::string text;
+  for (const auto& [key, value] : wanted) {
+    const llvm::json::Value* other = found.get(key);
+    if (key == "commit" || (other && *other == value)) continue;
+    text += text.empty() ? "" : ", ";
+    text += llvm::formatv("{0} was {1} and is {2}", key,
+                          other ? *other : llvm::json::Value(nullptr), value);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::vector<llvm::json::Object> journal_lines(const std::string& text, const std::string& origin) {
+  std::vector<llvm::json::Object> lines;
+  int number = 0;
+  llvm::StringRef rest = text;
+  while (!rest.empty()) {
+    number++;
+    const std::size_t end = rest.find('\n');
+    if (end == llvm::StringRef::npos) break;  // torn
+    auto value = llvm::json::parse(rest.take_front(end));
+    rest = rest.drop_front(end + 1);
+    if (!value || !value->getAsObject()) {
+      llvm::consumeError(value.takeError());
+      fail(origin, llvm::formatv("has something else than a JSON object in line {0}", number));
+    }
+    lines.push_back(std::move(*value->getAsObject()));
+  }
+  return lines;
+}
+
+llvm::json::Object read_journal_head(const std::filesystem::path& path) {
+  auto lines = journal_lines(read_whole(path), path.native());
+  if (lines.empty()) fail(path, "is empty");
+  return std::move(lines.front());
+}
+
+Journal::Journal(const std::filesystem::path& path, Open how, llvm::json::Object head)
+    : path_(path) {
+  int flags = O_CLOEXEC | O_RDONLY;
+  if (how != Open::read_only) flags = O_CLOEXEC | O_RDWR | O_CREAT | O_APPEND;
+  if (how == Open::new_file) flags |= O_EXCL;
+  file_ = FileDescriptor(::open(path.c_str(), flags, 0644));
+  if (!file_) {
+    const int error = errno;
+    if (error == EEXIST)
+      fail(path, "is there already: --resume goes on with it; to measure anew, remove it");
+    fail(path, "cannot be opened: " + std::string(std::strerror(error)));
+  }
+  if (how != Open::new_file) {
+    const std::string text = read_whole(path);
+    const std::size_t whole = text.rfind('\n') + 1;  // 0 where there is no line
+    lines_ = journal_lines(text, path.native());
+    if (how == Open::resume && whole < text.size() &&
+        ::ftruncate(file_.get(), static_cast<off_t>(whole)) != 0)
+      fail(path, "has a torn line that cannot be cut off: " + std::string(std::strerror(errno)));
+  }
+  if (lines_.empty()) {
+    append(head);
+    return;
+  }
+  if (const std::string differs = difference(lines_.front(), head); !differs.empty())
+    fail(path, "belongs to another tuning: " + differs);
+  lines_.erase(lines_.begin());
+}
+
+void Journal::append(const llvm::json::Object& line) {
+  const std::string text = line_of(line);
+  const ssize_t written = ::write(file_.get(), text.data(), text.size());
+  if (written != static_cast<ssize_t>(text.size()))
+    fail(path_, "cannot be written: " +
+                    std::string(written < 0 ? std::strerror(errno) : "the disk is full"));
+}
+
+}  // namespace streamattn

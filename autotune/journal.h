@@ -1,0 +1,48 @@
+// What a device answered, kept line by line in a file, so that tuning can go on where it was ended.
+#pragma once
+
+#include <llvm/Support/JSON.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "support/files.h"
+
+namespace streamattn {
+
+/// A file of JSON objects, a line each, that only grows. A line is one write: after a kill at any
+/// moment the file holds every line but the one that was being written.
+class Journal {
+ public:
+  enum class Open { new_file, resume, read_only };
+
+  /// Opens `path`. To resume, or to read, it reads what is there, cuts off a torn last line, and
+  /// asks that the first line equals `head` but for the commit; a file that is not there is begun.
+  /// A new file must not be there, so that nobody's measurements are lost. Throws Error
+  /// (invalid_config).
+  Journal(const std::filesystem::path& path, Open how, llvm::json::Object head);
+
+  /// The lines that were there, without the head.
+  const std::vector<llvm::json::Object>& lines() const { return lines_; }
+
+  /// Throws Error (invalid_config) where the disk takes no more.
+  void append(const llvm::json::Object& line);
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+  FileDescriptor file_;
+  std::vector<llvm::json::Object> lines_;
+};
+
+/// The lines of a journal's text after its head, without a torn last one. Throws Error
+/// (invalid_config) for a line in the middle that is no JSON object.
+std::vector<llvm::json::Object> journal_lines(const std::string& text, const std::string& origin);
+
+/// The first line of a journal. Throws Error (invalid_config) where there is none.
+llvm::json::Object read_journal_head(const std::filesystem::path& path);
+
+}  // namespace streamattn

@@ -1,0 +1,161 @@
+// Copies entries of the kernel cache out and in.
+#include "autotune/kernel_bundle.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <optional>
+#include <string>
+
+#include <llvm/Support/FormatVariadic.h>
+
+#include "compiler/problem_fields.h"
+#include "compiler/schedule_rows.h"
+#include "compiler/toml.h"
+#include "compiler/toolchain/nvrtc.h"
+#include "runtime/cache/directory.h"
+#include "runtime/cache/entry.h"
+#include "runtime/cache/kernel_cache.h"
+#include "streamattn/compiler.h"
+#include "streamattn/error.h"
+#include "support/files.h"
+
+namespace streamattn {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void fail(const fs::path& path, const std::string& complaint) {
+  throw Error(ErrorCode::invalid_config, path.native() + " " + complaint);
+}
+
+std::string read(const fs::path& path, std::size_t most_bytes) {
+  FileContent file = read_regular_file(path, most_bytes);
+  if (file.status != FileContent::Status::ok) fail(path, "cannot be read: " + file.problem);
+  return std::move(file.bytes);
+}
+
+void write(const fs::path& path, const std::string& bytes) {
+  std::ofstream out(path, std::ios::binary | std::ios::trunc);
+  out << bytes;
+  if (!out.flush()) fail(path, "cannot be written");
+}
+
+// What a condition says of a field; false where it leaves it open.
+bool set_field(DType& field, const RowCondition& condition) {
+  field = std::get<DType>(condition.wanted);
+  return true;
+}
+bool set_field(int& field, const RowCondition& condition) {
+  const NumberRange& range = std::get<NumberRange>(condition.wanted);
+  field = static_cast<int>(range.first);
+  return range.first == range.last;
+}
+bool set_field(Expr& field, const RowCondition& condition) {
+  field = std::get<Expr>(condition.wanted);
+  return true;
+}
+template <class Value>
+bool set_field(std::optional<Value>& field, const RowCondition& condition) {
+  return set_field(field.emplace(), condition);
+}
+
+RowProgram program_of(const ScheduleRow& row) {
+  RowProgram program{.operation = row.operation.value_or(Operation::forward),
+                     .schedule = row.schedule,
+                     .target = &find_target(row.target)};
+  for_each_problem_field([&](const auto& field) {
+    bool is_said = field.name == "sink";  // a row cannot say that there is none
+    for (const RowCondition& condition : row.conditions)
+      if (condition.key == field.name)
+        is_said = set_field(program.problem.*field.member, condition);
+    if (!is_said)
+      throw Error(ErrorCode::invalid_config,
+                  llvm::formatv("{0}: the row leaves {1} open, so it has no one kernel; rows of "
+                                "`streamattn tune` say every field",
+                                row.origin, field.name));
+  });
+  return program;
+}
+
+std::shared_ptr<const CacheDirectory> open_cache() {
+  const CacheOptions options = cache_options();
+  if (options.directory.empty())
+    throw Error(ErrorCode::cache_io,
+                "there is no cache directory: none of STREAMATTN_CACHE_DIR, XDG_CACHE_HOME and "
+                "HOME names one");
+  CacheDirectory::Opened opened = CacheDirectory::open(options.directory, true);
+  if (opened.directory) return std::move(opened.directory);
+  throw Error(opened.error == EPERM ? ErrorCode::cache_refused : ErrorCode::cache_io,
+              opened.problem);
+}
+
+/// The bytes of a kernel's entry, which is compiled where the cache does not have it.
+std::string entry_bytes(KernelCache& cache, const Source& source, const Target& target,
+                        BundleCount& count) {
+  const Provenance provenance{compile_options(target), compiler_identity()};
+  const KernelKey key = kernel_key(source, provenance.options, provenance.compiler);
+  cache.find_or_compile(key, source, provenance, [&] {
+    count.fresh++;
+    return compile(source);
+  });
+  FileContent file = open_cache()->read(key);
+  if (file.status != FileContent::Status::ok)
+    throw Error(ErrorCode::cache_io, "the cache does not keep " + key.text() + ": " + file.problem);
+  return std::move(file.bytes);
+}
+
+}  // namespace
+
+std::vector<RowProgram> programs_of_rows(const fs::path& rows) {
+  std::vector<RowProgram> programs;
+  for (const ScheduleRow& row : read_schedule_rows(read(rows, most_toml_bytes), rows.native()))
+    programs.push_back(program_of(row));
+  return programs;
+}
+
+BundleCount export_bundle(const fs::path& rows, const fs::path& folder) {
+  const std::vector<RowProgram> programs = programs_of_rows(rows);
+  std::error_code error;
+  fs::create_directories(folder / "kernels", error);
+  if (error) fail(folder, "cannot be made: " + error.message());
+  BundleCount count;
+  KernelCache cache(cache_options());
+  for (const RowProgram& program : programs) {
+    if (program.target->is_cpu()) continue;  // its kernel is part of the library
+    for (const Source& source :
+         emit(program.operation, program.problem, program.schedule, *program.target)) {
+      const std::string bytes = entry_bytes(cache, source, *program.target, count);
+      const KernelKey key =
+          kernel_key(source, compile_options(*program.target), compiler_identity());
+      const fs::path file = folder / "kernels" / key.text();
+      if (!fs::exists(file)) count.kernels++;
+      write(file, bytes);
+    }
+  }
+  write(folder / "rows.toml", read(rows, most_toml_bytes));
+  return count;
+}
+
+BundleCount install_bundle(const fs::path& folder) {
+  ScheduleTable::load(folder / "rows.toml");  // which says what is wrong with it
+  BundleCount count;
+  const auto cache = open_cache();
+  std::error_code error;
+  for (const auto& file : fs::directory_iterator(folder / "kernels", error)) {
+    const auto key = KernelKey::parse(file.path().filename().native());
+    if (!key) fail(file.path(), "is not named after a kernel's key");
+    const std::string bytes = read(file.path(), max_entry_bytes);
+    if (const DecodedEntry entry = decode(bytes, *key); !entry.entry)
+      fail(file.path(), "cannot be used: " + entry.problem);
+    const int result = cache->publish(*key, bytes);
+    if (result != 0 && result != EEXIST)
+      throw Error(ErrorCode::cache_io,
+                  "the cache takes no " + key->text() + ": " + std::string(std::strerror(result)));
+    count.kernels++, count.fresh += result == 0;
+  }
+  if (error) fail(folder, "has no kernels: " + error.message());
+  return count;
+}
+
+}  // namespace streamattn

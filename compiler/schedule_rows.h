@@ -1,0 +1,66 @@
+// Rows of a schedule table: what they want of a problem and a shape, and how they are read.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "streamattn/schedule_table.h"
+
+namespace streamattn {
+
+/// Numbers from one to another, both included.
+struct NumberRange {
+  std::int64_t first = 0;
+  std::int64_t last = std::numeric_limits<std::int64_t>::max();
+
+  bool contains(std::int64_t value) const { return first <= value && value <= last; }
+
+  friend bool operator==(const NumberRange&, const NumberRange&) = default;
+};
+
+/// Query tiles of 128 rows over all heads and batch entries: the key "tiles".
+std::int64_t tile_count(const Problem& problem, const Shape& shape);
+
+/// A key of `when`: that of a problem's field, or one about the shape.
+struct RowCondition {
+  std::string_view key;
+  std::variant<DType, Expr, NumberRange> wanted;
+
+  bool holds_for(const Problem& problem, const Shape& shape) const;
+};
+
+struct ScheduleRow {
+  std::string_view target;  ///< a name of the target table
+  std::string device;       ///< that it was tuned on; empty: any
+  std::optional<Operation> operation;
+  std::vector<RowCondition> conditions;
+  Schedule schedule;
+  TuningRecord record;
+  std::string origin;  ///< file and line
+
+  bool fits(Operation wanted, const Problem& problem, const Shape& shape,
+            const Target& where) const;
+};
+
+/// The keys of `when` that are about the shape and hold a number or a range.
+struct ShapeKey {
+  std::string_view name;
+  std::int64_t (*value)(const Problem& problem, const Shape& shape);
+};
+inline constexpr ShapeKey shape_keys[] = {
+    {"q_len", [](const Problem&, const Shape& s) { return s.q_len; }},
+    {"kv_len", [](const Problem&, const Shape& s) { return s.kv_len; }},
+    {"batch", [](const Problem&, const Shape& s) { return s.batch; }},
+    {"kv_heads", [](const Problem&, const Shape& s) { return s.kv_heads; }},
+    {"tiles", tile_count},
+};
+
+/// The rows of TOML `text`. Throws Error (invalid_config) with origin, line and column.
+std::vector<ScheduleRow> read_schedule_rows(std::string_view text, std::string_view origin);
+
+}  // namespace streamattn

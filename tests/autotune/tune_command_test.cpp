@@ -1,0 +1,188 @@
+// `streamattn tune` on the CPU as a process: rows, budgets, Ctrl-C, and kills at any moment.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <random>
+#include <thread>
+
+#include "streamattn/compiler.h"
+#include "tests/support/catch.h"
+#include "tests/support/scratch.h"
+
+namespace streamattn {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int exit_ok = 0, exit_usage = 2, exit_incomplete = 5;
+
+/// A process of the command.
+class Command {
+ public:
+  Command(const std::filesystem::path& folder, std::vector<std::string> args)
+      : out_(folder / "stdout"), err_(folder / "stderr") {
+    args.insert(args.begin(), STREAMATTN_TOOL);
+    std::vector<char*> arguments;
+    for (std::string& arg : args) arguments.push_back(arg.data());
+    arguments.push_back(nullptr);
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      ::dup2(::open(out_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644), 1);
+      ::dup2(::open(err_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644), 2);
+      ::chdir(folder.c_str());
+      ::execv(arguments[0], arguments.data());
+      ::_exit(127);
+    }
+  }
+
+  void signal(int number) const { ::kill(pid_, number); }
+
+  /// Its exit code, or 128 and the signal that ended it.
+  int wait() const {
+    int status = 0;
+    ::waitpid(pid_, &status, 0);
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  }
+
+  std::string out() const { return read_file(out_); }
+  std::string err() const { return read_file(err_); }
+
+ private:
+  std::filesystem::path out_, err_;
+  pid_t pid_;
+};
+
+constexpr const char* small_job =
+    "target = \"cpu\"\n[[case]]\ndtype = \"f32\"\nhead_dim = 32\nheads = 2\nseq = [48, 96, 160]\n"
+    "[space]\ntile_q = [16, 96]\ntile_kv = [64, 256]\n";
+
+class Folder {
+ public:
+  explicit Folder(const std::string& job = small_job) { write_file(path() / "job.toml", job); }
+  const std::filesystem::path& path() const { return scratch_.path(); }
+  std::string file(const std::string& name) const { return read_file(path() / name); }
+  Command tune(std::vector<std::string> more) const {
+    std::vector<std::string> args = {"tune",     "job.toml", "--out",      "rows.toml",
+                                     "--rounds", "4",        "--round-ms", "1"};
+    args.insert(args.end(), more.begin(), more.end());
+    return {path(), args};
+  }
+
+ private:
+  ScratchFolder scratch_;
+};
+
+TEST_CASE("tuning on the CPU writes rows that a run with them uses") {
+  const Folder folder;
+  const Command tune = folder.tune({"--explain"});
+  REQUIRE(tune.wait() == exit_ok);
+  CHECK_THAT(tune.out(), contains_text("the first guess loses "));
+  CHECK_THAT(tune.out(), contains_text("winner: family=cpu_tiled"));
+  const ScheduleTable rows = ScheduleTable::parse(folder.file("rows.toml"), "rows.toml");
+  CHECK(rows.size() >= 1);
+  CHECK(rows.size() <= 3);
+  const Command run(folder.path(), {"run", "--target", "cpu", "--dtype", "f32", "--head-dim", "32",
+                                    "--heads", "2", "--seq", "96", "--pin", "rows.toml"});
+  REQUIRE(run.wait() == exit_ok);
+  CHECK_THAT(run.out(), contains_text("row rows.toml:"));
+  CHECK_THAT(run.out(), contains_text("tuned on CPU, "));
+  // What is there is not measured over.
+  const Command again = folder.tune({});
+  CHECK(again.wait() == exit_usage);
+  CHECK_THAT(again.err(), contains_text("rows.toml.journal.jsonl is there already: --resume"));
+}
+
+TEST_CASE(
+    "killed at any moment and resumed, tuning ends, and its journal alone gives the same file") {
+  const Folder folder;
+  std::mt19937 random(3);
+  int kills = 0, code = -1;
+  for (int start = 0; start < 200 && code != exit_ok; start++) {
+    const Command tune = folder.tune({"--resume"});
+    // The last ones may take their time.
+    std::this_thread::sleep_for(std::chrono::milliseconds(5 + random() % (40 + 20 * start)));
+    tune.signal(SIGKILL);
+    code = tune.wait();
+    kills += code == 128 + SIGKILL;
+  }
+  REQUIRE(code == exit_ok);
+  CHECK(kills >= 2);
+  const std::string rows = folder.file("rows.toml"),
+                    journal = folder.file("rows.toml.journal.jsonl");
+  CHECK(folder.tune({"--resume"}).wait() == exit_ok);
+  CHECK(folder.file("rows.toml") == rows);
+  CHECK(folder.file("rows.toml.journal.jsonl") == journal);
+}
+
+TEST_CASE("Ctrl-C writes what is decided, and --resume decides the rest") {
+  const Folder folder;
+  const Command tune = folder.tune({"--round-ms", "1"});
+  CHECK(tune.wait() == exit_usage);  // a flag that is given twice
+  const Command stopped = folder.tune({"--journal", "journal"});
+  // Once a row is there.
+  const auto deadline = Clock::now() + std::chrono::seconds(60);
+  while (!std::filesystem::exists(folder.path() / "rows.toml") && Clock::now() < deadline)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  stopped.signal(SIGINT);
+  const int code = stopped.wait();
+  CHECK((code == exit_incomplete || code == exit_ok));  // it may have been at the last step
+  const std::size_t before = ScheduleTable::parse(folder.file("rows.toml"), "rows.toml").size();
+  CHECK(before >= 1);
+  if (code == exit_incomplete) {
+    CHECK_THAT(stopped.out(), contains_text("groups are done; --resume goes on with the rest"));
+  }
+  CHECK(folder.tune({"--journal", "journal", "--resume"}).wait() == exit_ok);
+  CHECK(ScheduleTable::parse(folder.file("rows.toml"), "rows.toml").size() >= before);
+}
+
+TEST_CASE("a budget is kept, call by call, until all is decided") {
+  const Folder folder;
+  int code = exit_incomplete, calls = 0;
+  for (; code == exit_incomplete && calls < 400; calls++) {
+    const auto begin = Clock::now();
+    const Command tune = folder.tune({"--resume", "--budget", "0.3s"});
+    code = tune.wait();
+    const std::chrono::duration<double> took = Clock::now() - begin;
+    CHECK(took.count() < 10);  // a loaded machine, and one step
+  }
+  CHECK(code == exit_ok);
+  CHECK(ScheduleTable::parse(folder.file("rows.toml"), "rows.toml").size() >= 1);
+}
+
+TEST_CASE("a dry run says what would be tried, without the device") {
+  const Folder folder("target = \"sm_90a\"\n[[case]]\nseq = 4096\n");
+  const auto listed = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> args = {"tune", "job.toml", "--dry-run"};
+    args.insert(args.end(), more.begin(), more.end());
+    const Command dry(folder.path(), args);
+    CHECK(dry.wait() == exit_ok);
+    const std::string out = dry.out();
+    CHECK_THAT(out, contains_text("family=flash_wgmma"));
+    return std::stoi(out.substr(out.find('\n') + 1));
+  };
+  CHECK(listed({}) > 100);
+  CHECK(listed({"--candidates", "12"}) == 12);
+  CHECK_FALSE(std::filesystem::exists(folder.path() / "streamattn-tune.journal.jsonl"));
+}
+
+TEST_CASE("what cannot be tuned exits as every command does") {
+  const Folder folder("[[case]]\nsequ = 1\n");
+  const Command wrong = folder.tune({});
+  CHECK(wrong.wait() == exit_usage);
+  CHECK_THAT(wrong.err(), contains_text("job.toml:2:1: unknown key \"sequ\""));
+  const Command missing(folder.path(), {"tune", "nothing.toml"});
+  CHECK(missing.wait() == exit_usage);
+  const Command budget(folder.path(), {"tune", "--budget", "soon"});
+  CHECK(budget.wait() == exit_usage);
+  CHECK_THAT(budget.err(), contains_text("needs a time such as 90s, 10m or 1h"));
+  const Command unserved(folder.path(), {"tune", "--target", "cpu", "--mask", "k > q - w"});
+  CHECK(unserved.wait() == exit_usage);
+  CHECK_THAT(unserved.err(), contains_text("--set w=X is missing"));
+}
+
+}  // namespace
+}  // namespace streamattn
