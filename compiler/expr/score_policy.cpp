@@ -17,8 +17,9 @@ constexpr double log2_e = 1.4426950408889634;
 
 class Policy {
  public:
-  explicit Policy(const Problem& problem)
+  Policy(const Problem& problem, ElementLoads loads)
       : problem_(problem),
+        loads_(loads),
         names_(problem),
         ranges_(problem.mask),
         cuda_(names_, problem.group_size),
@@ -145,7 +146,7 @@ class Policy {
 
   std::string elements() {
     const auto found = element_ahead(problem_.score);
-    if (!found) return {};
+    if (!found || loads_ == ElementLoads::where_used) return {};
     const ExprNode& node = found->node();
     const std::string tensor = cuda_.tensor_member(node);
     const std::string row = "named_row(" + tensor + cuda_.leading_indices(node) + ")";
@@ -182,6 +183,7 @@ class Policy {
   }
 
   const Problem& problem_;
+  ElementLoads loads_;
   ExprNames names_;
   KeyRanges ranges_;
   CudaText cuda_;
@@ -204,6 +206,8 @@ std::optional<Expr> element_ahead(const Expr& score) {
   return found;
 }
 
-std::string score_policy(const Problem& problem) { return Policy(problem).text(); }
+std::string score_policy(const Problem& problem, ElementLoads loads) {
+  return Policy(problem, loads).text();
+}
 
 }  // namespace streamattn
