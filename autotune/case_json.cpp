@@ -11,6 +11,8 @@ namespace streamattn {
 namespace {
 
 llvm::json::Value encode(DType value) { return llvm::StringRef(name(value)); }
+llvm::json::Value encode(SequenceLayout value) { return llvm::StringRef(name(value)); }
+llvm::json::Value encode(bool value) { return value; }
 llvm::json::Value encode(int value) { return value; }
 llvm::json::Value encode(const Expr& value) { return value.text(); }
 template <class Value>
@@ -29,6 +31,14 @@ std::string text(llvm::StringRef key, const llvm::json::Value& json) {
 
 void decode(llvm::StringRef key, const llvm::json::Value& json, DType& value) {
   value = parse_dtype(text(key, json));
+}
+void decode(llvm::StringRef key, const llvm::json::Value& json, SequenceLayout& value) {
+  value = parse_sequence_layout(text(key, json));
+}
+void decode(llvm::StringRef key, const llvm::json::Value& json, bool& value) {
+  const auto flag = json.getAsBoolean();
+  if (!flag) refuse(key);
+  value = *flag;
 }
 void decode(llvm::StringRef key, const llvm::json::Value& json, int& value) {
   const auto number = json.getAsInteger();

@@ -46,6 +46,14 @@ bool set_field(DType& field, const RowCondition& condition) {
   field = std::get<DType>(condition.wanted);
   return true;
 }
+bool set_field(SequenceLayout& field, const RowCondition& condition) {
+  field = std::get<SequenceLayout>(condition.wanted);
+  return true;
+}
+bool set_field(bool& field, const RowCondition& condition) {
+  field = std::get<bool>(condition.wanted);
+  return true;
+}
 bool set_field(int& field, const RowCondition& condition) {
   const NumberRange& range = std::get<NumberRange>(condition.wanted);
   field = static_cast<int>(range.first);

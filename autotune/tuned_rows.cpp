@@ -47,6 +47,8 @@ TunedRow merged(const TunedRow& a, const TunedRow& b) {
 }
 
 std::string value_text(DType value) { return toml_string(name(value)); }
+std::string value_text(SequenceLayout value) { return toml_string(name(value)); }
+std::string value_text(bool value) { return value ? "true" : "false"; }
 std::string value_text(int value) { return std::to_string(value); }
 std::string value_text(const Expr& value) { return toml_string(value.text()); }
 std::string value_text(const std::string& value) { return toml_string(value); }

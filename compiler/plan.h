@@ -28,9 +28,9 @@ struct DeviceFacts {
   /// Makes a tensor map; `name` is for the message of an Error.
   llvm::function_ref<TensorMap(const char* name, const BoxedTensor& tensor)> encode;
 
-  /// A word in device memory that is zero, and that the launch leaves zero; null where there is
-  /// none to be had.
-  llvm::function_ref<unsigned*()> zero_word;
+  /// So many words in device memory that are zero, and that the launch leaves zero; null where
+  /// there are none to be had.
+  llvm::function_ref<unsigned*(int count)> zero_words;
 };
 
 /// Launches a kernel of the program.

@@ -74,6 +74,8 @@ void Problem::validate() const {
     require_type("sink", *sink, ExprType::real);
     require_known("sink", *sink, {Variable::score, Variable::k});
   }
+  if (q_layout == SequenceLayout::paged)
+    throw Error(ErrorCode::invalid_problem, "q_layout paged: only keys lie in pages");
   ExprNames names(*this);  // which checks them
 }
 
@@ -94,6 +96,10 @@ std::string Problem::describe() const {
                     name(output_dtype()), head_dim, value_dim, group_size, mask.text());
   if (!score.same_as(Problem().score)) text += "; score: " + score.text();
   if (sink) text += "; sink: " + sink->text();
+  if (q_layout != SequenceLayout::dense) text += llvm::formatv("; q {0}", name(q_layout));
+  if (kv_layout != SequenceLayout::dense) text += llvm::formatv("; kv {0}", name(kv_layout));
+  if (q_lens) text += "; q_lens";
+  if (has_kv_lens()) text += "; kv_lens";
   return text;
 }
 

@@ -37,6 +37,14 @@ inline constexpr std::tuple problem_fields = {
     ProblemField{"sink", "a logit that joins the denominator, such as \"sink[head]\"",
                  &Problem::sink,
                  +[](const Problem& p) -> const std::optional<Expr>& { return p.sink; }},
+    ProblemField{"q_layout", "of Q, O and LSE: dense or packed", &Problem::q_layout,
+                 +[](const Problem& p) { return p.q_layout; }},
+    ProblemField{"kv_layout", "of K and V: dense, packed or paged", &Problem::kv_layout,
+                 +[](const Problem& p) { return p.kv_layout; }},
+    ProblemField{"q_lens", "whether sequences have a number of queries each", &Problem::q_lens,
+                 +[](const Problem& p) { return p.q_lens; }},
+    ProblemField{"kv_lens", "whether sequences have a number of keys each", &Problem::kv_lens,
+                 +[](const Problem& p) { return p.has_kv_lens(); }},
 };
 
 /// Calls visit(field) for every field.

@@ -7,6 +7,7 @@
 #include <llvm/Support/MathExtras.h>
 
 #include <algorithm>
+#include <concepts>
 
 #include "compiler/families/family.h"
 #include "compiler/problem_fields.h"
@@ -20,13 +21,18 @@ namespace {
 using Wanted = decltype(RowCondition::wanted);
 
 bool holds(const Wanted& wanted, DType value) { return std::get<DType>(wanted) == value; }
+bool holds(const Wanted& wanted, SequenceLayout value) {
+  return std::get<SequenceLayout>(wanted) == value;
+}
+bool holds(const Wanted& wanted, bool value) { return std::get<bool>(wanted) == value; }
 bool holds(const Wanted& wanted, const Expr& value) {
   return std::get<Expr>(wanted).same_as(value);
 }
 bool holds(const Wanted& wanted, const std::optional<Expr>& value) {
   return value && holds(wanted, *value);
 }
-bool holds(const Wanted& wanted, std::int64_t value) {
+template <std::integral Integer>
+bool holds(const Wanted& wanted, Integer value) {
   return std::get<NumberRange>(wanted).contains(value);
 }
 
@@ -141,6 +147,13 @@ class Reader {
   }
   Wanted wanted(const toml::key& key, const toml::node& node, int) const {
     return range(key, node);
+  }
+  Wanted wanted(const toml::key& key, const toml::node& node, SequenceLayout) const {
+    return parsed(key, node, parse_sequence_layout);
+  }
+  Wanted wanted(const toml::key& key, const toml::node& node, bool) const {
+    if (const auto flag = node.value_exact<bool>()) return *flag;
+    fail(node.source(), std::string(key.str()) + " is not true or false");
   }
 
   void read_use(ScheduleRow& row, const toml::table& use) const {

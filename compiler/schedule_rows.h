@@ -29,7 +29,7 @@ std::int64_t tile_count(const Problem& problem, const Shape& shape);
 /// A key of `when`: that of a problem's field, or one about the shape.
 struct RowCondition {
   std::string_view key;
-  std::variant<DType, Expr, NumberRange> wanted;
+  std::variant<DType, Expr, NumberRange, SequenceLayout, bool> wanted;
 
   bool holds_for(const Problem& problem, const Shape& shape) const;
 };

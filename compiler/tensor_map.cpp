@@ -33,7 +33,7 @@ void require_stride(const char* name, const char* dimension, std::int64_t size, 
 
 }  // namespace
 
-BoxedTensor boxed(const Tensor& t, int rows, void* anywhere) {
+BoxedTensor boxed(const Tensor& t, int rows, void* anywhere, int l2_bytes) {
   const bool empty = t.batch == 0 || t.seq == 0 || t.heads == 0;
   const auto size = [](std::int64_t n) {
     return static_cast<std::uint64_t>(std::max<std::int64_t>(n, 1));
@@ -48,7 +48,8 @@ BoxedTensor boxed(const Tensor& t, int rows, void* anywhere) {
            stride(t.batch, t.batch_stride)},
           t.dtype,
           rows,
-          chunk_columns(static_cast<int>(size(t.dim)))};
+          chunk_columns(static_cast<int>(size(t.dim))),
+          l2_bytes};
 }
 
 void require_tma(const char* name, const Tensor& tensor) {

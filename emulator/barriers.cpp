@@ -89,18 +89,43 @@ std::optional<Access> Barriers::unseen_load() const {
 void Barriers::named(int id, int threads, bool wait, Site at) {
   const std::int64_t begin = threads_.scheduler().time();
   threads_.converge(wait ? "bar.sync" : "bar.arrive", at,
-                    [&] { arrive_named(id, threads, wait, at); });
-  while (wait && waits_in_[threads_.warp()] == id)
+                    [&] { arrive_named(id, threads, wait, std::nullopt, at); });
+  if (!wait) return;
+  wait_named(id);
+  threads_.trace_wait("named barrier", begin, at);
+}
+
+bool Barriers::named_any(int id, int threads, bool value, Site at) {
+  const std::int64_t begin = threads_.scheduler().time();
+  threads_.converge(
+      "bar.red", at,
+      [&] {
+        bool any = false;
+        for (int l = 0; l < lanes; l++) any |= threads_.scheduler().argument<bool>(l);
+        arrive_named(id, threads, /*wait=*/true, any, at);
+      },
+      &value);
+  wait_named(id);
+  threads_.trace_wait("named barrier", begin, at);
+  return reduced_[threads_.warp()] != 0;
+}
+
+void Barriers::wait_named(int id) {
+  while (waits_in_[threads_.warp()] == id)
     threads_.block({WaitReason::named_barrier, static_cast<unsigned>(id)});
-  if (wait) threads_.trace_wait("named barrier", begin, at);
 }
 
 // The current warp arrives.
-void Barriers::arrive_named(int id, int threads, bool wait, Site at) {
+void Barriers::arrive_named(int id, int threads, bool wait, std::optional<bool> reduced, Site at) {
   if (id < 0 || id > 15 || threads <= 0 || threads % lanes != 0 || threads > threads_.count())
     violate("uses named barrier {0} with {1} threads", id, threads);
   Named& barrier = named_[id];
-  if (barrier.arrivals() == 0) barrier.threads = threads, barrier.first = at;
+  if (barrier.arrivals() == 0)
+    barrier.threads = threads, barrier.first = at, barrier.reduces = reduced.has_value();
+  if (barrier.reduces != reduced.has_value())
+    violate("meets {0} in named barrier {1}: one of them reduces, the other does not",
+            text(barrier.first), id);
+  barrier.any |= reduced.value_or(false);
   if (barrier.threads != threads)
     violate("arrives at named barrier {0} with {1} threads, where {2} has {3}", id, threads,
             text(barrier.first), barrier.threads);
@@ -121,6 +146,7 @@ void Barriers::complete(Named& barrier) {
   threads_.scheduler().progress();
   for (int w : barrier.waiting) {
     waits_in_[w] = -1;
+    reduced_[w] = static_cast<char>(barrier.any);
     threads_.wake_warp(w);
     for (int l = 0; l < lanes; l++) threads_[w * lanes + l].clock.learn(barrier.clock);
   }

@@ -17,7 +17,10 @@ namespace streamattn::emulator {
 class Barriers {
  public:
   Barriers(Threads& threads, SharedMemory& memory)
-      : threads_(threads), memory_(memory), waits_in_(threads.warps(), -1) {}
+      : threads_(threads),
+        memory_(memory),
+        waits_in_(threads.warps(), -1),
+        reduced_(threads.warps()) {}
 
   void init(unsigned barrier, unsigned arrivals, Site at);
   void fence_init(Site at);
@@ -25,6 +28,7 @@ class Barriers {
   void wait(unsigned barrier, unsigned parity, Site at);
   bool test(unsigned barrier, unsigned parity, Site at);
   void named(int id, int threads, bool wait, Site at);
+  bool named_any(int id, int threads, bool value, Site at);
 
   /// The mbarrier at a shared address, for the current thread. Throws Violation where there is none
   /// that it may use.
@@ -46,12 +50,14 @@ class Barriers {
     std::vector<int> waiting;  // warps that synchronise
     std::vector<int> passing;  // warps that only arrived; one may come back to wait
     Site first = {};
+    bool reduces = false, any = false;  // bar.red, and what it gives
     Clock clock;
 
     int arrivals() const { return static_cast<int>(waiting.size() + passing.size()); }
   };
 
-  void arrive_named(int id, int threads, bool wait, Site at);
+  void arrive_named(int id, int threads, bool wait, std::optional<bool> reduced, Site at);
+  void wait_named(int id);
   void complete(Named& barrier);
   void wake_waiters(unsigned address);
 
@@ -60,6 +66,7 @@ class Barriers {
   std::map<unsigned, Mbarrier> mbarriers_;  // by address
   std::array<Named, 16> named_;
   std::vector<int> waits_in_;  // the named barrier, of every warp; -1: none
+  std::vector<char> reduced_;  // what the last bar.red gave, of every warp
 };
 
 }  // namespace streamattn::emulator

@@ -87,6 +87,9 @@ class Block final : public Machine {
   void named_barrier(int id, int threads, bool wait, Site at) override {
     barriers_.named(id, threads, wait, at);
   }
+  bool named_barrier_any(int id, int threads, bool value, Site at) override {
+    return barriers_.named_any(id, threads, value, at);
+  }
 
   void store_shared(unsigned address, const void* from, Site at) override {
     shared_.store(address, from, at);
@@ -97,6 +100,10 @@ class Block final : public Machine {
   }
   void store_matrix_x4(unsigned address, const unsigned (&registers)[4], Site at) override {
     shared_.store_matrix_x4(address, registers, at);
+  }
+  void store_matrix_x2_transposed(unsigned address, const unsigned (&registers)[2],
+                                  Site at) override {
+    shared_.store_matrix_x2_transposed(address, registers, at);
   }
   void fence_shared_to_async(Site at) override { shared_.fence_to_async(at); }
 

@@ -11,13 +11,16 @@ namespace {
 
 // The call with its tensors as kernels address them.
 ResolvedCall placed(ResolvedCall call, emulator::GlobalMemory& memory) {
-  auto place = [&](const char* name, Tensor& tensor, bool is_output) {
-    tensor =
-        memory.add_tensor(name, tensor, is_output ? emulator::Role::output : emulator::Role::input);
-  };
   std::visit(
       [&](auto& operation) {
-        operation.visit_tensors(place);
+        const emulator::Role output =
+            operation.writes_all_rows() ? emulator::Role::output : emulator::Role::some_rows;
+        operation.visit_tensors([&](const char* name, Tensor& tensor, bool is_output) {
+          tensor = memory.add_tensor(name, tensor, is_output ? output : emulator::Role::input);
+        });
+        operation.visit_arrays([&](const TensorArg& array, const std::int32_t*& pointer) {
+          pointer = static_cast<const std::int32_t*>(memory.add_tensor(array));
+        });
         for (const TensorArg& given : operation.named_tensors) {
           const void* at = memory.add_tensor(given);
           for (NamedTensor& named : operation.named.tensors)
@@ -68,17 +71,15 @@ void EmulatedExecutor::run(const ResolvedCall& call, const Workspace& workspace,
   require_workspace(workspace, workspace_bytes(call));
   emulator::GlobalMemory memory;
   const ResolvedCall placed_call = placed(call, memory);
-  unsigned* word = nullptr;
-  const auto zero_word = [&] {
-    if (word == nullptr)
-      word = static_cast<unsigned*>(
-          memory.add_bytes("the zero word", sizeof(unsigned), emulator::Role::counter));
-    return word;
+  const auto zero_words = [&](int count) {
+    return static_cast<unsigned*>(memory.add_bytes(count == 1 ? "the zero word" : "the zero words",
+                                                   sizeof(unsigned) * count,
+                                                   emulator::Role::counter));
   };
   auto slices = memory.begin_workspace(workspace.bytes);
   const Plan steps =
       plan(problem_, schedule_, placed_call,
-           {how_.multiprocessors, target_.l2_bytes, emulator::encode, zero_word}, slices);
+           {how_.multiprocessors, target_.l2_bytes, emulator::encode, zero_words}, slices);
   memory.end_workspace(slices);
   if (steps.empty()) return;
 

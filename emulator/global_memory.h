@@ -19,6 +19,7 @@ namespace streamattn::emulator {
 enum class Role {
   input,      ///< read; nothing may be stored
   output,     ///< every element is stored exactly once
+  some_rows,  ///< an output of which the device knows the rows: what is stored is stored once
   workspace,  ///< undefined at first, and whatever kernels make of it
   counter,    ///< 32-bit words that are zero before and after
 };
@@ -28,8 +29,8 @@ enum class Role {
 /// knows the conflicting accesses before it to be complete.
 class GlobalMemory {
  public:
-  /// Adds the elements of a tensor in host memory, which must live as long; those of an output are
-  /// written back by copy_back() alone. Returns the tensor as kernels address it.
+  /// Adds the elements of a tensor in host memory, which must live as long; what is stored to an
+  /// output is written back by copy_back() alone. Returns the tensor as kernels address it.
   Tensor add_tensor(const char* name, const Tensor& tensor, Role role);
 
   /// The same for an input of up to four dimensions.
@@ -94,6 +95,7 @@ class GlobalMemory {
   const Region* region_at(const void* address) const;
   Region& checked_region(const void* address, int bytes, const char* verb);
   Word& word(Region& region, std::size_t offset);
+  static bool is_written(const Region& region, std::size_t offset);
   std::uint32_t record(const Access& access);
   void check_after_write(const Region& region, std::size_t offset, const Word& found,
                          const Clock& clock, const Access& access, const char* verb) const;

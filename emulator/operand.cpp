@@ -20,14 +20,15 @@ unsigned span(std::uint64_t descriptor) {
 
 }  // namespace
 
-Operand::Operand(std::uint64_t descriptor, int first_row, int rows, int pieces)
+Operand::Operand(std::uint64_t descriptor, int first_row, int rows, int pieces, int first_piece)
     : start_(field(descriptor, 0)),
       leading_(field(descriptor, 16)),
       stride_(field(descriptor, 32)),
       span_(span(descriptor)),
       first_row_(first_row),
       rows_(rows),
-      pieces_(pieces) {
+      pieces_(pieces),
+      first_piece_(first_piece) {
   if (span_ == 0) violate("uses a descriptor without swizzle, which the emulator does not model");
   if ((descriptor >> 49 & 7) != 0)
     violate("uses a descriptor with a base offset, which the emulator does not model");
@@ -35,33 +36,43 @@ Operand::Operand(std::uint64_t descriptor, int first_row, int rows, int pieces)
 
 unsigned Operand::shared_address(int row, int piece) const {
   const auto r = static_cast<unsigned>(first_row_ + row);
-  const auto byte = static_cast<unsigned>(piece) * 16;
+  const auto byte = static_cast<unsigned>(first_piece_ + piece) * 16;
   const unsigned address =
       start_ + r / 8 * stride_ + r % 8 * span_ + byte / span_ * leading_ + byte % span_;
   return address ^ ((address >> 3) & (span_ - 16));
 }
 
 void Operand::read(SharedMemory& memory, const Clock& clock, const Access& access) const {
-  const unsigned first_address = shared_address(0, 0);
+  std::optional<Place> first;
   for (int r = 0; r < rows_; r++) {
     for (int p = 0; p < pieces_; p++) {
       const unsigned address = shared_address(r, p);
       memory.read(address, clock, access);
-      const Origin first = memory.origin(first_address), here = memory.origin(address);
-      if (here.tensor != first.tensor)
-        violate(
-            "reads shared address {0} as part of an operand at {1}: they are of different tiles",
-            address, first_address);
-      if (here.tensor != nullptr &&
-          (here.row - first.row != r || here.column - first.column != 8 * p))
-        violate(
-            "reads shared address {0} as row {1}, column {2} of an operand; TMA wrote row {3}, "
-            "column {4} there: the descriptor (swizzle {5}, stride {6}, leading {7}) does not "
-            "suit the tile",
-            address, r, 8 * p, here.row - first.row, here.column - first.column, span_, stride_,
-            leading_);
+      const Place here = {address, r, p, memory.origin(address)};
+      // Threads wrote it, or it is of no entry of the tensor: zeros.
+      if (here.origin.tensor == nullptr || here.origin.entry < 0) continue;
+      if (!first) first = here;
+      check_origin(*first, here);
     }
   }
+}
+
+// Boxes of one entry of a tensor, as the chunks of a tile are, continue each other. Those of
+// several, as pages are, have nothing but their columns in common.
+void Operand::check_origin(const Place& first, const Place& here) const {
+  if (here.origin.tensor != first.origin.tensor)
+    violate("reads shared address {0} as part of an operand at {1}: they are of different tiles",
+            here.address, first.address);
+  const int row = here.origin.row - first.origin.row;
+  const int column = here.origin.column - first.origin.column;
+  const bool is_row = here.origin.entry != first.origin.entry || row == here.row - first.row;
+  if (is_row && column == 8 * (here.piece - first.piece)) return;
+  violate(
+      "reads shared address {0} as row {1}, column {2} of an operand; TMA wrote row {3}, "
+      "column {4} there: the descriptor (swizzle {5}, stride {6}, leading {7}) does not "
+      "suit the tile",
+      here.address, here.row - first.row, 8 * (here.piece - first.piece), row, column, span_,
+      stride_, leading_);
 }
 
 void Operand::decode(SharedMemory& memory, bool bf16, float* to, int row_stride,

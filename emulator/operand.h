@@ -2,17 +2,18 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "emulator/shared_memory.h"
 
 namespace streamattn::emulator {
 
 /// The rows of an operand: `rows` rows of `pieces` times 16 bytes. K-major: rows are M or N, and
-/// the two pieces of a row are one k16 step. MN-major: rows are k, pieces run along N.
+/// the two pieces of a row are one k16 step. MN-major: rows are k, pieces run along M or N.
 class Operand {
  public:
   /// Throws Violation for a layout that does not exist or is not modelled (without swizzle).
-  Operand(std::uint64_t descriptor, int first_row, int rows, int pieces);
+  Operand(std::uint64_t descriptor, int first_row, int rows, int pieces, int first_piece = 0);
 
   int rows() const { return rows_; }
   int pieces() const { return pieces_; }
@@ -29,8 +30,16 @@ class Operand {
   void decode(SharedMemory& memory, bool bf16, float* to, int row_stride, int element_stride) const;
 
  private:
+  /// Some bytes of the operand, and what they are of a tensor.
+  struct Place {
+    unsigned address;
+    int row, piece;
+    Origin origin;
+  };
+  void check_origin(const Place& first, const Place& here) const;
+
   unsigned start_, leading_, stride_, span_;
-  int first_row_, rows_, pieces_;
+  int first_row_, rows_, pieces_, first_piece_;
 };
 
 }  // namespace streamattn::emulator

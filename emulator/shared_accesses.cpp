@@ -1,6 +1,7 @@
 // Plain accesses, matrix moves and the proxy fence.
 #include "emulator/shared_accesses.h"
 
+#include <cstdint>
 #include <cstring>
 
 namespace streamattn::emulator {
@@ -65,6 +66,29 @@ void SharedAccesses::store_matrix_x4(unsigned address, const unsigned (&register
             std::memcpy(memory_.at(row) + pair_offset(l),
                         &all.argument<MatrixArgument>(l).registers[m], 4);
           }
+      },
+      &argument);
+}
+
+// Lanes behind the first 16 give addresses that nobody reads.
+void SharedAccesses::store_matrix_x2_transposed(unsigned address, const unsigned (&registers)[2],
+                                                Site at) {
+  const Clock& clock = threads_.enter(at).clock;
+  if (threads_.lane() < 16) memory_.write(address, clock, threads_.plain_access(at));
+  MatrixArgument argument = {address, {registers[0], registers[1]}};
+  threads_.converge(
+      "stmatrix", at,
+      [&] {
+        Scheduler& all = threads_.scheduler();
+        for (int l = 0; l < lanes; l++)
+          for (int m = 0; m < 2; m++)
+            for (int half = 0; half < 2; half++) {
+              const auto element = static_cast<std::uint16_t>(
+                  all.argument<MatrixArgument>(l).registers[m] >> 16 * half);
+              const unsigned column =
+                  all.argument<MatrixArgument>(m * 8 + l % 4 * 2 + half).address;
+              std::memcpy(memory_.at(column) + l / 4 * 2, &element, sizeof(element));
+            }
       },
       &argument);
 }

@@ -12,6 +12,7 @@ namespace streamattn::emulator {
 struct Origin {
   const void* tensor = nullptr;
   int row = 0, column = 0;  // in elements
+  int entry = 0;            // of the batch, or page
 };
 
 /// Accesses are in granules of 16 bytes, as all instructions that the templates use have them.

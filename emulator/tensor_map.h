@@ -23,6 +23,7 @@ class Box {
   int bytes() const { return tensor_.rows * span(); }
   int row(int r) const { return at_[1] + r; }
   int column(int piece) const { return at_[0] + piece * 8; }
+  int entry() const { return at_[3]; }
 
   /// Where the piece is in the shared memory of a box at `base`: swizzled by the address, over the
   /// span of a row.

@@ -25,13 +25,15 @@ bool overlap(const void* a, int a_bytes, const void* b, int b_bytes) {
 }
 
 bool same_instruction(const WgmmaCall& a, const WgmmaCall& b) {
-  return a.bf16 == b.bf16 && a.accumulate == b.accumulate && a.b_mn_major == b.b_mn_major &&
-         a.n == b.n && a.a_descriptor == b.a_descriptor && a.b_descriptor == b.b_descriptor;
+  return a.bf16 == b.bf16 && a.accumulate == b.accumulate && a.a_mn_major == b.a_mn_major &&
+         a.b_mn_major == b.b_mn_major && a.n == b.n && a.a_descriptor == b.a_descriptor &&
+         a.b_descriptor == b.b_descriptor;
 }
 
 }  // namespace
 
 Operand WgmmaQueue::a_operand(const WgmmaCall& call) const {
+  if (call.a_mn_major) return {call.a_descriptor, 0, k_step, 2, warp_ % 4 * 2};
   return {call.a_descriptor, warp_ % 4 * rows, rows, 2};
 }
 
@@ -109,6 +111,8 @@ std::uint32_t WgmmaQueue::wait(int pending) {
 }
 
 void WgmmaQueue::decode_a(const Operation& operation, float* to) {
+  if (operation.call.a == nullptr && operation.call.a_mn_major)
+    return a_operand(operation.call).decode(memory_, operation.call.bf16, to, 1, k_step);
   if (operation.call.a == nullptr)
     return a_operand(operation.call).decode(memory_, operation.call.bf16, to, k_step, 1);
   for (int lane = 0; lane < lanes; lane++) {

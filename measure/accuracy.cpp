@@ -5,7 +5,7 @@
 #include <atomic>
 #include <cmath>
 
-#include "compiler/operations/forward/call.h"
+#include "compiler/operations/forward/sequences.h"
 #include "runtime/cpu/threads.h"
 #include "support/half.h"
 
@@ -32,13 +32,15 @@ bool has_nan(const Tensor& tensor, std::int64_t batch, std::int64_t head, std::i
 
 std::int64_t count_nan_rows(const ForwardCall& call) {
   std::atomic<std::int64_t> count = 0;
-  parallel_for(call.batch() * call.heads(), 0, [&](std::int64_t index) {
-    const std::int64_t batch = index / call.heads(), head = index % call.heads();
-    for (std::int64_t row = 0; row < call.q_len(); ++row) {
-      count += has_nan(call.o, batch, head, row) ||
-               (call.lse.data != nullptr && has_nan(call.lse, batch, head, row));
-    }
-  });
+  for (const ForwardCall& one : sequence_calls(call)) {
+    parallel_for(one.batch() * one.heads(), 0, [&](std::int64_t index) {
+      const std::int64_t batch = index / one.heads(), head = index % one.heads();
+      for (std::int64_t row = 0; row < one.q_len(); ++row) {
+        count += has_nan(one.o, batch, head, row) ||
+                 (one.lse.data != nullptr && has_nan(one.lse, batch, head, row));
+      }
+    });
+  }
   return count;
 }
 
@@ -102,13 +104,16 @@ Expected::Expected(const ForwardCase& given, const ForwardTensors& tensors, doub
 Accuracy Expected::accuracy_of(const ForwardTensors& tensors, Arithmetic arithmetic) const {
   const ForwardArgs args = tensors.args();
   const ForwardCall resolved = resolve(problem_, args);
-  const Rows written = args.q_rows.value_or(Rows{0, args.q.seq});
-  return {.rows = resolved.batch() * resolved.heads() * resolved.q_len(),
-          .checked_rows = static_cast<std::int64_t>(rows_.size()),
-          .nan_rows = count_nan_rows(resolved),
-          .untouched = tensors.o.is_poison_outside(written) &&
-                       tensors.lse.is_poison_outside(with_lse_ ? written : Rows{}),
-          .errors = compare(problem_, args, rows_, exact_, plain_, arithmetic)};
+  const std::vector<SequenceRows> written = written_rows(args);
+  std::int64_t count = 0;
+  for (const SequenceRows& some : written) count += some.rows.end - some.rows.begin;
+  const std::vector<SequenceRows> with_lse = with_lse_ ? written : std::vector<SequenceRows>();
+  return {
+      .rows = count * resolved.heads(),
+      .checked_rows = static_cast<std::int64_t>(rows_.size()),
+      .nan_rows = count_nan_rows(resolved),
+      .untouched = tensors.o.is_poison_but_for(written) && tensors.lse.is_poison_but_for(with_lse),
+      .errors = compare(problem_, args, rows_, exact_, plain_, arithmetic)};
 }
 
 Accuracy check_accuracy(const ForwardCase& given, const ForwardTensors& tensors,

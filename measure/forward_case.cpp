@@ -4,14 +4,6 @@
 namespace streamattn {
 namespace {
 
-Sizes query_sizes(const ForwardCase& given, std::int64_t dim) {
-  return {given.shape.batch, given.shape.q_len, given.heads(), dim};
-}
-
-Sizes key_sizes(const ForwardCase& given, std::int64_t dim) {
-  return {given.shape.batch, given.shape.kv_len, given.shape.kv_heads, dim};
-}
-
 InputExtent extent(const ForwardCase& given) {
   const std::int64_t q_offset =
       given.q_offset.value_or(given.k_offset + given.shape.kv_len - given.shape.q_len);
@@ -20,8 +12,17 @@ InputExtent extent(const ForwardCase& given) {
           .kv_heads = given.shape.kv_heads,
           .q_len = given.shape.q_len,
           .kv_len = given.shape.kv_len,
-          .q = {q_offset, q_offset + given.shape.q_len},
+          .q = given.problem.is_ragged() && !given.q_offset
+                   ? Rows{given.k_offset, given.k_offset + given.shape.kv_len}
+                   : Rows{q_offset, q_offset + given.shape.q_len},
           .k = {given.k_offset, given.k_offset + given.shape.kv_len}};
+}
+
+std::string text(const char* name, const std::vector<std::int64_t>& lengths) {
+  std::string list;
+  for (const std::int64_t length : lengths)
+    list += (list.empty() ? "" : ",") + std::to_string(length);
+  return list.empty() ? "" : std::string(", ") + name + " " + list;
 }
 
 std::string text(const char* name, const std::optional<Rows>& rows) {
@@ -39,6 +40,9 @@ std::string ForwardCase::describe() const {
                      std::to_string(gap) + ", " +
                      (distribution == Distribution::normal ? "normal" : "outliers") + ", seed " +
                      std::to_string(seed);
+  text += streamattn::text("q lengths", lengths.q) + streamattn::text("lengths", lengths.kv);
+  if (problem.kv_layout == SequenceLayout::paged)
+    text += ", pages of " + std::to_string(lengths.page_size);
   if (scale) text += ", scale " + std::to_string(*scale);
   if (q_offset) text += ", q_offset " + std::to_string(*q_offset);
   if (k_offset != 0) text += ", k_offset " + std::to_string(k_offset);
@@ -54,23 +58,34 @@ NamedInputs named_inputs(const ForwardCase& given) {
 }
 
 ForwardTensors::ForwardTensors(const ForwardCase& given)
-    : q(given.problem.dtype, query_sizes(given, given.problem.head_dim), given.layout, given.gap),
-      k(given.problem.dtype, key_sizes(given, given.problem.head_dim), given.layout, given.gap),
-      v(given.problem.dtype, key_sizes(given, given.problem.v_head_dim()), given.layout, given.gap),
-      o(given.problem.output_dtype(), query_sizes(given, given.problem.v_head_dim()), given.layout,
+    : sequences(given.problem, given.shape, given.lengths, given.seed),
+      q(given.problem.dtype, sequences.q_sizes(given.heads(), given.problem.head_dim), given.layout,
         given.gap),
-      lse(DType::f32, query_sizes(given, 1), given.layout, given.gap),
+      k(given.problem.dtype, sequences.kv_sizes(given.shape.kv_heads, given.problem.head_dim),
+        given.layout, given.gap),
+      v(given.problem.dtype, sequences.kv_sizes(given.shape.kv_heads, given.problem.v_head_dim()),
+        given.layout, given.gap),
+      o(given.problem.output_dtype(), sequences.q_sizes(given.heads(), given.problem.v_head_dim()),
+        given.layout, given.gap),
+      lse(DType::f32, sequences.q_sizes(given.heads(), 1), given.layout, given.gap),
       named(named_inputs(given)),
       launch_{.scale = given.scale,
               .q_offset = given.q_offset,
               .k_offset = given.k_offset,
               .q_rows = given.q_rows,
               .kv_rows = given.kv_rows,
+              .sequences = sequences.view(),
               .max_sms = given.max_sms},
       with_lse_(given.with_lse) {
-  q.fill(3 * given.seed, given.distribution);
-  k.fill(3 * given.seed + 1, given.distribution);
-  v.fill(3 * given.seed + 2, given.distribution);
+  if (!given.problem.is_ragged()) {
+    q.fill(3 * given.seed, given.distribution);
+    k.fill(3 * given.seed + 1, given.distribution);
+    v.fill(3 * given.seed + 2, given.distribution);
+    return;
+  }
+  sequences.fill_queries(q, 3 * given.seed, given.distribution);
+  sequences.fill_keys(k, 3 * given.seed + 1, given.distribution);
+  sequences.fill_keys(v, 3 * given.seed + 2, given.distribution);
 }
 
 ForwardArgs ForwardTensors::args() const {

@@ -8,6 +8,7 @@
 
 #include "measure/host_tensor.h"
 #include "measure/named_inputs.h"
+#include "measure/sequence_inputs.h"
 #include "streamattn/forward.h"
 
 namespace streamattn {
@@ -18,7 +19,8 @@ struct ForwardCase {
 
   Problem problem = {};
   Shape shape = {};
-  Layout layout = Layout::bshd;  ///< of every tensor
+  SequenceLengths lengths = {};  ///< of problems whose sequences differ; the shape has the longest
+  Layout layout = Layout::bshd;  ///< of every tensor, and of pages
   std::int64_t gap = 0;          ///< elements between the rows of every tensor
   Distribution distribution = Distribution::normal;
   std::uint64_t seed = 1;
@@ -39,14 +41,15 @@ struct ForwardCase {
 /// The named scalars and tensors of a case, on the host.
 NamedInputs named_inputs(const ForwardCase& given);
 
-/// The tensors of a case on the host: random q, k and v, poisoned o and lse, and
-/// those that the problem names.
+/// The tensors of a case on the host: random q, k and v with poison in rows that are no sequence's,
+/// poisoned o and lse, and those that the problem names.
 struct ForwardTensors {
   explicit ForwardTensors(const ForwardCase& given);
 
   /// The arguments of the case with these tensors. They point into this.
   ForwardArgs args() const;
 
+  SequenceInputs sequences;
   HostTensor q, k, v, o, lse;
   NamedInputs named;
 

@@ -84,31 +84,44 @@ std::int64_t HostTensor::row_offset(std::int64_t batch, std::int64_t seq, std::i
 
 void HostTensor::fill(std::uint64_t seed, Distribution distribution) {
   const Tensor& t = view_;
-  parallel_for(t.batch * t.seq, 0, [&](std::int64_t i) {
-    for (std::int64_t head = 0; head < t.heads; ++head) {
-      std::byte* row = storage_.data() + row_offset(i / t.seq, i % t.seq, head);
-      for (std::int64_t d = 0; d < t.dim; ++d) {
-        const auto index = static_cast<std::uint64_t>((i * t.heads + head) * t.dim + d);
-        store_element(row, type_, d, random_element(seed, index, distribution));
-      }
-    }
-  });
+  parallel_for(t.batch * t.seq, 0,
+               [&](std::int64_t i) { fill_row(i / t.seq, i % t.seq, i, seed, distribution); });
 }
 
-void HostTensor::poison(Rows rows, std::vector<std::byte>& storage) const {
-  for (std::int64_t batch = 0; batch < view_.batch; ++batch) {
-    for (std::int64_t seq = rows.begin; seq < rows.end; ++seq) {
-      for (std::int64_t head = 0; head < view_.heads; ++head) {
-        std::fill_n(storage.data() + row_offset(batch, seq, head),
-                    view_.dim * streamattn::bytes(type_), poison_byte);
-      }
+void HostTensor::fill_row(std::int64_t batch, std::int64_t seq, std::int64_t row,
+                          std::uint64_t seed, Distribution distribution) {
+  const Tensor& t = view_;
+  for (std::int64_t head = 0; head < t.heads; ++head) {
+    std::byte* to = storage_.data() + row_offset(batch, seq, head);
+    for (std::int64_t d = 0; d < t.dim; ++d) {
+      const auto index = static_cast<std::uint64_t>((row * t.heads + head) * t.dim + d);
+      store_element(to, type_, d, random_element(seed, index, distribution));
+    }
+  }
+}
+
+void HostTensor::poison(Rows rows) {
+  for (std::int64_t batch = 0; batch < view_.batch; ++batch) poison({batch, rows}, storage_);
+}
+
+void HostTensor::poison(const SequenceRows& rows, std::vector<std::byte>& storage) const {
+  for (std::int64_t seq = rows.rows.begin; seq < rows.rows.end; ++seq) {
+    for (std::int64_t head = 0; head < view_.heads; ++head) {
+      std::fill_n(storage.data() + row_offset(rows.batch, seq, head),
+                  view_.dim * streamattn::bytes(type_), poison_byte);
     }
   }
 }
 
 bool HostTensor::is_poison_outside(Rows rows) const {
+  std::vector<SequenceRows> all;
+  for (std::int64_t batch = 0; batch < view_.batch; ++batch) all.push_back({batch, rows});
+  return is_poison_but_for(all);
+}
+
+bool HostTensor::is_poison_but_for(std::span<const SequenceRows> rows) const {
   std::vector<std::byte> rest = storage_;
-  poison(rows, rest);
+  for (const SequenceRows& some : rows) poison(some, rest);
   return std::all_of(rest.begin(), rest.end(), [](std::byte byte) { return byte == poison_byte; });
 }
 

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "compiler/operations/forward/sequences.h"
 #include "measure/random_inputs.h"
 #include "streamattn/dtype.h"
 #include "streamattn/tensor.h"
@@ -41,11 +42,16 @@ class HostTensor {
   /// random sequence, so that equal seeds give equal tensors in every layout.
   void fill(std::uint64_t seed, Distribution distribution = Distribution::normal);
 
+  /// The same for the heads of one row, as if it were row `row` counted over the whole batch.
+  void fill_row(std::int64_t batch, std::int64_t seq, std::int64_t row, std::uint64_t seed,
+                Distribution distribution);
+
   /// Poisons rows [rows.begin, rows.end) of all heads.
-  void poison(Rows rows) { poison(rows, storage_); }
+  void poison(Rows rows);
 
   /// Whether every byte is poison, but for the elements of rows [rows.begin, rows.end).
   bool is_poison_outside(Rows rows) const;
+  bool is_poison_but_for(std::span<const SequenceRows> rows) const;
 
   /// The view of this memory, or of a copy of bytes() at `memory`.
   Tensor view() const { return view_; }
@@ -59,7 +65,7 @@ class HostTensor {
   /// Where a row begins in the memory, in bytes.
   std::int64_t row_offset(std::int64_t batch, std::int64_t seq, std::int64_t head) const;
 
-  void poison(Rows rows, std::vector<std::byte>& storage) const;
+  void poison(const SequenceRows& rows, std::vector<std::byte>& storage) const;
 
   DType type_;
   std::int64_t first_element_;  ///< from the start of the memory

@@ -1,6 +1,10 @@
 // Copies the tensors of a case to a workbench and back.
 #include "measure/operands.h"
 
+#include <algorithm>
+
+#include "compiler/operations/forward/call.h"
+
 namespace streamattn {
 namespace {
 
@@ -56,6 +60,14 @@ Operands::Operands(const ForwardTensors& tensors, Workbench& bench)
     tensors_.push_back(tensor);
   }
   args_.scalars = scalars_, args_.tensors = tensors_;
+
+  visit_sequence_arrays(args_.sequences, [&](const TensorArg& array, const std::int32_t*& at) {
+    const std::int64_t elements = (array.sizes[0] - 1) * array.strides[0] + array.sizes[1];
+    const auto bytes = static_cast<std::size_t>(std::max<std::int64_t>(elements, 0)) * sizeof(*at);
+    arrays_.push_back(bench.allocate(bytes));
+    bench.upload(arrays_.back().get(), at, bytes);
+    at = static_cast<const std::int32_t*>(arrays_.back().get());
+  });
 }
 
 void Operands::poison_outputs() const {

@@ -39,7 +39,7 @@ class Operands {
   Workbench& bench_;
   Memory q_, k_, v_, o_, lse_;
   std::size_t o_bytes_, lse_bytes_;
-  std::vector<Memory> named_;
+  std::vector<Memory> named_, arrays_;
   std::vector<std::string> names_;  // what scalars_ and tensors_ point to
   std::vector<ScalarArg> scalars_;
   std::vector<TensorArg> tensors_;

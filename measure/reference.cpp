@@ -9,6 +9,7 @@
 #include <set>
 
 #include "compiler/operations/forward/evaluate.h"
+#include "compiler/operations/forward/sequences.h"
 #include "runtime/cpu/threads.h"
 #include "support/half.h"
 
@@ -27,6 +28,15 @@ std::vector<Real> read_row(const Tensor& tensor, const OutputRow& at) {
     values[d] = load_element(tensor.data, tensor.dtype, first + d);
   }
   return values;
+}
+
+/// The row of a key in k or v of a call of one sequence or dense ones.
+template <typename Real>
+std::vector<Real> read_key(const ForwardCall& call, const Tensor& tensor, const OutputRow& at) {
+  if (call.pages.table == nullptr) return read_row<Real>(tensor, at);
+  const std::int64_t page = call.pages.table[at.row / call.pages.size];
+  if (page < 0) return std::vector<Real>(tensor.dim);
+  return read_row<Real>(tensor, {page, at.head, at.row % call.pages.size});
 }
 
 /// Which keys of a call one row sees.
@@ -62,7 +72,7 @@ RowResult<Real> attend(const Problem& problem, const FlatProblem& exprs, const F
   std::vector<Real> scores(seen.size());
   for (std::int64_t key = 0; key < call.kv_len(); ++key) {
     if (seen[key] == 0) continue;
-    const auto k = read_row<Real>(call.k, {at.batch, kv_head, key});
+    const auto k = read_key<Real>(call, call.k, {at.batch, kv_head, key});
     scores[key] =
         std::inner_product(q.begin(), q.end(), k.begin(), Real{0}) * static_cast<Real>(call.scale);
   }
@@ -79,7 +89,7 @@ RowResult<Real> attend(const Problem& problem, const FlatProblem& exprs, const F
     if (seen[key] != 0) sum += scores[key] = std::exp(scores[key] - maximum);
   for (std::int64_t key = 0; key < call.kv_len(); ++key) {
     if (seen[key] == 0) continue;
-    const auto v = read_row<Real>(call.v, {at.batch, kv_head, key});
+    const auto v = read_key<Real>(call, call.v, {at.batch, kv_head, key});
     Real probability = scores[key] / sum;
     if (p_type != DType::f32) probability = rounded(p_type, static_cast<float>(probability));
     for (std::size_t d = 0; d < v.size(); ++d) result.o[d] += probability * v[d];
@@ -93,13 +103,15 @@ template <typename Real>
 RowValues attend_rows(const Problem& problem, const ForwardArgs& args,
                       std::span<const OutputRow> rows, const Visible& visible, DType p_type,
                       DType o_type) {
-  const ForwardCall call = resolve(problem, args);
+  const std::vector<ForwardCall> calls = sequence_calls(resolve(problem, args));
   const FlatProblem exprs(problem);
   const std::int64_t first_row = args.q_rows ? args.q_rows->begin : 0;
   const auto width = static_cast<std::size_t>(problem.v_head_dim());
   RowValues values{std::vector<double>(rows.size() * width), std::vector<double>(rows.size())};
   parallel_for(static_cast<std::int64_t>(rows.size()), 0, [&](std::int64_t i) {
-    const OutputRow row{rows[i].batch, rows[i].head, rows[i].row - first_row};
+    OutputRow row{rows[i].batch, rows[i].head, rows[i].row - first_row};
+    const ForwardCall& call = calls[problem.is_ragged() ? row.batch : 0];
+    if (problem.is_ragged()) row.batch = 0;
     const RowResult<Real> result = attend<Real>(problem, exprs, call, visible, row, p_type);
     values.lse[i] = result.lse;
     for (std::size_t d = 0; d < width; ++d) {
@@ -114,21 +126,34 @@ RowValues attend_rows(const Problem& problem, const ForwardArgs& args,
 /// The rows that a launch computes, as one sequence in the order batch, head, row.
 struct RowSequence {
   explicit RowSequence(const ForwardArgs& args)
-      : range(args.q_rows.value_or(Rows{0, args.q.seq})), heads(args.q.heads) {
-    count = args.q.batch * heads * length();
+      : first_row(args.q_rows ? args.q_rows->begin : 0), heads(args.q.heads) {
+    for (const SequenceRows& written : written_rows(args)) {
+      lengths.push_back(written.rows.end - written.rows.begin);
+      begins.push_back(count);
+      count += lengths.back() * heads;
+    }
   }
-
-  std::int64_t length() const { return range.end - range.begin; }
 
   OutputRow operator[](std::int64_t i) const {
-    return {i / length() / heads, i / length() % heads, range.begin + i % length()};
+    const auto b = std::ranges::upper_bound(begins, i) - begins.begin() - 1;
+    const std::int64_t in_entry = i - begins[b];
+    return {b, in_entry / lengths[b], first_row + in_entry % lengths[b]};
   }
 
-  Rows range;
-  std::int64_t heads, count;
+  std::int64_t first_row, heads, count = 0;
+  std::vector<std::int64_t> lengths, begins;  // of batch entries
 };
 
 }  // namespace
+
+std::vector<SequenceRows> written_rows(const ForwardArgs& args) {
+  const bool packed = args.sequences.cu_seqlens_q != nullptr;
+  const std::int64_t batch = packed ? args.sequences.batch : args.q.batch;
+  std::vector<SequenceRows> rows;
+  for (std::int64_t b = 0; b < batch; b++)
+    rows.push_back(args.q_rows ? SequenceRows{b, *args.q_rows} : query_rows(args, b));
+  return rows;
+}
 
 std::vector<OutputRow> all_rows(const ForwardArgs& args) {
   return sample_rows(args, RowSequence(args).count, 0);
@@ -144,7 +169,8 @@ std::vector<OutputRow> sample_rows(const ForwardArgs& args, std::int64_t count,
   } else {
     std::mt19937_64 random(seed);
     std::uniform_int_distribution<std::int64_t> any(0, sequence.count - 1);
-    std::set<std::int64_t> drawn = {0, sequence.length() - 1};
+    const auto first = std::ranges::find_if(sequence.lengths, [](auto n) { return n > 0; });
+    std::set<std::int64_t> drawn = {0, *first - 1};
     while (std::ssize(drawn) < count) drawn.insert(any(random));
     indices.assign(drawn.begin(), drawn.end());
   }
@@ -165,7 +191,9 @@ RowValues plain_forward(const Problem& problem, const ForwardArgs& args,
 
 RowValues read_rows(const ForwardArgs& args, std::span<const OutputRow> rows) {
   RowValues values;
-  for (const OutputRow& row : rows) {
+  for (const OutputRow& asked : rows) {
+    const SequenceRows place = query_rows(args, asked.batch);
+    const OutputRow row{place.batch, asked.head, place.rows.begin + asked.row};
     const auto o = read_row<double>(args.o, row);
     values.o.insert(values.o.end(), o.begin(), o.end());
     if (args.lse.data != nullptr) {

@@ -6,16 +6,21 @@
 #include <span>
 #include <vector>
 
+#include "compiler/operations/forward/sequences.h"
 #include "streamattn/forward.h"
 
 namespace streamattn {
 
-/// One row of the output. `row` counts rows of the whole of q.
+/// One row of the output. `row` counts rows of the whole of q, or of a sequence where they differ.
 struct OutputRow {
   std::int64_t batch, head, row;
 };
 
-/// Every row that a launch computes: those of `q_rows`, in the order batch, head, row.
+/// The rows of o and lse that a launch writes, entry by entry of the batch. Reads lengths.
+std::vector<SequenceRows> written_rows(const ForwardArgs& args);
+
+/// Every row that a launch computes: those of `q_rows` and of sequences, in the order batch, head,
+/// row.
 std::vector<OutputRow> all_rows(const ForwardArgs& args);
 
 /// `count` different rows of all_rows(), at least 2, drawn by `seed`, the first and the last of the

@@ -99,6 +99,14 @@ DType dtype(int32_t type, const char* field) {
   }
 }
 
+SequenceLayout layout(int32_t layout, const char* field) {
+  if (layout < STREAMATTN_DENSE || layout > STREAMATTN_PAGED)
+    throw Error(ErrorCode::invalid_argument, std::string(field) + " is " + std::to_string(layout) +
+                                                 ", needs one of streamattn_layout");
+  return static_cast<SequenceLayout>(layout);
+}
+static_assert(static_cast<int>(SequenceLayout::paged) == STREAMATTN_PAGED);
+
 JitOptions convert(const streamattn_jit_options& from) {
   JitOptions options;
   if (from.target) options.target = from.target;
@@ -121,6 +129,10 @@ Problem convert(const streamattn_problem& from) {
   if (from.mask) problem.mask = Expr::parse(from.mask);
   if (from.score) problem.score = Expr::parse(from.score, ExprRole::score);
   if (from.sink) problem.sink = Expr::parse(from.sink, ExprRole::score);
+  problem.q_layout = layout(from.q_layout, "q_layout");
+  problem.kv_layout = layout(from.kv_layout, "kv_layout");
+  problem.q_lens = from.q_lens != 0;
+  problem.kv_lens = from.kv_lens != 0;
   return problem;
 }
 
@@ -138,6 +150,19 @@ Tensor convert(const streamattn_tensor& from, const char* name) {
           .batch_stride = from.batch_stride,
           .seq_stride = from.seq_stride,
           .head_stride = from.head_stride};
+}
+
+Sequences convert(const streamattn_sequences& from) {
+  return {.batch = from.batch,
+          .cu_seqlens_q = from.cu_seqlens_q,
+          .cu_seqlens_kv = from.cu_seqlens_kv,
+          .q_lens = from.q_lens,
+          .kv_lens = from.kv_lens,
+          .block_table = from.block_table,
+          .pages = from.pages,
+          .block_table_stride = from.block_table_stride,
+          .max_q_len = from.max_q_len,
+          .max_kv_len = from.max_kv_len};
 }
 
 /// Arguments with what they point to.
@@ -186,6 +211,7 @@ void with_args(const streamattn_forward_args& from, const Use& use) {
   args.k_offset = from.k_offset;
   if (from.q_rows) args.q_rows = Rows{from.q_rows->begin, from.q_rows->end};
   if (from.kv_rows) args.kv_rows = Rows{from.kv_rows->begin, from.kv_rows->end};
+  args.sequences = convert(from.sequences);
   args.max_sms = from.max_sms;
   args.workspace = {from.workspace, from.workspace_bytes};
   convert_names(from, args);

@@ -9,6 +9,8 @@ namespace streamattn {
 namespace {
 
 llvm::json::Value json_of(int number) { return number; }
+llvm::json::Value json_of(bool flag) { return flag; }
+llvm::json::Value json_of(SequenceLayout layout) { return llvm::StringRef(name(layout)); }
 llvm::json::Value json_of(DType type) { return llvm::StringRef(name(type)); }
 llvm::json::Value json_of(const Expr& expression) { return expression.text(); }
 llvm::json::Value json_of(const std::optional<Expr>& expression) {
@@ -32,6 +34,9 @@ llvm::json::Object to_json(const ForwardCase& call) {
   for (const NamedNumber& scalar : call.scalars) scalars[scalar.name] = scalar.value;
   for (const NamedInput& tensor : call.tensors)
     tensors[tensor.name] = llvm::StringRef(describe(tensor)).split(" = ").second.str();
+  if (!call.lengths.kv.empty()) json["lengths"] = llvm::json::Array(call.lengths.kv);
+  if (!call.lengths.q.empty()) json["q_lengths"] = llvm::json::Array(call.lengths.q);
+  if (call.problem.kv_layout == SequenceLayout::paged) json["page_size"] = call.lengths.page_size;
   if (!scalars.empty()) json["scalars"] = std::move(scalars);
   if (!tensors.empty()) json["tensors"] = std::move(tensors);
   return json;

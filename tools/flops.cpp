@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cmath>
 
+#include "compiler/expr/tile_policy.h"
 #include "runtime/cpu/threads.h"
 #include "tools/masked_call.h"
 
@@ -120,7 +121,33 @@ Count visible_pairs(const ForwardCase& given, double most) {
   return {masked.repeats() * step * static_cast<double>(some.full + some.open), true};
 }
 
+namespace {
+
+/// Sequence `index` of a call as one of its own. What a mask takes from tensors by batch is that of
+/// the first.
+ForwardCase one_sequence(const ForwardCase& call, std::int64_t index) {
+  ForwardCase one = call;
+  one.problem.q_layout = one.problem.kv_layout = SequenceLayout::dense;
+  one.problem.q_lens = one.problem.kv_lens = false;
+  one.shape.batch = 1;
+  one.shape.q_len = call.lengths.q_len(index, call.shape);
+  one.shape.kv_len = call.lengths.kv_len(index, call.shape);
+  one.lengths = {};
+  return one;
+}
+
+}  // namespace
+
 Count forward_flops(const ForwardCase& call, double most) {
+  if (call.problem.is_ragged()) {
+    Count sum{0, tile_owners(call.problem.mask).batches};
+    for (std::int64_t i = 0; i < call.shape.batch; i++) {
+      const Count one = forward_flops(one_sequence(call, i), most);
+      sum.number += one.number;
+      sum.is_estimate |= one.is_estimate;
+    }
+    return sum;
+  }
   const double width = 2.0 * (call.problem.head_dim + call.problem.v_head_dim());
   const Rows rows = call.q_rows.value_or(Rows{0, call.shape.q_len});
   const Rows keys = call.kv_rows.value_or(Rows{0, call.shape.kv_len});

@@ -9,10 +9,13 @@
 namespace streamattn {
 namespace {
 
+// Of sequences that are all as long as the shape says.
 Problem mask_of(const Problem& problem) {
   Problem mask = problem;
   mask.score = Problem().score;
   mask.sink.reset();
+  mask.q_layout = mask.kv_layout = SequenceLayout::dense;
+  mask.q_lens = mask.kv_lens = false;
   return mask;
 }
 

@@ -1,4 +1,5 @@
-// A call as its mask sees it: sizes, positions and named values, without Q, K and V.
+// A call as its mask sees it: sizes, positions and named values, without Q, K and V. Of sequences
+// that differ it is the call in which all are as long as the longest.
 #pragma once
 
 #include "compiler/operations/forward/evaluate.h"

@@ -157,8 +157,9 @@ void ProblemFlags::add_to(Flags& flags) {
   flags.section("shape");
   flags.add("batch", "N", "(1)", batch_);
   flags.add("seq", "N", "tokens of Q and of K (1024)", seq_);
-  flags.add("q-len", "N", "tokens of Q (seq)", q_len_);
+  flags.add("q-len", "N", "tokens of Q (seq; 1 with --lengths)", q_len_);
   flags.add("kv-len", "N", "tokens of K (seq)", kv_len_);
+  sequences_.add_to(flags);
 }
 
 void ProblemFlags::add_launch_to(Flags& flags) {
@@ -184,8 +185,10 @@ ForwardCase ProblemFlags::call() const {
                   .mask = causal_ ? causal() : Expr::parse(mask_),
                   .score = parse_score(score_),
                   .sink = parse_sink(sink_)};
+  call.shape = {batch_.value_or(1), kv_heads, q_len_.value_or(sequences_.has_lengths() ? 1 : seq_),
+                kv_len_.value_or(seq_)};
+  sequences_.apply_to(call, batch_);
   call.problem.validate();
-  call.shape = {batch_, kv_heads, q_len_.value_or(seq_), kv_len_.value_or(seq_)};
   if (call.shape.batch < 0 || call.shape.q_len < 0 || call.shape.kv_len < 0) {
     throw Error(ErrorCode::invalid_config, "batch and lengths must be >= 0");
   }

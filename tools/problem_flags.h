@@ -49,6 +49,24 @@ void require_scalars(const ForwardCase& call);
 Expr parse_score(const std::string& text);
 std::optional<Expr> parse_sink(const std::string& text);
 
+/// The flags of batches whose sequences differ: --lengths, --q-lengths, --packed, --paged.
+class SequenceFlags {
+ public:
+  /// Adds the flags; `this` must outlive parsing.
+  void add_to(Flags& flags);
+
+  /// Gives the call its layouts and lengths, and the batch and the longest lengths that follow.
+  /// Throws Error (invalid_config) where they contradict each other, or --batch if it was given.
+  void apply_to(ForwardCase& call, std::optional<std::int64_t> batch) const;
+
+  bool has_lengths() const { return !lengths_.empty(); }
+
+ private:
+  std::vector<std::int64_t> lengths_, q_lengths_;
+  std::optional<std::int64_t> page_size_;
+  bool packed_ = false;
+};
+
 /// What --op, --dtype, --head-dim, --heads, --seq and so on say. Members are the flags' defaults.
 class ProblemFlags {
  public:
@@ -69,12 +87,13 @@ class ProblemFlags {
   std::optional<int> value_head_dim_;
   std::int64_t heads_ = 8;
   std::optional<std::int64_t> kv_heads_;
-  std::int64_t batch_ = 1;
+  std::optional<std::int64_t> batch_;
   std::int64_t seq_ = 1024;
   std::optional<std::int64_t> q_len_, kv_len_;
   std::string mask_ = "true", score_, sink_;
   NamedFlags named_;
   bool causal_ = false;
+  SequenceFlags sequences_;
   ForwardCase launch_;
 };
 

@@ -28,8 +28,9 @@ bool hides_from_all(const Expr& mask) {
 
 class Policy {
  public:
-  explicit Policy(const Problem& problem)
+  Policy(const Problem& problem, ElementLoads loads)
       : problem_(problem),
+        loads_(loads),
         names_(problem),
         ranges_(problem.mask),
         cuda_(names_, problem.group_size),
@@ -158,7 +159,7 @@ class Policy {
 
   std::string elements() {
     const auto found = element_ahead(problem_.score);
-    if (!found) return {};
+    if (!found || loads_ == ElementLoads::where_used) return {};
     const ExprNode& node = found->node();
     const std::string tensor = cuda_.tensor_member(node);
     const std::string row = "named_row(" + tensor + cuda_.leading_indices(node) + ")";
@@ -195,6 +196,7 @@ class Policy {
   }
 
   const Problem& problem_;
+  ElementLoads loads_;
   ExprNames names_;
   KeyRanges ranges_;
   CudaText cuda_;
@@ -217,6 +219,8 @@ std::optional<Expr> element_ahead(const Expr& score) {
   return found;
 }
 
-std::string score_policy(const Problem& problem) { return Policy(problem).text(); }
+std::string score_policy(const Problem& problem, ElementLoads loads) {
+  return Policy(problem, loads).text();
+}
 
 }  // namespace streamattn

@@ -3,6 +3,7 @@
 #include <llvm/Support/FormatVariadic.h>
 
 #include "compiler/families/cpu_tiled/cpu_tiled.h"
+#include "compiler/families/decode_wgmma/decode_wgmma.h"
 #include "compiler/families/flash_wgmma/flash_wgmma.h"
 #include "streamattn/error.h"
 
@@ -10,6 +11,7 @@ namespace streamattn {
 
 std::span<const Family> families() {
   static const Family list[] = {
+      decode_wgmma_family(),
       flash_wgmma_family(),
       cpu_tiled_family(),
   };

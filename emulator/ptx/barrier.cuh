@@ -35,6 +35,10 @@ SA_DEVICE void named_barrier_arrive(int id, int threads, SA_SITE) {
   streamattn_machine->named_barrier(id, threads, /*wait=*/false, site);
 }
 
+SA_DEVICE bool named_barrier_any(int id, int threads, bool value, SA_SITE) {
+  return streamattn_machine->named_barrier_any(id, threads, value, site);
+}
+
 SA_DEVICE bool elect_one(SA_SITE) { return streamattn_machine->elect(site); }
 
 }  // namespace streamattn

@@ -26,7 +26,7 @@ struct Index3 {
 struct WgmmaCall {
   bool bf16;        ///< operands are bf16, else f16
   bool accumulate;  ///< D += A B, else D = A B
-  bool b_mn_major;
+  bool a_mn_major, b_mn_major;
   int n;
   float* d;           ///< the thread's n / 2 registers
   const unsigned* a;  ///< the thread's 4 registers of A; null: `a_descriptor` says where it is
@@ -57,11 +57,14 @@ class Machine {
   virtual void mbarrier_wait(unsigned barrier, unsigned parity, Site at) = 0;
   virtual bool mbarrier_test(unsigned barrier, unsigned parity, Site at) = 0;
   virtual void named_barrier(int id, int threads, bool wait, Site at) = 0;
+  virtual bool named_barrier_any(int id, int threads, bool value, Site at) = 0;
 
   virtual void store_shared(unsigned address, const void* from, Site at) = 0;  // 16 bytes
   virtual void load_shared(unsigned address, void* to, Site at) = 0;           // 16 bytes
   virtual void load_matrix_x4(unsigned address, unsigned (&registers)[4], Site at) = 0;
   virtual void store_matrix_x4(unsigned address, const unsigned (&registers)[4], Site at) = 0;
+  virtual void store_matrix_x2_transposed(unsigned address, const unsigned (&registers)[2],
+                                          Site at) = 0;
   virtual void fence_shared_to_async(Site at) = 0;
 
   // Global memory: 4, 8 or 16 bytes, and words that blocks agree by.

@@ -13,6 +13,11 @@ SA_DEVICE void tma_load(u32 destination, const TensorMap& map, u32 barrier, int 
   streamattn_machine->tma_load(destination, map, barrier, {column, row, head, batch}, site);
 }
 
+SA_DEVICE void tma_load(u32 destination, const TensorMap& map, u32 barrier, int column, int row,
+                        int head, int batch, SA_SITE) {
+  streamattn_machine->tma_load(destination, map, barrier, {column, row, head, batch}, site);
+}
+
 SA_DEVICE void tma_store(const TensorMap& map, u32 source, int column, int row, int head, int batch,
                          SA_SITE) {
   streamattn_machine->tma_store(map, source, {column, row, head, batch}, site);

@@ -52,6 +52,13 @@ typedef enum streamattn_dtype {
   STREAMATTN_U8 = 5
 } streamattn_dtype;
 
+/* How the rows of the sequences of a batch lie in a tensor. */
+typedef enum streamattn_layout {
+  STREAMATTN_DENSE = 0,  /* [batch, seq, heads, dim] */
+  STREAMATTN_PACKED = 1, /* [1, tokens, heads, dim], found by cu_seqlens */
+  STREAMATTN_PAGED = 2   /* [pages, page_size, heads, dim], found by block_table; keys alone */
+} streamattn_layout;
+
 typedef struct streamattn_jit streamattn_jit;
 typedef struct streamattn_kernel streamattn_kernel;
 
@@ -77,6 +84,10 @@ typedef struct streamattn_problem {
   const char* score;  /* of a scaled product, such as "score + slope[head] * (k - q)"; default:
                          "score" */
   const char* sink;   /* a logit that joins the softmax denominator; default: none */
+  int32_t q_layout;   /* streamattn_layout of Q, O and LSE: dense or packed */
+  int32_t kv_layout;  /* streamattn_layout of K and V */
+  int q_lens;         /* not 0: sequences have a number of queries each */
+  int kv_lens;        /* not 0: sequences have a number of keys each; of paged ones always */
 } streamattn_problem;
 
 /* How big a call is. Steers the choice of schedule; the kernel is good for every size. */
@@ -120,6 +131,22 @@ typedef struct streamattn_named_tensor {
   int64_t sizes[4], strides[4];
 } streamattn_named_tensor;
 
+/* Lengths and places of the sequences of a batch, of problems whose sequences differ. Arrays are
+ * int32 in memory of the kernel's device and are read when the launch runs. A length is cut to what
+ * there is room for; what lies behind it has no influence. */
+typedef struct streamattn_sequences {
+  int64_t batch;                /* sequences; default, with a dense q: its batch */
+  const int32_t* cu_seqlens_q;  /* [batch + 1], of a packed q: where sequences begin */
+  const int32_t* cu_seqlens_kv; /* [batch + 1], of packed keys */
+  const int32_t* q_lens;        /* [batch], where the problem has them */
+  const int32_t* kv_lens;       /* [batch], where the problem has them */
+  const int32_t* block_table;   /* [batch, pages], of paged keys; below 0: a page given back */
+  int64_t pages;                /* entries of a row of the table */
+  int64_t block_table_stride;   /* elements from row to row; default: pages */
+  int64_t max_q_len;            /* no sequence has more; default: what there is room for */
+  int64_t max_kv_len;           /* no sequence has more; default: what there is room for */
+} streamattn_sequences;
+
 /* Arguments of a forward launch. Memory is on the kernel's device (the host for the CPU). No
  * element of o or lse may share memory with another element of o or lse, or with one of q, k, v or
  * a named tensor. */
@@ -142,6 +169,7 @@ typedef struct streamattn_forward_args {
   size_t scalar_count;
   const streamattn_named_tensor* tensors; /* the same */
   size_t tensor_count;
+  streamattn_sequences sequences; /* of problems whose sequences differ */
 } streamattn_forward_args;
 
 /* The library's version, such as "0.1.0". */

@@ -9,6 +9,7 @@
 #include "streamattn/export.h"
 #include "streamattn/kernel.h"
 #include "streamattn/named_args.h"
+#include "streamattn/sequences.h"
 #include "streamattn/tensor.h"
 
 namespace streamattn {
@@ -16,6 +17,11 @@ namespace streamattn {
 /// Arguments of a forward launch. Memory is on the kernel's device (host memory for the CPU). No
 /// element of o or lse may share memory with another element of o or lse, or with one of q, k, v or
 /// a named tensor.
+///
+/// Shapes are those of dense tensors. Where the problem's q_layout is packed, q, o and lse are
+/// [1, tokens, ...]; where its kv_layout is, k and v are, and where that is paged, they are [pages,
+/// page_size, heads / group_size, ...], which Tensor::bshd (pages of "NHD") and Tensor::bhsd
+/// ("HND") make, or other strides where K and V share a tensor.
 struct ForwardArgs {
   Tensor q;         ///< dtype [batch, q_len, heads, head_dim]
   Tensor k;         ///< dtype [batch, kv_len, heads / group_size, head_dim]
@@ -40,6 +46,10 @@ struct ForwardArgs {
   /// What mask, score and sink name: each scalar and each tensor once, in any order.
   std::span<const ScalarArg> scalars = {};
   std::span<const TensorArg> tensors = {};
+
+  /// Lengths and places of sequences, of problems whose sequences differ. q_offset where not given
+  /// then follows from the lengths of each; q_rows and kv_rows must stay out.
+  Sequences sequences = {};
 
   int max_sms = 0;  ///< most multiprocessors (threads on the CPU) to use; 0: all
 

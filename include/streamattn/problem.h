@@ -8,6 +8,7 @@
 #include "streamattn/dtype.h"
 #include "streamattn/export.h"
 #include "streamattn/masks.h"
+#include "streamattn/sequences.h"
 
 namespace streamattn {
 
@@ -35,15 +36,28 @@ struct STREAMATTN_API Problem {
   Expr score = expr_names::score;          ///< what becomes of the scaled product of a pair
   std::optional<Expr> sink = {};           ///< a logit per row that joins the denominator alone
 
+  // Batches whose sequences differ: what of it a launch reads on the device (see Sequences).
+  SequenceLayout q_layout = SequenceLayout::dense;   ///< of Q, O and LSE: dense or packed
+  SequenceLayout kv_layout = SequenceLayout::dense;  ///< of K and V
+  bool q_lens = false;                               ///< sequences have a number of queries each
+  bool kv_lens = false;  ///< sequences have a number of keys each; of paged ones always
+
   DType output_dtype() const { return out_dtype.value_or(dtype); }
   int v_head_dim() const { return value_head_dim.value_or(head_dim); }
+  bool has_kv_lens() const { return kv_lens || kv_layout == SequenceLayout::paged; }
+
+  /// Whether lengths stand on the device, sequence by sequence.
+  bool is_ragged() const {
+    return q_lens || has_kv_lens() || q_layout != SequenceLayout::dense ||
+           kv_layout != SequenceLayout::dense;
+  }
 
   /// Throws Error (invalid_problem) when a field contradicts another or is out of range for every
   /// target.
   void validate() const;
 
   /// One line, canonical: "bf16 -> bf16, head_dim 128, group 4; mask: k <= q". A score and a sink
-  /// follow where there are any.
+  /// follow where there are any, then what is not dense: "; q packed; kv paged; kv_lens".
   std::string describe() const;
 
   STREAMATTN_API friend bool operator==(const Problem& a, const Problem& b);
@@ -53,8 +67,8 @@ struct STREAMATTN_API Problem {
 struct Shape {
   std::int64_t batch = 1;
   std::int64_t kv_heads = 1;
-  std::int64_t q_len = 0;   ///< tokens
-  std::int64_t kv_len = 0;  ///< tokens
+  std::int64_t q_len = 0;   ///< tokens; of the longest sequence
+  std::int64_t kv_len = 0;  ///< tokens; of the longest sequence
 
   /// Throws Error (invalid_argument) for a size below 0 or above 2^40, which no call can have.
   STREAMATTN_API void validate() const;

@@ -6,8 +6,9 @@
 #include <algorithm>
 #include <cassert>
 #include <new>
+#include <vector>
 
-#include "compiler/operations/forward/call.h"
+#include "compiler/operations/forward/sequences.h"
 #include "runtime/cpu/threads.h"
 #include "runtime/cpu/tile.h"
 #include "streamattn/error.h"
@@ -53,17 +54,52 @@ class Cut {
   std::int64_t count_;
 };
 
+/// How the sequences of a call are cut: the tiles of one behind those of another.
+class Cuts {
+ public:
+  Cuts(const Problem& problem, const std::vector<ForwardCall>& calls, std::int64_t tile_q) {
+    for (std::size_t i = 0; i < calls.size(); i++) {
+      if (calls[i].q_len() == 0 || calls[i].batch() == 0) continue;
+      parts_.push_back({count_, i, Cut(problem, calls[i], tile_q)});
+      count_ += parts_.back().cut.count();
+    }
+  }
+
+  std::int64_t count() const { return count_; }
+
+  /// Calls visit(call, tile) for a tile.
+  template <class Visit>
+  void with_tile(const std::vector<ForwardCall>& calls, std::int64_t index,
+                 const Visit& visit) const {
+    const auto behind = std::ranges::upper_bound(parts_, index, {}, &Part::first);
+    const Part& part = *(behind - 1);
+    visit(calls[part.call], part.cut.tile(calls[part.call], index - part.first));
+  }
+
+ private:
+  struct Part {
+    std::int64_t first;  // tile
+    std::size_t call;
+    Cut cut;
+  };
+  std::vector<Part> parts_;
+  std::int64_t count_ = 0;
+};
+
 void run(const Problem& problem, const FlatProblem& exprs, CpuTileSides tile,
          const ForwardCall& call) {
-  Cut cut(problem, call, tile.q);
+  const std::vector<ForwardCall> calls = sequence_calls(call);
+  Cuts cuts(problem, calls, tile.q);
   // A call too small to keep every core busy is cut finer, down to one block of rows.
   const int threads = thread_count(call.max_sms);
-  for (std::int64_t tile_q = tile.q; cut.count() < 4 * threads && tile_q > block_rows();) {
+  for (std::int64_t tile_q = tile.q; cuts.count() < 4 * threads && tile_q > block_rows();) {
     tile_q = std::max<std::int64_t>(tile_q / 2, block_rows());
-    cut = Cut(problem, call, tile_q);
+    cuts = Cuts(problem, calls, tile_q);
   }
-  parallel_for(cut.count(), call.max_sms, [&](std::int64_t index) {
-    attend_tile(problem, exprs, call, cut.tile(call, index), tile.kv);
+  parallel_for(cuts.count(), call.max_sms, [&](std::int64_t index) {
+    cuts.with_tile(calls, index, [&](const ForwardCall& one, const CpuTile& queries) {
+      attend_tile(problem, exprs, one, queries, tile.kv);
+    });
   });
 }
 

@@ -40,25 +40,46 @@ Buffer<T> allocate_zeros(size_t count) {
   return buffer;
 }
 
-/// Where the keys of a tile begin in k or v.
+/// The keys of a tile in k or v.
 template <typename Element>
-const Element* kv_head(const Problem& problem, const CpuTile& tile, const Tensor& tensor) {
-  return static_cast<const Element*>(tensor.data) + tile.batch * tensor.batch_stride +
-         tile.head_begin / problem.group_size * tensor.head_stride;
-}
+class KvHead {
+ public:
+  KvHead(const Problem& problem, const ForwardCall& call, const CpuTile& tile, const Tensor& tensor)
+      : first_(static_cast<const Element*>(tensor.data) + tile.batch * tensor.batch_stride +
+               tile.head_begin / problem.group_size * tensor.head_stride),
+        stride_(tensor.seq_stride),
+        page_stride_(tensor.batch_stride),
+        pages_(call.pages) {}
+
+  /// Where the row of a key is; null where its page was given back: it is zero.
+  const Element* row(std::int64_t key) const {
+    if (pages_.table == nullptr) return first_ + key * stride_;
+    const std::int64_t page = pages_.table[key / pages_.size];
+    if (page < 0) return nullptr;
+    return first_ + page * page_stride_ + key % pages_.size * stride_;
+  }
+
+ private:
+  const Element* first_;
+  std::int64_t stride_, page_stride_;
+  KeyPages pages_;
+};
 
 /// Rows [begin, begin + keys) of one head of k or v as dense floats. Returns whether all are
 /// finite.
 template <typename Element>
-bool load_rows(const Element* head, const Tensor& tensor, DType type, std::int64_t begin,
+bool load_rows(const KvHead<Element>& head, size_t dim, DType type, std::int64_t begin,
                std::int64_t keys, float* to) {
   const Lanes d;
   const size_t lanes = hn::Lanes(d);
-  const size_t dim = tensor.dim;
   Vector zeros = hn::Zero(d);  // 0 times everything, so NaN after a NaN or an infinity
   float zero = 0;
   for (std::int64_t key = begin; key < begin + keys; ++key, to += dim) {
-    const Element* from = head + key * tensor.seq_stride;
+    const Element* from = head.row(key);
+    if (from == nullptr) {
+      std::fill_n(to, dim, 0.0F);
+      continue;
+    }
     size_t i = 0;
     for (; i + lanes <= dim; i += lanes) {
       const Vector values = load_floats(from + i);
@@ -85,8 +106,8 @@ class FloatOperands {
                 size_t tile_kv)
       : problem_(problem),
         call_(call),
-        k_head_(kv_head<Element>(problem, tile, call.k)),
-        v_head_(kv_head<Element>(problem, tile, call.v)),
+        k_head_(problem, call, tile, call.k),
+        v_head_(problem, call, tile, call.v),
         q_(allocate_zeros<float>(blocks * problem.head_dim * block_lanes())),
         k_(allocate<float>(tile_kv * problem.head_dim)),
         v_(allocate<float>(tile_kv * problem.v_head_dim())) {}
@@ -102,8 +123,8 @@ class FloatOperands {
 
   /// Takes keys [begin, begin + keys).
   void load_keys(std::int64_t begin, std::int64_t keys) {
-    load_rows(k_head_, call_.k, problem_.dtype, begin, keys, k_.get());
-    v_is_finite_ = load_rows(v_head_, call_.v, problem_.dtype, begin, keys, v_.get());
+    load_rows(k_head_, problem_.head_dim, problem_.dtype, begin, keys, k_.get());
+    v_is_finite_ = load_rows(v_head_, problem_.v_head_dim(), problem_.dtype, begin, keys, v_.get());
   }
 
   /// p = the scores of a block of queries and the first `keys` keys.
@@ -131,8 +152,7 @@ class FloatOperands {
  private:
   const Problem& problem_;
   const ForwardCall& call_;
-  const Element* k_head_;
-  const Element* v_head_;
+  KvHead<Element> k_head_, v_head_;
   Buffer<float> q_;  // [block][head_dim][row]
   Buffer<float> k_;  // [key][head_dim]
   Buffer<float> v_;  // [key][v_head_dim]

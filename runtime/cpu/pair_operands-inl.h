@@ -29,8 +29,8 @@ class PairOperands {
                size_t tile_kv)
       : problem_(problem),
         call_(call),
-        k_head_(kv_head<std::uint16_t>(problem, tile, call.k)),
-        v_head_(kv_head<std::uint16_t>(problem, tile, call.v)),
+        k_head_(problem, call, tile, call.k),
+        v_head_(problem, call, tile, call.v),
         dim_(hwy::RoundUpTo(problem.head_dim, pair_tile)),
         keys_(hwy::RoundUpTo(tile_kv, pair_tile)),
         q_(allocate_zeros<std::uint16_t>(blocks * dim_ * pair_tile)),
@@ -48,8 +48,11 @@ class PairOperands {
 
   void load_keys(std::int64_t begin, std::int64_t keys) {
     for (std::int64_t key = 0; key < keys; ++key) {
-      std::copy_n(k_head_ + (begin + key) * call_.k.seq_stride, problem_.head_dim,
-                  k_.get() + key * dim_);
+      std::uint16_t* to = k_.get() + key * dim_;
+      if (const std::uint16_t* from = k_head_.row(begin + key))
+        std::copy_n(from, problem_.head_dim, to);
+      else
+        std::fill_n(to, problem_.head_dim, 0);
     }
     not_finite_.clear();
     if (!load_values(begin, keys)) set_aside_not_finite(keys);
@@ -92,15 +95,14 @@ class PairOperands {
   bool load_values(std::int64_t begin, std::int64_t keys) {
     const hn::FixedTag<std::int16_t, 8> d;
     const std::int64_t v_dim = problem_.v_head_dim();
-    const std::int64_t stride = call_.v.seq_stride;
-    const std::uint16_t* from = v_head_ + begin * stride;
     auto largest = hn::Zero(d);  // magnitude
     for (std::int64_t key = 0; key < keys; key += 8) {
+      const std::uint16_t* from[8];  // null: zeros
+      for (int i = 0; i < 8; ++i) from[i] = key + i < keys ? v_head_.row(begin + key + i) : nullptr;
       for (std::int64_t column = 0; column < v_dim; column += 8) {
         hn::Vec<decltype(d)> rows[8];
         for (int i = 0; i < 8; ++i) {
-          rows[i] = key + i < keys ? load_some(from + (key + i) * stride + column, v_dim - column)
-                                   : hn::Zero(d);
+          rows[i] = from[i] != nullptr ? load_some(from[i] + column, v_dim - column) : hn::Zero(d);
           largest = hn::Max(largest, hn::And(rows[i], hn::Set(d, 0x7FFF)));
         }
         transpose(rows);
@@ -202,8 +204,7 @@ class PairOperands {
 
   const Problem& problem_;
   const ForwardCall& call_;
-  const std::uint16_t* k_head_;
-  const std::uint16_t* v_head_;
+  KvHead<std::uint16_t> k_head_, v_head_;
   const size_t dim_, keys_;            // head_dim and tile_kv, rounded up
   Buffer<std::uint16_t> q_;            // [block][dim_ / 2][row][2]
   Buffer<std::uint16_t> k_;            // [key][dim_]

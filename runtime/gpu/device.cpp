@@ -69,17 +69,22 @@ GpuDevice::GpuDevice(int ordinal, CUcontext context) : ordinal_(ordinal), contex
   check(driver().cuStreamSynchronize(nullptr), "cuStreamSynchronize");
 }
 
-unsigned* GpuDevice::zero_word(CUstream stream) {
+unsigned* GpuDevice::zero_words(CUstream stream, int count) {
+  const auto wanted = static_cast<unsigned>(count);
   auto* words = reinterpret_cast<unsigned*>(words_);
   CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
   check(driver().cuStreamIsCapturing(stream, &status), "cuStreamIsCapturing");
-  if (status == CU_STREAM_CAPTURE_STATUS_NONE)
-    return words + next_in_ring_.fetch_add(1, std::memory_order_relaxed) % ring_length;
-  unsigned index = captured_.fetch_add(1, std::memory_order_relaxed);
-  if (index < captured_length) return words + ring_length + index;
+  if (status == CU_STREAM_CAPTURE_STATUS_NONE) {
+    unsigned index = 0;
+    do index = next_in_ring_.fetch_add(wanted, std::memory_order_relaxed) % ring_length;
+    while (index + wanted > ring_length);  // they lie together
+    return words + index;
+  }
+  unsigned index = captured_.fetch_add(wanted, std::memory_order_relaxed);
+  if (index + wanted <= captured_length) return words + ring_length + index;
   captured_.store(captured_length, std::memory_order_relaxed);  // keep it from wrapping round
   log_once(LogLevel::warning, LogTopic::launch,
-           "more than 65536 launches captured: further ones hand out tiles in a fixed order");
+           "the zero words for captured launches have run out: further ones do without");
   return nullptr;
 }
 

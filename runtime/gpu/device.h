@@ -30,15 +30,15 @@ class GpuDevice {
   /// The target's name: "sm_90a" for compute capability 9.0.
   const std::string& architecture() const { return architecture_; }
 
-  /// A zero word in device memory for one launch on `stream`, which leaves it zero. A launch into
-  /// a capture gets a word of its own for good; null where these have run out. Others share a ring
-  /// far longer than the launches that a device can have in flight.
-  unsigned* zero_word(CUstream stream);
+  /// Zero words in device memory for one launch on `stream`, which leaves them zero. A launch into
+  /// a capture gets words of its own for good; null where these have run out. Others share a ring
+  /// far longer than the launches that a device can run at a time.
+  unsigned* zero_words(CUstream stream, int count);
 
  private:
   GpuDevice(int ordinal, CUcontext context);
 
-  static constexpr unsigned ring_length = 1 << 16, captured_length = 1 << 16;
+  static constexpr unsigned ring_length = 1 << 18, captured_length = 1 << 22;
 
   int ordinal_;
   CUcontext context_;

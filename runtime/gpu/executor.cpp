@@ -21,10 +21,10 @@ std::size_t GpuExecutor::workspace_bytes(const ResolvedCall& call) const {
 void GpuExecutor::run(const ResolvedCall& call, const Workspace& workspace, Stream stream) const {
   const ContextScope scope(device_.context());
   auto* cuda_stream = static_cast<CUstream>(stream);
-  const auto zero_word = [&] { return device_.zero_word(cuda_stream); };
+  const auto zero_words = [&](int count) { return device_.zero_words(cuda_stream, count); };
   WorkspaceSlices slices(workspace.data);
   const Plan steps = plan(problem_, schedule_, call,
-                          {device_.sms(), device_.l2_bytes(), tensor_map, zero_word}, slices);
+                          {device_.sms(), device_.l2_bytes(), tensor_map, zero_words}, slices);
   require_workspace(workspace, slices.bytes());
   for (const Step& step : steps) {
     if (const auto* launch = std::get_if<KernelLaunch>(&step)) {

@@ -22,10 +22,12 @@ TensorMap encode(const char* name, const BoxedTensor& tensor) {
   auto type = tensor.type == DType::f16 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16
                                         : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;
   TensorMap map;
-  check(driver().cuTensorMapEncodeTiled(
-            &map, type, 4, tensor.data, tensor.dims, tensor.byte_strides, box, element_strides,
-            CU_TENSOR_MAP_INTERLEAVE_NONE, swizzle(tensor.columns),
-            CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE),
+  check(driver().cuTensorMapEncodeTiled(&map, type, 4, tensor.data, tensor.dims,
+                                        tensor.byte_strides, box, element_strides,
+                                        CU_TENSOR_MAP_INTERLEAVE_NONE, swizzle(tensor.columns),
+                                        tensor.l2_bytes == 128 ? CU_TENSOR_MAP_L2_PROMOTION_L2_128B
+                                                               : CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+                                        CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE),
         name);
   return map;
 }

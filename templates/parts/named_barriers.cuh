@@ -8,6 +8,9 @@ namespace streamattn {
 /// Joins math warpgroup w and the one before it: w may issue when the other has. 1 to 3.
 SA_DEVICE constexpr int turn_barrier(int warpgroup) { return 1 + warpgroup; }
 
+/// The math warps of a decode block.
+constexpr int decode_barrier = 4;
+
 /// The threads of math warpgroup w on their way through the memory of O. 8 to 10.
 SA_DEVICE constexpr int output_barrier(int warpgroup) { return 8 + warpgroup; }
 

@@ -56,6 +56,18 @@ SA_DEVICE void named_barrier_arrive(int id, int threads) {
   asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
 
+/// The same wait, and whether any of the threads that meet gave true (PTX ISA 9.7.13.1, bar.red).
+SA_DEVICE bool named_barrier_any(int id, int threads, bool value) {
+  u32 any;
+  asm volatile(
+      "{\n.reg .pred mine, is_any;\nsetp.ne.u32 mine, %3, 0;\n"
+      "bar.red.or.pred is_any, %1, %2, mine;\nselp.u32 %0, 1, 0, is_any;\n}"
+      : "=r"(any)
+      : "r"(id), "r"(threads), "r"(u32(value))
+      : "memory");
+  return any != 0;
+}
+
 /// True in exactly one lane of a converged warp.
 SA_DEVICE bool elect_one() {
   u32 elected;

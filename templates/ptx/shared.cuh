@@ -37,6 +37,14 @@ SA_DEVICE void store_matrix_x4(u32 address, u32 r0, u32 r1, u32 r2, u32 r3) {
                : "memory");
 }
 
+/// Two 8x8 matrices, each stored with rows and columns exchanged: lanes 0 to 7 give the addresses
+/// of the first one's columns, lanes 8 to 15 those of the second one's.
+SA_DEVICE void store_matrix_x2_transposed(u32 address, u32 r0, u32 r1) {
+  asm volatile("stmatrix.sync.aligned.m8n8.x2.trans.shared.b16 [%0], {%1, %2};" ::"r"(address),
+               "r"(r0), "r"(r1)
+               : "memory");
+}
+
 /// Orders this thread's shared-memory accesses before later ones by TMA and wgmma.
 SA_DEVICE void fence_shared_to_async() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");

@@ -14,8 +14,9 @@ namespace streamattn {
 ///   accumulate_ss(d, a, b)  D += A B
 ///   multiply_rs, accumulate_rs          A in registers: a[0..3] of one k16 step
 ///
-/// B is K-major, or MN-major where b_major is 1. The multiplying forms list D as outputs alone:
-/// with the old contents as a fake input ptxas serialises every instruction (C7511).
+/// B is K-major, or MN-major where b_major is 1; so is A in shared memory, by a_major. The
+/// multiplying forms list D as outputs alone: with the old contents as a fake input ptxas
+/// serialises every instruction (C7511).
 template <class Element, int N>
 struct Wgmma;
 
@@ -130,13 +131,13 @@ struct Wgmma;
 
 #define WGMMA_DEFINE(Element, N, names, list, i0, i1, i2, i3, i4, i5) \
   template <> struct Wgmma<Element, N> { \
-    template <int b_major> SA_DEVICE static void multiply_ss(float (&d)[N / 2], u64 a, u64 b) { \
-      asm volatile(WGMMA_TEXT(Element, N, "0", names, i0 ", " i1 ", p, 1, 1, 0, " i2) \
-                   : list("=f") : "l"(a), "l"(b), "n"(b_major)); \
+    template <int b_major, int a_major = 0> SA_DEVICE static void multiply_ss(float (&d)[N / 2], u64 a, u64 b) { \
+      asm volatile(WGMMA_TEXT(Element, N, "0", names, i0 ", " i1 ", p, 1, 1, " i2 ", " i3) \
+                   : list("=f") : "l"(a), "l"(b), "n"(a_major), "n"(b_major)); \
     } \
-    template <int b_major> SA_DEVICE static void accumulate_ss(float (&d)[N / 2], u64 a, u64 b) { \
-      asm volatile(WGMMA_TEXT(Element, N, "1", names, i0 ", " i1 ", p, 1, 1, 0, " i2) \
-                   : list("+f") : "l"(a), "l"(b), "n"(b_major)); \
+    template <int b_major, int a_major = 0> SA_DEVICE static void accumulate_ss(float (&d)[N / 2], u64 a, u64 b) { \
+      asm volatile(WGMMA_TEXT(Element, N, "1", names, i0 ", " i1 ", p, 1, 1, " i2 ", " i3) \
+                   : list("+f") : "l"(a), "l"(b), "n"(a_major), "n"(b_major)); \
     } \
     template <int b_major> SA_DEVICE static void multiply_rs(float (&d)[N / 2], const u32* a, u64 b) { \
       asm volatile(WGMMA_TEXT(Element, N, "0", names, "{" i0 ", " i1 ", " i2 ", " i3 "}, " i4 ", p, 1, 1, " i5) \

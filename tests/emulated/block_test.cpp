@@ -195,7 +195,7 @@ TEST_CASE("wgmma descriptors, widths and registers are checked") {
       fill(m, thread);
       m.touch_registers(a, 16, here);
       m.wgmma_fence(here);
-      WgmmaCall call{true, false, false, 8, d, a, 0, descriptor(base)};
+      WgmmaCall call{true, false, false, false, 8, d, a, 0, descriptor(base)};
       change(call, thread);
       m.wgmma(call, there);
       then(m, d, a);
@@ -215,7 +215,7 @@ TEST_CASE("wgmma descriptors, widths and registers are checked") {
              contains_text("lanes disagree about a wgmma's descriptors"));
   CHECK_THAT(multiply(unchanged,
                       [](Machine& m, float* d, unsigned* a) {
-                        m.wgmma({true, true, false, 16, d, a, 0, descriptor(base)}, here);
+                        m.wgmma({true, true, false, false, 16, d, a, 0, descriptor(base)}, here);
                       }),
              contains_text("issues a wgmma of width 16 into one of width 8"));
   CHECK_THAT(
@@ -235,7 +235,7 @@ TEST_CASE("a warp does not exit under a wgmma") {
                fill(m, thread);
                m.touch_registers(a, 16, here);
                m.wgmma_fence(here);
-               m.wgmma({true, false, false, 8, d[thread], a, 0, descriptor(base)}, there);
+               m.wgmma({true, false, false, false, 8, d[thread], a, 0, descriptor(base)}, there);
              }),
              contains_text("exits while the wgmma at kernel.cuh:2 is in flight"));
 }
@@ -259,7 +259,7 @@ TEST_CASE("an operand whose parts belong to different tensors is named") {
     unsigned a[4] = {};
     m.touch_registers(a, 16, here);
     m.wgmma_fence(here);
-    m.wgmma({true, false, false, 16, d, a, 0, descriptor(base)}, there);
+    m.wgmma({true, false, false, false, 16, d, a, 0, descriptor(base)}, there);
   });
   CHECK_THAT(program.report(), contains_text("they are of different tiles"));
 }
@@ -288,7 +288,7 @@ TEST_CASE("registers are pinned between their last change and a wgmma, and behin
       fill(m, thread);
       before(m, d, a);
       m.wgmma_fence(here);
-      m.wgmma({true, true, false, 8, d, a, 0, descriptor(base)}, there);
+      m.wgmma({true, true, false, false, 8, d, a, 0, descriptor(base)}, there);
       m.wgmma_commit(here);
       m.wgmma_wait(0, here);
       after(m, d);

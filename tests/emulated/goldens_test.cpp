@@ -1,5 +1,6 @@
 // Every golden kernel, executed by the emulator on small shapes.
 #include <algorithm>
+#include <span>
 
 #include "compiler/expr/names.h"
 #include "tests/emulated/emulated_case.h"
@@ -19,6 +20,18 @@ constexpr Shape shapes[] = {{.batch = 1, .kv_heads = 2, .q_len = 300, .kv_len = 
                             {.batch = 2, .kv_heads = 1, .q_len = 1, .kv_len = 3},
                             {.batch = 1, .kv_heads = 1, .q_len = 5, .kv_len = 0}};
 
+/// Three sequences more: of half the keys, of none, and of one key and one query.
+void add_lengths(ForwardCase& given) {
+  const Problem& problem = given.problem;
+  const std::int64_t q = given.shape.q_len, kv = given.shape.kv_len;
+  given.shape.batch = 4;
+  given.lengths.page_size = 8 * (1 + given.seed % 3);
+  if (problem.q_lens || problem.q_layout != SequenceLayout::dense)
+    given.lengths.q = {q, q, q / 2, std::min<std::int64_t>(q, 1)};
+  if (problem.has_kv_lens() || problem.kv_layout != SequenceLayout::dense)
+    given.lengths.kv = {kv, kv / 2, 0, std::min<std::int64_t>(kv, 1)};
+}
+
 /// The call of a golden case. Where an index is a position, none is negative.
 ForwardCase call_of(const GoldenCase& golden, const Shape& shape, std::uint64_t seed) {
   ForwardCase given{.problem = golden.problem,
@@ -28,16 +41,24 @@ ForwardCase call_of(const GoldenCase& golden, const Shape& shape, std::uint64_t 
                     .tensors = golden.tensors};
   if (!ExprNames(golden.problem).tensors.empty())
     given.q_offset = std::max<std::int64_t>(0, shape.kv_len - shape.q_len);
+  if (golden.problem.is_ragged()) add_lengths(given);
   return given;
 }
 
-void check_goldens(int least_head_dim, int largest_head_dim) {
+/// Rows that fill an item, that do not, and that are several; few keys and none.
+constexpr Shape decode_shapes[] = {{.batch = 1, .kv_heads = 2, .q_len = 4, .kv_len = 413},
+                                   {.batch = 2, .kv_heads = 1, .q_len = 1, .kv_len = 130},
+                                   {.batch = 1, .kv_heads = 1, .q_len = 19, .kv_len = 70},
+                                   {.batch = 1, .kv_heads = 1, .q_len = 5, .kv_len = 0}};
+
+template <class Wanted>
+void check_goldens(std::span<const Shape> called_with, const Wanted& is_wanted) {
   int checked = 0;
   for (const GoldenCase& golden : golden_cases()) {
     const Problem& problem = golden.problem;
-    if (problem.head_dim < least_head_dim || problem.head_dim > largest_head_dim) continue;
+    if (!is_wanted(golden)) continue;
     const EmulatedKernel kernel(problem, {golden.schedule, "golden"}, golden.program());
-    for (const Shape& shape : shapes)
+    for (const Shape& shape : called_with)
       for (std::uint64_t seed : {1, 2, 3}) {
         const ForwardCase given = call_of(golden, shape, seed);
         INFO(golden.name << ": " << given.describe());
@@ -50,18 +71,32 @@ void check_goldens(int least_head_dim, int largest_head_dim) {
   CHECK(checked > 0);
 }
 
+void check_flash_goldens(int least_head_dim, int largest_head_dim) {
+  check_goldens(shapes, [=](const GoldenCase& golden) {
+    const int head_dim = golden.problem.head_dim;
+    return golden.schedule.family() == "flash_wgmma" && head_dim >= least_head_dim &&
+           head_dim <= largest_head_dim;
+  });
+}
+
 }  // namespace
 
+TEST_CASE("golden kernels of decode agree with float64 under several seeds") {
+  check_goldens(decode_shapes, [](const GoldenCase& golden) {
+    return golden.schedule.family() == "decode_wgmma";
+  });
+}
+
 TEST_CASE("golden kernels of head dims below 128 agree with float64 under several seeds") {
-  check_goldens(0, 127);
+  check_flash_goldens(0, 127);
 }
 
 TEST_CASE("golden kernels of head dim 128 agree with float64 under several seeds") {
-  check_goldens(128, 128);
+  check_flash_goldens(128, 128);
 }
 
 TEST_CASE("golden kernels of head dims above 128 agree with float64 under several seeds") {
-  check_goldens(129, 256);
+  check_flash_goldens(129, 256);
 }
 
 TEST_CASE("one block that computes every item agrees with float64") {

@@ -10,9 +10,10 @@ void check_result(const Problem& problem, const ForwardArgs& args, const Forward
   const Errors errors = errors_of(problem, args, all_rows(args), visible);
   CHECK(errors.o <= errors.o_allowed);
   CHECK(errors.lse <= errors.lse_allowed);
-  const Rows written = args.q_rows.value_or(Rows{0, args.q.seq});
-  CHECK(tensors.o.is_poison_outside(written));
-  CHECK(tensors.lse.is_poison_outside(args.lse.data == nullptr ? Rows{} : written));
+  const std::vector<SequenceRows> written = written_rows(args);
+  CHECK(tensors.o.is_poison_but_for(written));
+  CHECK(tensors.lse.is_poison_but_for(args.lse.data == nullptr ? std::vector<SequenceRows>()
+                                                               : written));
 }
 
 }  // namespace streamattn

@@ -81,6 +81,7 @@ std::vector<GoldenCase> golden_cases() {
   cases.push_back(chosen({.head_dim = 128, .group_size = 4, .mask = causal()}));
 
   for (GoldenCase& golden : expression_cases()) cases.push_back(std::move(golden));
+  for (GoldenCase& golden : decode_golden_cases()) cases.push_back(std::move(golden));
 
   auto with = [&](const char* suffix, const char* changes) {
     GoldenCase golden = chosen({.head_dim = 128, .mask = causal()});
@@ -97,6 +98,38 @@ std::vector<GoldenCase> golden_cases() {
   with("one_warpgroup", "math_warpgroups=1,tile_q=64,tile_kv=64,ping_pong=false");
   with("two_warpgroups", "softmax=stale");
   with("three_stages", "stages=3,tile_kv=64");
+  return cases;
+}
+
+std::vector<GoldenCase> decode_golden_cases() {
+  constexpr SequenceLayout packed = SequenceLayout::packed, paged = SequenceLayout::paged;
+  std::vector<GoldenCase> cases;
+  const auto add = [&](const char* name, const Problem& problem, std::int64_t q_len = 1) {
+    const Shape shape{.batch = 1, .kv_heads = 8, .q_len = q_len, .kv_len = 8192};
+    cases.push_back({std::string("decode_wgmma_") + name, problem,
+                     choose(Operation::forward, problem, shape, hopper()).schedule});
+  };
+  const auto score = [](const char* text) { return Expr::parse(text, ExprRole::score); };
+  add("bf16_d128_g8", {.group_size = 8});
+  add("bf16_d128_g8_causal_paged", {.group_size = 8, .mask = causal(), .kv_layout = paged});
+  add("bf16_d128_g5_causal_packed",
+      {.group_size = 5, .mask = causal(), .q_layout = packed, .kv_layout = packed}, 4);
+  add("f16_d64_causal_lens",
+      {.dtype = DType::f16, .head_dim = 64, .mask = causal(), .q_lens = true, .kv_lens = true});
+  add("bf16_f32_d256_g16", {.out_dtype = DType::f32, .head_dim = 256, .group_size = 16});
+  add("bf16_d80x64_g12_causal",
+      {.head_dim = 80, .value_head_dim = 64, .group_size = 12, .mask = causal()}, 2);
+  const Expr streaming = causal() && (sliding_window(scalar("window")) || sinks(scalar("first")));
+  add("bf16_d128_g4_sinks_window_paged", {.group_size = 4, .mask = streaming, .kv_layout = paged});
+  cases.back().scalars = {{"window", 150}, {"first", 4}};
+  add("bf16_d128_g4_softcap_sink", {.group_size = 4,
+                                    .mask = causal(),
+                                    .score = softcap(scalar("cap", DType::f32)),
+                                    .sink = score("sink[head]")});
+  cases.back().scalars = {{"cap", 2}};
+  add("bf16_d128_g4_alibi", {.group_size = 4, .mask = causal(), .score = alibi()});
+  cases.back().tensors = {{"slope", InputKind::slopes}};
+  add("bf16_d128_g2_bias", {.group_size = 2, .score = additive_bias("bias", DType::bf16)}, 8);
   return cases;
 }
 

@@ -27,6 +27,9 @@ std::vector<GoldenCase> golden_cases();
 /// Those of them that split the keys, whose results a second kernel merges.
 std::vector<GoldenCase> split_golden_cases();
 
+/// Those of decode_wgmma: every layout, few and many rows, scores, sinks and masks.
+std::vector<GoldenCase> decode_golden_cases();
+
 /// A file of tests/golden.
 struct GoldenFile {
   std::string name;  ///< without ".cu"

@@ -38,8 +38,8 @@ struct Fixture {
 
   Plan planned(WorkspaceSlices& slices) {
     const auto encode = [&](const char*, const BoxedTensor&) { return maps++, TensorMap{}; };
-    const auto zero_word = [&] { return words++, &word; };
-    return plan(problem, schedule, call, {132, hopper().l2_bytes, encode, zero_word}, slices);
+    const auto zero_words = [&](int count) { return words += count, &word; };
+    return plan(problem, schedule, call, {132, hopper().l2_bytes, encode, zero_words}, slices);
   }
   Plan planned() {
     WorkspaceSlices slices;

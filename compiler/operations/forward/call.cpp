@@ -3,6 +3,8 @@
 
 #include <cmath>
 
+#include "compiler/operations/forward/sequences.h"
+
 namespace streamattn {
 namespace {
 
@@ -20,7 +22,7 @@ Tensor take_rows(Tensor tensor, Rows rows) {
 
 ExprPoint point_of(const ForwardCall& call, const CallRow& row) {
   return {.q = call.q_position + row.row,
-          .batch = row.batch,
+          .batch = call.first_batch + row.batch,
           .head = row.head,
           .kv_head = row.head / (call.heads() / call.kv_heads()),
           .q_len = call.whole_q_len,
@@ -32,19 +34,28 @@ ForwardCall resolve(const Problem& problem, const NameNeeds& names, const Forwar
   const Rows kv_rows = args.kv_rows.value_or(Rows{0, args.k.seq});
   const std::int64_t q_offset = args.q_offset.value_or(args.k_offset + args.k.seq - args.q.seq);
   const float default_scale = 1.0F / std::sqrt(static_cast<float>(problem.head_dim));
-  return {.q = take_rows(args.q, q_rows),
-          .k = take_rows(args.k, kv_rows),
-          .v = take_rows(args.v, kv_rows),
-          .o = take_rows(args.o, q_rows),
-          .lse = take_rows(args.lse, q_rows),
-          .q_position = q_offset + q_rows.begin,
-          .k_position = args.k_offset + kv_rows.begin,
-          .scale = args.scale.value_or(default_scale),
-          .max_sms = args.max_sms,
-          .whole_q_len = args.q.seq,
-          .whole_kv_len = args.k.seq,
-          .named = names.values(args.scalars, args.tensors),
-          .named_tensors = args.tensors};
+  ForwardCall call = {.q = take_rows(args.q, q_rows),
+                      .k = take_rows(args.k, kv_rows),
+                      .v = take_rows(args.v, kv_rows),
+                      .o = take_rows(args.o, q_rows),
+                      .lse = take_rows(args.lse, q_rows),
+                      .q_position = q_offset + q_rows.begin,
+                      .k_position = args.k_offset + kv_rows.begin,
+                      .scale = args.scale.value_or(default_scale),
+                      .max_sms = args.max_sms,
+                      .whole_q_len = args.q.seq,
+                      .whole_kv_len = args.k.seq,
+                      .named = names.values(args.scalars, args.tensors),
+                      .named_tensors = args.tensors};
+  if (!problem.is_ragged()) return call;
+  const auto [batch, q_len, kv_len] = batch_sizes(problem, args);
+  Sequences& sequences = call.sequences.emplace(args.sequences);
+  sequences.batch = batch;
+  sequences.max_q_len = q_len;
+  sequences.max_kv_len = kv_len;
+  if (sequences.block_table_stride == 0) sequences.block_table_stride = sequences.pages;
+  call.aligns_ends = !args.q_offset;
+  return call;
 }
 
 ForwardCall resolve(const Problem& problem, const ForwardArgs& args) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "compiler/expr/evaluate.h"
@@ -9,6 +10,38 @@
 #include "streamattn/forward.h"
 
 namespace streamattn {
+
+/// Calls visit(array, pointer) for every array of `sequences` that is given; `pointer` is its
+/// member.
+template <class SomeSequences, class Visit>
+void visit_sequence_arrays(SomeSequences& sequences, const Visit& visit) {
+  const auto array = [&](const char* name, auto& pointer, std::int64_t rows, std::int64_t columns,
+                         std::int64_t stride) {
+    if (pointer == nullptr) return;
+    TensorArg view = TensorArg::dense(name, pointer, DType::i32, {rows, columns});
+    view.strides[0] = stride;
+    visit(view, pointer);
+  };
+  auto& s = sequences;
+  array("cu_seqlens_q", s.cu_seqlens_q, 1, s.batch + 1, 0);
+  array("cu_seqlens_kv", s.cu_seqlens_kv, 1, s.batch + 1, 0);
+  array("q_lens", s.q_lens, 1, s.batch, 0);
+  array("kv_lens", s.kv_lens, 1, s.batch, 0);
+  array("block_table", s.block_table, s.batch, s.pages,
+        s.block_table_stride == 0 ? s.pages : s.block_table_stride);
+}
+
+/// Sequences of a launch, and the most rows that one can have.
+struct BatchSizes {
+  std::int64_t batch, q_len, kv_len;
+};
+
+/// Where the keys of one sequence lie if they lie in pages: those from p * size on begin entry
+/// table[p] of k and v, or nowhere if that is below 0. The table is null where they do not.
+struct KeyPages {
+  const std::int32_t* table = nullptr;
+  std::int64_t size = 0;
+};
 
 /// A forward launch reduced to what a kernel reads. Tensors are views of the sub-ranges only, and
 /// positions are those of their first rows.
@@ -28,13 +61,32 @@ struct ForwardCall {
   NamedValues named;                         ///< in the order of ExprNames
   std::span<const TensorArg> named_tensors;  ///< as they were given
 
-  std::int64_t batch() const { return q.batch; }
+  /// Of problems whose sequences differ: batch, max_q_len, max_kv_len and block_table_stride are
+  /// filled in, and shapes and positions above are those of whole tensors.
+  std::optional<Sequences> sequences = {};
+  bool aligns_ends = false;  ///< the last query of each is at its last key, whatever q_position is
+
+  std::int64_t first_batch = 0;  ///< what expressions take for the index of entry 0
+  KeyPages pages = {};           ///< of a call that is one sequence; k and v then are of its length
+
+  std::int64_t batch() const { return sequences ? sequences->batch : q.batch; }
   std::int64_t heads() const { return q.heads; }
   std::int64_t kv_heads() const { return k.heads; }
-  std::int64_t q_len() const { return q.seq; }
-  std::int64_t kv_len() const { return k.seq; }
+  /// Of the longest sequence.
+  std::int64_t q_len() const { return sequences ? sequences->max_q_len : q.seq; }
+  std::int64_t kv_len() const { return sequences ? sequences->max_kv_len : k.seq; }
+
+  /// Whether the host can tell which rows of the outputs are written: all.
+  bool writes_all_rows() const { return !sequences; }
 
   Shape shape() const { return {batch(), kv_heads(), q_len(), kv_len()}; }
+
+  /// Calls visit(array, pointer) for every array of lengths and places; `pointer` leads to its
+  /// data.
+  template <class Visit>
+  void visit_arrays(const Visit& visit) {
+    if (sequences) visit_sequence_arrays(*sequences, visit);
+  }
 
   /// Calls visit(name, tensor, is_output) for every tensor.
   template <class Visit>

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "compiler/operations/forward/check_sequences.h"
+#include "compiler/operations/forward/sequences.h"
 #include "compiler/operations/tensor_overlap.h"
 #include "streamattn/error.h"
 
@@ -54,11 +56,13 @@ void check_free_sizes(const Problem& problem, const ForwardArgs& args) {
     if (size < 0) refuse("{0} is {1}, must not be negative", name, size);
     if (size >= limit) refuse("{0} is {1}, must be less than {2}", name, size, limit);
   }
+  check_sequence_sizes(problem, args);
+  const auto [batch, q_len, kv_len] = batch_sizes(problem, args);
   std::int64_t rows = 0;
-  if (llvm::MulOverflow(q.batch, q.heads, rows) || llvm::MulOverflow(rows, q.seq, rows) ||
+  if (llvm::MulOverflow(batch, q.heads, rows) || llvm::MulOverflow(rows, q_len, rows) ||
       rows >= limit)
-    refuse("q: batch {0} x heads {1} x seq {2} rows are too many, must be less than {3}", q.batch,
-           q.heads, q.seq, limit);
+    refuse("q: batch {0} x heads {1} x seq {2} rows are too many, must be less than {3}", batch,
+           q.heads, q_len, limit);
   if (q.heads % problem.group_size != 0)
     refuse("q: heads is {0}, needs a multiple of {1} (group_size)", q.heads, problem.group_size);
 }
@@ -76,29 +80,51 @@ void check_position(std::string_view name, std::int64_t position, std::int64_t l
          limit - 1);
 }
 
-void check_scalars(const ForwardArgs& args) {
+/// Where row 0 of q can be. Where sequences differ, queries do not begin in front of the first key
+/// unless there are more of them than keys.
+Rows q_positions(const Problem& problem, const ForwardArgs& args) {
+  const auto [batch, q_len, kv_len] = batch_sizes(problem, args);
+  if (args.q_offset) return {*args.q_offset, *args.q_offset + q_len};
+  if (problem.is_ragged()) return {args.k_offset, args.k_offset + kv_len};
+  return {args.k_offset + kv_len - q_len, args.k_offset + kv_len};
+}
+
+void check_scalars(const Problem& problem, const ForwardArgs& args) {
+  const auto [batch, q_len, kv_len] = batch_sizes(problem, args);
   check_rows("q_rows", args.q_rows, "q", args.q.seq);
   check_rows("kv_rows", args.kv_rows, "k", args.k.seq);
-  check_position("k_offset", args.k_offset, args.k.seq);
-  check_position("q_offset", args.q_offset.value_or(args.k_offset + args.k.seq - args.q.seq),
-                 args.q.seq);
+  check_position("k_offset", args.k_offset, kv_len);
+  check_position("q_offset", args.q_offset.value_or(args.k_offset + kv_len - q_len), q_len);
   if (args.scale && !(std::isfinite(*args.scale) && *args.scale > 0))
     refuse("scale: is {0}, must be finite and positive", *args.scale);
   if (args.max_sms < 0) refuse("max_sms: is {0}, must not be negative", args.max_sms);
 }
 
-NameNeeds::Reach reach_of(const ForwardArgs& args) {
-  const std::int64_t q_offset = args.q_offset.value_or(args.k_offset + args.k.seq - args.q.seq);
-  const auto positions = [](std::int64_t offset, const std::optional<Rows>& rows,
-                            std::int64_t length) {
-    const auto [begin, end] = rows.value_or(Rows{0, length});
-    return Rows{offset + begin, offset + end};
+/// The batch that k and v need, and why.
+std::pair<std::int64_t, std::string_view> entries_of_k(const Problem& problem,
+                                                       const ForwardArgs& args) {
+  switch (problem.kv_layout) {
+    case SequenceLayout::packed:
+      return {1, "k is packed"};
+    case SequenceLayout::paged:
+      return {args.k.batch, "pages of k"};
+    case SequenceLayout::dense:
+      break;
+  }
+  const bool packed = problem.q_layout == SequenceLayout::packed;
+  return {batch_sizes(problem, args).batch, packed ? "batch of sequences" : "batch of q"};
+}
+
+NameNeeds::Reach reach_of(const Problem& problem, const ForwardArgs& args) {
+  const auto part = [](Rows whole, const std::optional<Rows>& rows) {
+    return rows ? Rows{whole.begin + rows->begin, whole.begin + rows->end} : whole;
   };
-  return {.batch = args.q.batch,
+  const auto [batch, q_len, kv_len] = batch_sizes(problem, args);
+  return {.batch = batch,
           .heads = args.q.heads,
           .kv_heads = args.k.heads,
-          .q = positions(q_offset, args.q_rows, args.q.seq),
-          .k = positions(args.k_offset, args.kv_rows, args.k.seq)};
+          .q = part(q_positions(problem, args), args.q_rows),
+          .k = part({args.k_offset, args.k_offset + kv_len}, args.kv_rows)};
 }
 
 bool wants_lse(const Tensor& lse) {
@@ -136,8 +162,10 @@ void check_extent(std::string_view name, const Tensor& tensor) {
 
 /// Outputs must not share memory with themselves, each other or an input, and the workspace with no
 /// tensor.
-void check_overlaps(const ForwardArgs& args) {
+void check_overlaps(const Problem& problem, const ForwardArgs& args) {
   constexpr int outputs = 2;
+  Sequences sequences = args.sequences;
+  sequences.batch = batch_sizes(problem, args).batch;
   const struct {
     std::string_view name;
     const Tensor& tensor;
@@ -160,6 +188,10 @@ void check_overlaps(const ForwardArgs& args) {
     for (const TensorArg& other : args.tensors)
       if (footprint.overlaps(Footprint(other)))
         refuse("{0}: overlaps tensor \"{1}\", an output needs memory of its own", name, other.name);
+    visit_sequence_arrays(sequences, [&, name = name](const TensorArg& array, const void*) {
+      if (footprint.overlaps(Footprint(array)))
+        refuse("{0}: overlaps {1}, an output needs memory of its own", name, array.name);
+    });
   }
   if (args.workspace.data == nullptr) return;
   const Footprint workspace(args.workspace);
@@ -169,6 +201,10 @@ void check_overlaps(const ForwardArgs& args) {
   for (const TensorArg& tensor : args.tensors)
     if (workspace.overlaps(Footprint(tensor)))
       refuse("workspace: overlaps tensor \"{0}\", it needs memory of its own", tensor.name);
+  visit_sequence_arrays(sequences, [&](const TensorArg& array, const void*) {
+    if (workspace.overlaps(Footprint(array)))
+      refuse("workspace: overlaps {0}, it needs memory of its own", array.name);
+  });
 }
 
 }  // namespace
@@ -177,15 +213,16 @@ void check_forward_sizes(const Problem& problem, const NameNeeds& names, const F
   check_free_sizes(problem, args);
   const auto& [q, k, v, o, lse] = std::tie(args.q, args.k, args.v, args.o, args.lse);
   const std::int64_t kv_heads = q.heads / problem.group_size;
+  const auto [k_batch, k_batch_origin] = entries_of_k(problem, args);
   check_type("q", q.dtype, problem.dtype, "dtype of the problem");
   check_type("k", k.dtype, problem.dtype, "dtype of the problem");
   check_type("v", v.dtype, problem.dtype, "dtype of the problem");
   check_type("o", o.dtype, problem.output_dtype(), "out_dtype of the problem");
   check_dimensions("q", {{"dim", q.dim, problem.head_dim, "head_dim"}});
-  check_dimensions("k", {{"batch", k.batch, q.batch, "batch of q"},
+  check_dimensions("k", {{"batch", k.batch, k_batch, k_batch_origin},
                          {"heads", k.heads, kv_heads, "heads of q / group_size"},
                          {"dim", k.dim, problem.head_dim, "head_dim"}});
-  check_dimensions("v", {{"batch", v.batch, q.batch, "batch of q"},
+  check_dimensions("v", {{"batch", v.batch, k_batch, k_batch_origin},
                          {"seq", v.seq, k.seq, "seq of k"},
                          {"heads", v.heads, kv_heads, "heads of q / group_size"},
                          {"dim", v.dim, problem.v_head_dim(), "value_head_dim"}});
@@ -200,8 +237,8 @@ void check_forward_sizes(const Problem& problem, const NameNeeds& names, const F
                              {"heads", lse.heads, q.heads, "heads of q"},
                              {"dim", lse.dim, 1, "one value a row"}});
   }
-  check_scalars(args);
-  names.check(args.scalars, args.tensors, reach_of(args));
+  check_scalars(problem, args);
+  names.check(args.scalars, args.tensors, reach_of(problem, args));
 }
 
 void check_forward(const Problem& problem, const NameNeeds& names, const ForwardArgs& args) {
@@ -217,7 +254,8 @@ void check_forward(const Problem& problem, const NameNeeds& names, const Forward
     if (has_elements(args.*tensor)) check_extent(name, args.*tensor);
   }
   NameNeeds::check_memory(args.tensors);
-  check_overlaps(args);
+  check_sequence_memory(problem, args);
+  check_overlaps(problem, args);
 }
 
 void check_forward_sizes(const Problem& problem, const ForwardArgs& args) {

@@ -1,0 +1,54 @@
+// The decode family of Hopper: templates/decode/decode_wgmma.cuh.
+#pragma once
+
+#include "compiler/families/family.h"
+#include "templates/decode/decode_params.h"
+
+namespace streamattn {
+
+/// The knobs of the family.
+struct DecodeSchedule {
+  static constexpr std::string_view family = "decode_wgmma";
+
+  int tile_q = 8;         ///< query rows of a tile, over the heads that share a KV head: 8 to 64
+  int tile_kv = 64;       ///< keys of a tile: no other number
+  int stages = 3;         ///< K and V tiles in flight
+  int blocks_per_sm = 2;  ///< 1 or 2
+  int blocks = 0;         ///< that share the keys, at most; 0: by shape
+
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor&& visit) {
+    visit("tile_q", self.tile_q, KnobUse::compiled);
+    visit("tile_kv", self.tile_kv, KnobUse::compiled);
+    visit("stages", self.stages, KnobUse::compiled);
+    visit("blocks_per_sm", self.blocks_per_sm, KnobUse::compiled);
+    visit("blocks", self.blocks, KnobUse::launch);
+  }
+};
+
+Family decode_wgmma_family();
+
+// What the family answers with; see Family.
+std::optional<Schedule> decode_first_guess(const Problem& problem, const Shape& shape,
+                                           const Target& target);
+std::vector<Schedule> decode_schedules(const Problem& problem, const Shape& shape,
+                                       const Target& target);
+Program decode_emit(const Problem& problem, const Schedule& schedule, const Target& target);
+Plan decode_plan(const Problem& problem, const Schedule& schedule, const ResolvedCall& call,
+                 const DeviceFacts& device, WorkspaceSlices& workspace);
+
+/// Why the schedule cannot serve the problem; empty if it can.
+std::string decode_refusal(const Problem& problem, const DecodeSchedule& schedule,
+                           const Target& target);
+
+/// Blocks that share a stream of so many tiles of so many items, on so many multiprocessors.
+std::int64_t decode_blocks(const DecodeSchedule& schedule, std::int64_t tiles, std::int64_t items,
+                           int sms);
+
+/// Tiles and shared memory of the kernel.
+DecodeTiling decode_tiling(const Problem& problem, const DecodeSchedule& schedule);
+
+/// Threads of a block: 4 math warps and one that loads.
+inline constexpr int decode_threads = 160;
+
+}  // namespace streamattn

@@ -1,0 +1,111 @@
+// The launch of a decode_wgmma kernel.
+#include <llvm/Support/FormatVariadic.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "compiler/families/decode_wgmma/decode_wgmma.h"
+#include "compiler/families/launch_blocks.h"
+#include "streamattn/error.h"
+
+namespace streamattn {
+namespace {
+
+constexpr int tile_kv = DecodeTiling::tile_kv;
+
+// A box is rows of one page, whole groups of a swizzle pattern, and part of one tile.
+int box_rows(const Problem& problem, const ForwardCall& call) {
+  constexpr std::int64_t pattern = 8;
+  if (problem.kv_layout != SequenceLayout::paged) return tile_kv;
+  const std::int64_t rows = std::gcd<std::int64_t>(call.k.seq, tile_kv);
+  if (rows < pattern)
+    throw Error(ErrorCode::invalid_argument,
+                llvm::formatv("k: pages of {0} keys, decode_wgmma needs a multiple of {1}",
+                              call.k.seq, pattern));
+  return static_cast<int>(rows);
+}
+
+BatchParams batch_params(const ForwardCall& call) {
+  BatchParams p = {.batch = static_cast<int>(call.batch()),
+                   .q_len = static_cast<int>(call.q_len()),
+                   .kv_len = static_cast<int>(call.kv_len()),
+                   .q_position = static_cast<int>(call.q_position),
+                   .k_position = static_cast<int>(call.k_position)};
+  if (!call.sequences) return p;
+  const Sequences& sequences = *call.sequences;
+  p.aligns_ends = call.aligns_ends ? 1 : 0;
+  p.q_begins = sequences.cu_seqlens_q;
+  p.kv_begins = sequences.cu_seqlens_kv;
+  p.q_lens = sequences.q_lens;
+  p.kv_lens = sequences.kv_lens;
+  p.block_table = sequences.block_table;
+  p.block_table_stride = static_cast<int>(sequences.block_table_stride);
+  p.page_size = static_cast<int>(call.k.seq);
+  return p;
+}
+
+/// What the stream of key tiles is at the longest: a tile at least for every item.
+struct KeyTiles {
+  std::int64_t items, tiles;
+};
+
+KeyTiles longest_stream(const Problem& problem, const DecodeSchedule& schedule,
+                        const ForwardCall& call) {
+  const std::int64_t rows = call.q_len() * problem.group_size;
+  const std::int64_t items =
+      call.batch() * call.kv_heads() * ((rows + schedule.tile_q - 1) / schedule.tile_q);
+  const std::int64_t tiles = std::max<std::int64_t>((call.kv_len() + tile_kv - 1) / tile_kv, 1);
+  return {items, checked_int(items * tiles, "key tiles of all heads")};
+}
+
+/// Memory for pieces of items, and counters that are zero; adds a step that makes them so where the
+/// device has none.
+PieceParams piece_params(const DecodeTiling& tiling, std::int64_t blocks, const DeviceFacts& device,
+                         WorkspaceSlices& workspace, Plan& steps) {
+  const std::int64_t slots = 2 * blocks, counters = DecodeTiling::warps * blocks;
+  PieceParams p = {
+      .o = workspace.take<float>("O of pieces", slots * tiling.rows * tiling.value_head_dim),
+      .stats =
+          workspace.take<float>("sums of pieces", slots * DecodeTiling::warps * tiling.rows * 2),
+      .arrivals = device.zero_words(static_cast<int>(counters))};
+  if (p.arrivals == nullptr) {
+    p.arrivals = workspace.take<unsigned>("arrivals of pieces", counters);
+    steps.emplace_back(Clear{p.arrivals, counters * sizeof(unsigned)});
+  }
+  return p;
+}
+
+}  // namespace
+
+Plan decode_plan(const Problem& problem, const Schedule& chosen, const ResolvedCall& resolved,
+                 const DeviceFacts& device, WorkspaceSlices& workspace) {
+  const auto schedule = settings_of<DecodeSchedule>(chosen);
+  const auto& call = std::get<ForwardCall>(resolved);
+  require_addressable(call);
+  const int rows = box_rows(problem, call);
+  if (call.batch() == 0 || call.heads() == 0 || call.q_len() == 0) return {};
+
+  const KeyTiles stream = longest_stream(problem, schedule, call);
+  const std::int64_t blocks =
+      decode_blocks(schedule, stream.tiles, stream.items, multiprocessors(call, device));
+  constexpr int streamed = 128;  // bytes: K and V are read once
+  const auto map = [&](const char* name, const Tensor& t) {
+    return device.encode(name, boxed(t, rows, /*anywhere=*/call.q.data, streamed));
+  };
+  Plan steps;
+  DecodeParams p = {};
+  p.k = map("tensor map of k", call.k);
+  p.v = map("tensor map of v", call.v);
+  p.box_rows = rows;
+  p.q = call.q.data;
+  p.q_strides = strides(call.q);
+  p.output = output_params(call);
+  p.batch = batch_params(call);
+  p.score = score_params(call);
+  p.kv_heads = static_cast<int>(call.kv_heads());
+  p.pieces = piece_params(decode_tiling(problem, schedule), blocks, device, workspace, steps);
+  add_launch(steps, 0, blocks, p);
+  return steps;
+}
+
+}  // namespace streamattn

@@ -1,0 +1,193 @@
+// The computing side of decode: one warpgroup.
+#pragma once
+
+#include "decode/decode_output.cuh"
+
+namespace streamattn {
+
+/// One thread of the math warps.
+template <class Spec>
+struct DecodeConsumer {
+  static constexpr DecodeTiling tiling = Spec::tiling;
+  using Element = typename Spec::Element;
+  using Score = typename Spec::Score;
+  using Shared = DecodeShared<Spec>;
+  using KTile = typename Shared::KTile;
+  using VTile = typename Shared::VTile;
+  using QTile = typename Shared::QTile;
+  using PTile = typename Shared::PTile;
+  using State = DecodeState<Spec>;
+  static constexpr int rows = tiling.rows, columns = rows / 4, tile_kv = tiling.tile_kv;
+  using Multiply = Wgmma<Element, rows>;
+
+  const DecodeParams& params;
+  Shared shared;
+  int warp, lane;
+
+  typename Shared::Cursor stage = {};
+  u32 p_buffer = 0;
+  Score score[columns];  // of the heads of the thread's columns
+  int query[columns];    // positions
+  Span queries;          // of all columns of the item
+  State state;
+  float s[rows / 2];  // (keys, rows) float: scores, relative to the references
+
+  SA_DEVICE void run() {
+    DecodeStream<Spec> stream(params, lane);
+    DecodeOutput<Spec> output{params, warp, lane};
+#pragma unroll 1
+    while (!stream.done()) {
+      DecodePiece<Spec> piece = stream.next();
+      DecodeRows<Spec> at{params, piece, lane};
+      begin(at);
+#pragma unroll 1
+      for (int n = piece.begin; n < piece.tiles_end(); n++) visit(piece.sequence, piece.tiles[n]);
+      state.add_up(exchange(0));
+      bool complete = piece.is_whole();
+      if (!complete && output.leave(stream, piece, at, state)) {
+        output.merge(stream, piece, at, state);
+        complete = true;
+      }
+      if (complete) output.store(at, state);
+      __syncwarp();
+    }
+  }
+
+ private:
+  SA_DEVICE RowExchange<rows> exchange(int n) const { return {shared.exchange(n), warp, lane}; }
+  SA_DEVICE void sync() const { named_barrier_sync(decode_barrier, decode_math_threads); }
+
+  SA_DEVICE void begin(const DecodeRows<Spec>& at) {
+    // Nobody reads the Q of the piece before: all have been through the barrier of its sums.
+    at.load_q(shared);
+    queries = at.positions();
+#pragma unroll
+    for (int c = 0; c < columns; c++) {
+      score[c] = at.piece.sequence.score(params.score, at.head(at.row(c)));
+      query[c] = at.position(at.row(c));
+    }
+    state.clear();
+    sync();
+  }
+
+  SA_DEVICE void visit(const Sequence& sequence, int tile) {
+    int first_key = tile * tile_kv;
+    multiply_qk();
+    score_tile(sequence, first_key);
+    bool moves = state.relate(s, score[0].scale_log2);
+    float p[rows / 2];
+    store_p(p);
+    if (named_barrier_any(decode_barrier, decode_math_threads, moves)) {
+      state.move(s, exchange(0), exchange(1));
+      store_p(p);
+      sync();
+    }
+#pragma unroll
+    for (int i = 0; i < rows / 2; i++) state.sum[column_of(i)] += p[i];
+    shared.v_ring().wait(stage);
+    if constexpr (Spec::layout.has_foreign_keys())
+      if (first_key + tile_kv > sequence.kv_len) clear_values(sequence.kv_len - first_key);
+    accumulate_pv();
+    stage.advance();
+    p_buffer ^= 1;
+  }
+
+  /// s = K Q^T of the tile.
+  SA_DEVICE void multiply_qk() {
+    shared.k_ring().wait(stage);
+    u64 k = KTile::k_major(shared.k(stage.stage)), q = QTile::k_major(shared.q());
+    wgmma_fence();
+    Multiply::template multiply_ss<0>(s, k, q);
+#pragma unroll
+    for (int step = 1; step < KTile::padded / KTile::step; step++)
+      Multiply::template accumulate_ss<0>(s, k + KTile::column_step(step),
+                                          q + QTile::column_step(step));
+    wgmma_commit();
+    wgmma_wait<0>();
+    pin(s);
+    if (lane == 0) shared.k_ring().release(stage);
+  }
+
+  /// o += V^T P^T of the tile.
+  SA_DEVICE void accumulate_pv() {
+    u64 v = VTile::mn_major(shared.v(stage.stage)), p = PTile::k_major(shared.p(p_buffer));
+#pragma unroll
+    for (int m = 0; m < State::blocks; m++) pin(state.o[m]);
+    wgmma_fence();
+#pragma unroll
+    for (int m = 0; m < State::blocks; m++)
+#pragma unroll
+      for (int step = 0; step < tile_kv / VTile::step; step++)
+        Multiply::template accumulate_ss<0, 1>(
+            state.o[m], v + (m * VTile::chunk_bytes >> 4) + VTile::row_step(step),
+            p + PTile::column_step(step));
+    wgmma_commit();
+    wgmma_wait<0>();
+#pragma unroll
+    for (int m = 0; m < State::blocks; m++) pin(state.o[m]);
+    if (lane == 0) shared.v_ring().release(stage);
+  }
+
+  /// P to shared memory, rows to rows.
+  SA_DEVICE void store_p(float (&p)[rows / 2]) {
+#pragma unroll
+    for (int i = 0; i < rows / 2; i++) p[i] = exp2_approx(s[i]);
+    u32 to = shared.p(p_buffer);
+#pragma unroll
+    for (int j = 0; j < rows / 8; j++)
+      store_matrix_x2_transposed(to + PTile::place(8 * j + lane % 8, warp, lane / 8 % 2 * 16),
+                                 pack(Element(), p[4 * j], p[4 * j + 1]),
+                                 pack(Element(), p[4 * j + 2], p[4 * j + 3]));
+    fence_shared_to_async();
+  }
+
+  /// Products become scores, those of keys that are hidden or do not exist -inf.
+  SA_DEVICE void score_tile(const Sequence& sequence, int first_key) {
+    int key = first_key + 16 * warp + lane / 4;
+    int k = sequence.k_position + key;
+    if constexpr (Score::through_tanh) {
+#pragma unroll
+      for (int c = 0; c < columns; c++) {
+        int first = 4 * (c / 2) + c % 2;
+        float x[2] = {score[c].tangent_of(s[first], query[c], k, 0),
+                      score[c].tangent_of(s[first + 2], query[c], k, 8)};
+        tangents(x, score[c].tangent_factor());
+        s[first] = x[0];
+        s[first + 2] = x[1];
+      }
+    }
+    if constexpr (Score::changes) {
+#pragma unroll
+      for (int i = 0; i < rows / 2; i++) {
+        int c = column_of(i);
+        s[i] = score[c].change(s[i], query[c], k, behind_first(i), 0);
+      }
+    }
+    Span tile = {sequence.k_position + first_key, sequence.k_position + first_key + tile_kv};
+    Span full = sequence.keys(score[0].full(queries, tile));
+    if (full.begin <= first_key && full.end >= first_key + tile_kv) return;
+#pragma unroll
+    for (int i = 0; i < rows / 2; i++) {
+      int c = column_of(i);
+      bool keep =
+          key + behind_first(i) < sequence.kv_len && score[c].keeps(query[c], k, behind_first(i));
+      if (!keep) s[i] = -infinity;
+    }
+  }
+
+  /// Rows of V from `first` on are nobody's: what they hold must not meet a weight of zero.
+  SA_DEVICE void clear_values(int first) const {
+    constexpr int parts = VTile::span / 16, all = VTile::chunks * parts;
+#pragma unroll 1
+    for (int i = threadIdx.x; i < (tile_kv - first) * all; i += decode_math_threads) {
+      int row = first + i / all, chunk = i % all / parts, part = i % parts;
+      store_shared(
+          shared.v(stage.stage) + chunk * VTile::chunk_bytes + row * VTile::span + part * 16,
+          make_int4(0, 0, 0, 0));
+    }
+    fence_shared_to_async();
+    sync();
+  }
+};
+
+}  // namespace streamattn

@@ -1,0 +1,94 @@
+// Launch parameters of decode kernels and their layout of shared memory, which the host shares.
+#pragma once
+
+#include "params.h"
+
+namespace streamattn {
+
+/// Where the sequences of a batch lie, and which arrays say so. Compiled in.
+struct DecodeLayout {
+  bool q_packed, kv_packed, kv_paged;
+  bool q_lens, kv_lens;
+
+  /// Whether every sequence has as many queries and keys as all others.
+  SA_ANYWHERE constexpr bool is_equal() const {
+    return !q_packed && !kv_packed && !kv_paged && !q_lens && !kv_lens;
+  }
+
+  /// Whether the memory behind a sequence's last key may hold something that is not its own.
+  SA_ANYWHERE constexpr bool has_foreign_keys() const { return kv_packed || kv_paged || kv_lens; }
+};
+
+/// The sequences of a batch. Arrays are unset where the layout does not have them.
+struct BatchParams {
+  int batch;                   // sequences
+  int q_len, kv_len;           // rows of the longest
+  int q_position, k_position;  // global positions of rows 0
+  int aligns_ends;             // not 0: the last query is at the last key, whatever q_position is
+  const int *q_begins, *kv_begins;  // [batch + 1], rows of packed tensors
+  const int *q_lens, *kv_lens;      // [batch]
+  const int* block_table;           // [batch, ...], pages of keys
+  int block_table_stride;
+  int page_size;
+};
+
+/// Results of pieces of items, which the last block to finish an item merges. A block has at most
+/// two of them: slot 2 b is the rest of an item that another block began, slot 2 b + 1 the begin of
+/// one that others go on with.
+struct PieceParams {
+  float* o;            // [2 * blocks, fragments, 128 threads, 4], as a thread holds them
+  float* stats;        // [2 * blocks, 4 warps, rows, 2]: reference and sum
+  unsigned* arrivals;  // [blocks, 4 warps], zero between launches: of the item that a block began
+};
+
+/// Parameters of decode_wgmma.
+struct DecodeParams {
+  TensorMap k, v;  // boxes of one chunk of columns times box_rows rows
+  int box_rows;    // divides the keys of a tile
+  const void* q;
+  Strides q_strides;
+  OutputParams output;
+  BatchParams batch;
+  ScoreParams score;  // q_len and kv_len are those of the longest sequence
+  int kv_heads;
+  PieceParams pieces;
+};
+
+/// Tiles of a decode kernel and their places in shared memory, in bytes. Every tile starts on a
+/// boundary of its swizzle pattern as long as the base is 1024-byte aligned.
+struct DecodeTiling {
+  int head_dim, value_head_dim;
+  int rows;    // query rows of an item: a multiple of 8
+  int stages;  // K and V tiles in flight
+
+  static constexpr int element_bytes = 2, tile_kv = 64, warps = 4;
+
+  SA_ANYWHERE constexpr int k_bytes() const {
+    return tile_kv * padded_columns(head_dim) * element_bytes;
+  }
+  SA_ANYWHERE constexpr int v_bytes() const {
+    return tile_kv * padded_columns(value_head_dim) * element_bytes;
+  }
+  SA_ANYWHERE constexpr int q_bytes() const {
+    return rows * padded_columns(head_dim) * element_bytes;
+  }
+  SA_ANYWHERE constexpr int p_bytes() const { return rows * tile_kv * element_bytes; }
+
+  SA_ANYWHERE constexpr int k_offset() const { return 0; }
+  SA_ANYWHERE constexpr int v_offset() const { return stages * k_bytes(); }
+  SA_ANYWHERE constexpr int q_offset() const { return v_offset() + stages * v_bytes(); }
+  SA_ANYWHERE constexpr int p_offset() const { return aligned(q_offset() + q_bytes()); }
+  /// Two values of every row, from every warp; P is there twice.
+  SA_ANYWHERE constexpr int exchange_offset() const { return p_offset() + 2 * p_bytes(); }
+  SA_ANYWHERE constexpr int exchange_bytes() const { return warps * rows * 4; }
+  /// Full and empty barriers of every stage of K and V.
+  SA_ANYWHERE constexpr int barrier_offset() const {
+    return exchange_offset() + 2 * exchange_bytes();
+  }
+  SA_ANYWHERE constexpr int bytes() const { return barrier_offset() + 8 * 4 * stages; }
+
+ private:
+  SA_ANYWHERE static constexpr int aligned(int offset) { return (offset + 1023) / 1024 * 1024; }
+};
+
+}  // namespace streamattn

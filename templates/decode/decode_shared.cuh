@@ -1,0 +1,43 @@
+// Places in the shared memory of a decode kernel.
+#pragma once
+
+#include "decode/decode_params.h"
+#include "parts/stage_ring.cuh"
+#include "parts/swizzled_tile.cuh"
+
+namespace streamattn {
+
+/// Tiles as the kernel's instructions see them, and their addresses.
+template <class Spec>
+struct DecodeShared {
+  static constexpr DecodeTiling tiling = Spec::tiling;
+  using KTile = SwizzledTile<tiling.tile_kv, tiling.head_dim, tiling.element_bytes>;
+  using VTile = SwizzledTile<tiling.tile_kv, tiling.value_head_dim, tiling.element_bytes>;
+  using QTile = SwizzledTile<tiling.rows, tiling.head_dim, tiling.element_bytes>;
+  using PTile = SwizzledTile<tiling.rows, tiling.tile_kv, tiling.element_bytes>;
+  using Ring = StageRing<tiling.stages>;
+  using Cursor = RingCursor<tiling.stages>;
+
+  u32 base;
+
+  SA_DEVICE u32 k(u32 stage) const { return base + tiling.k_offset() + stage * KTile::bytes; }
+  SA_DEVICE u32 v(u32 stage) const { return base + tiling.v_offset() + stage * VTile::bytes; }
+  SA_DEVICE u32 q() const { return base + tiling.q_offset(); }
+  SA_DEVICE u32 p(u32 buffer) const { return base + tiling.p_offset() + buffer * PTile::bytes; }
+  SA_DEVICE u32 exchange(int n) const {
+    return base + tiling.exchange_offset() + n * tiling.exchange_bytes();
+  }
+  SA_DEVICE Ring k_ring() const { return ring(0); }
+  SA_DEVICE Ring v_ring() const { return ring(1); }
+
+ private:
+  SA_DEVICE Ring ring(int n) const {
+    u32 first = base + tiling.barrier_offset() + n * 16 * tiling.stages;
+    return {first, first + 8 * tiling.stages};
+  }
+};
+
+/// The warps that multiply, and all of a block's threads on their way to the barriers.
+constexpr int decode_math_threads = 128;
+
+}  // namespace streamattn

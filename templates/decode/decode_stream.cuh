@@ -1,0 +1,157 @@
+// The schedule: the key tiles of all items as one stream, of which every block takes an equal
+// share.
+//
+// An item is a KV head of a sequence and as many query rows as a tile has; it is as long as its key
+// tiles are many, and one long without keys. Lengths stand on the device, so every warp finds its
+// block's share by itself: it adds up the sequences, 32 at a time.
+#pragma once
+
+#include "decode/decode_sequence.cuh"
+#include "parts/seen_tiles.cuh"
+
+namespace streamattn {
+
+/// Sum over the lanes of a warp.
+SA_DEVICE int warp_sum(int x) {
+#pragma unroll
+  for (int lanes = 16; lanes > 0; lanes /= 2) x += __shfl_xor_sync(~0u, x, lanes);
+  return x;
+}
+
+/// Sum over this lane and those before it.
+SA_DEVICE int warp_prefix_sum(int x, int lane) {
+#pragma unroll
+  for (int lanes = 1; lanes < 32; lanes *= 2) {
+    int before = __shfl_sync(~0u, x, max(lane - lanes, 0));
+    if (lane >= lanes) x += before;
+  }
+  return x;
+}
+
+/// An item, and what of it a block computes.
+template <class Spec>
+struct DecodePiece {
+  DecodeSequence<Spec> sequence;
+  SeenTiles<typename Spec::Score, DecodeTiling::tile_kv> tiles;  // of the item
+  int kv_head, first_row;
+  int item_begin;  // in the stream
+  int begin, end;  // of its tiles, those of the piece
+
+  SA_DEVICE int length() const { return max(tiles.count, 1); }  // of the item
+  SA_DEVICE bool is_whole() const { return begin == 0 && end == length(); }
+  SA_DEVICE int tiles_end() const { return min(end, tiles.count); }
+};
+
+/// The share of one block, item by item.
+template <class Spec>
+struct DecodeStream {
+  static constexpr int rows = Spec::tiling.rows;
+  using Tiles = SeenTiles<typename Spec::Score, DecodeTiling::tile_kv>;
+
+  const DecodeParams& params;
+  int lane;
+
+  int total;                           // length of the stream
+  int at, end;                         // what is left of the share
+  int sequence_index, sequence_begin;  // where `at` is
+
+  SA_DEVICE DecodeStream(const DecodeParams& params, int lane) : params(params), lane(lane) {
+    sequence_index = sequence_begin = 0;
+    if constexpr (Spec::tiles_by_sequence) {
+      total = length_of_all();
+    } else {
+      int each = length_of(0);
+      total = params.batch.batch * each;
+    }
+    at = share_begin(blockIdx.x);
+    end = share_begin(blockIdx.x + 1);
+    if (at == end) return;
+    if constexpr (Spec::tiles_by_sequence) {
+      find_sequence();
+    } else {
+      int each = length_of(0);
+      sequence_index = at / each;
+      sequence_begin = sequence_index * each;
+    }
+  }
+
+  SA_DEVICE bool done() const { return at == end; }
+
+  /// What comes next. Not at the end.
+  SA_DEVICE DecodePiece<Spec> next() {
+    DecodeSequence<Spec> sequence(params.batch, sequence_index);
+    Tiles tiles = tiles_of(sequence);
+    int length = max(tiles.count, 1), sequence_end = sequence_begin + items_of(sequence) * length;
+    while (at >= sequence_end) {
+      sequence = DecodeSequence<Spec>(params.batch, ++sequence_index);
+      tiles = tiles_of(sequence);
+      length = max(tiles.count, 1);
+      sequence_begin = sequence_end;
+      sequence_end += items_of(sequence) * length;
+    }
+    int item = (at - sequence_begin) / length, item_begin = sequence_begin + item * length;
+    DecodePiece<Spec> piece = {
+        sequence,   tiles,           item % params.kv_heads,       item / params.kv_heads * rows,
+        item_begin, at - item_begin, min(end - item_begin, length)};
+    at = item_begin + piece.end;
+    return piece;
+  }
+
+  /// The block to whose share a place in the stream belongs.
+  SA_DEVICE int owner(int place) const {
+    int each = total / int(gridDim.x), longer = total % int(gridDim.x);
+    int behind = place - longer * (each + 1);
+    return behind < 0 ? place / (each + 1) : longer + behind / each;
+  }
+
+ private:
+  // The first blocks take one more where shares are not equal.
+  SA_DEVICE int share_begin(int block) const {
+    int each = total / int(gridDim.x), longer = total % int(gridDim.x);
+    return block * each + min(block, longer);
+  }
+
+  SA_DEVICE Tiles tiles_of(const DecodeSequence<Spec>& sequence) const {
+    return {sequence, sequence.score(params.score, 0), sequence.all_queries()};
+  }
+
+  SA_DEVICE int items_of(const DecodeSequence<Spec>& sequence) const {
+    return params.kv_heads * ((sequence.q_len * Spec::group_size + rows - 1) / rows);
+  }
+
+  SA_DEVICE int length_of(int index) const {
+    DecodeSequence<Spec> sequence(params.batch, index);
+    return items_of(sequence) * max(tiles_of(sequence).count, 1);
+  }
+
+  // Of this lane's of 32 sequences.
+  SA_DEVICE int length_from(int first) const {
+    return first + lane < params.batch.batch ? length_of(first + lane) : 0;
+  }
+
+  SA_DEVICE int length_of_all() const {
+    int sum = 0;
+#pragma unroll 1
+    for (int first = 0; first < params.batch.batch; first += 32) sum += length_from(first);
+    return warp_sum(sum);
+  }
+
+  // The one that `at` is in.
+  SA_DEVICE void find_sequence() {
+    int before = 0;
+#pragma unroll 1
+    for (int first = 0;; first += 32) {
+      int length = length_from(first), until = before + warp_prefix_sum(length, lane);
+      int all = __shfl_sync(~0u, until, 31);
+      if (at < all) {
+        int passed = warp_sum(until <= at ? 1 : 0);
+        sequence_index = first + passed;
+        sequence_begin = __shfl_sync(~0u, until - length, passed);
+        return;
+      }
+      before = all;
+    }
+  }
+};
+
+}  // namespace streamattn

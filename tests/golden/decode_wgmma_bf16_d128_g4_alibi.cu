@@ -1,0 +1,45 @@
+// streamattn  forward  decode_wgmma  sm_90a
+// problem:  bf16 -> bf16, head_dim 128, group 4; mask: k <= q; score: score + slope[head] * (k - q)
+// schedule: 8 rows, 3 stages, 2 blocks a multiprocessor
+#include "decode/decode_wgmma.cuh"
+
+namespace streamattn {
+WGMMA_SHAPE(bf16, 8)
+
+struct ProblemScore : ScaledScore {
+  static constexpr bool trivial = false;
+  static constexpr bool changes = true;
+  static constexpr int range_count = 1;
+  float hoisted0;
+  float hoisted1;
+  ProblemScore() = default;
+  SA_DEVICE ProblemScore(const ScoreParams& params, WorkItem item, const Sequence& sequence)
+      : ScaledScore(params, item, sequence),
+        hoisted0(params.scale),
+        hoisted1(named_element<float>(params.named.tensors[0], item.head)) {
+    scale_log2 = 1.442695041f;
+  }
+  SA_DEVICE Span seen(int i, Span q) const { return {first_position, q.end}; }
+  SA_DEVICE Span full(Span q, Span keys) const { return {first_position, (q.begin + 1)}; }
+  SA_DEVICE bool keeps(int q, int k, int column) const { return column <= q - k; }
+  SA_DEVICE float change(float s, int q, int k, int column, float element) const { return ((hoisted0 * s) + ((hoisted1 * float((-q) + k)) + hoisted1 * float(column))); }
+};
+}
+
+struct Spec {
+  using Element = streamattn::bf16;
+  using Output = streamattn::bf16;
+  using Score = streamattn::ProblemScore;
+  static constexpr int group_size = 4;
+  static constexpr streamattn::DecodeLayout layout = {
+      .q_packed = false, .kv_packed = false, .kv_paged = false,
+      .q_lens = false, .kv_lens = false};
+  static constexpr bool tiles_by_sequence = false;
+  static constexpr streamattn::DecodeTiling tiling = {
+      .head_dim = 128, .value_head_dim = 128, .rows = 8, .stages = 3};
+};
+
+extern "C" __global__ void __launch_bounds__(160, 2)
+streamattn_forward(const __grid_constant__ streamattn::DecodeParams params) {
+  streamattn::decode_wgmma<Spec>(params);
+}

@@ -1,0 +1,163 @@
+// Launches of decode_wgmma without a device: grids, memory of pieces, what it declines.
+#include <algorithm>
+
+#include "compiler/operations/forward/sequences.h"
+#include "compiler/plan.h"
+#include "streamattn/compiler.h"
+#include "streamattn/error.h"
+#include "tests/support/catch.h"
+#include "tests/support/scratch.h"
+
+namespace streamattn {
+namespace {
+
+const Target& hopper() { return find_target("sm_90a"); }
+
+/// A decode call, of which only sizes matter.
+struct Fixture {
+  Problem problem{.group_size = 8, .mask = causal()};
+  Shape shape{.batch = 1, .kv_heads = 8, .q_len = 1, .kv_len = 8192};
+  unsigned word = 0;
+  int words = 0;  // that were asked for
+  bool has_words = true;
+  std::vector<BoxedTensor> maps;
+
+  ForwardCall call() const {
+    const auto tensor = [](std::int64_t batch, std::int64_t seq, std::int64_t heads) {
+      return Tensor::bshd(reinterpret_cast<void*>(4096), DType::bf16, batch, seq, heads, 128);
+    };
+    ForwardArgs args{.q = tensor(shape.batch, shape.q_len, shape.kv_heads * problem.group_size),
+                     .k = tensor(shape.batch, shape.kv_len, shape.kv_heads),
+                     .v = tensor(shape.batch, shape.kv_len, shape.kv_heads),
+                     .o = tensor(shape.batch, shape.q_len, shape.kv_heads * problem.group_size)};
+    if (problem.kv_layout == SequenceLayout::paged) {
+      args.k = args.v = tensor(1000, 16, shape.kv_heads);
+      args.sequences.pages = shape.kv_len / 16;
+    }
+    return resolve(problem, args);
+  }
+
+  Schedule schedule() const {
+    return choose(Operation::forward, problem, shape, hopper(), ScheduleTable()).schedule;
+  }
+
+  Plan steps(const Schedule& chosen) {
+    maps.clear();
+    const auto encode = [&](const char*, const BoxedTensor& tensor) {
+      maps.push_back(tensor);
+      return TensorMap{};
+    };
+    const auto zero_words = [&](int count) {
+      words = count;
+      return has_words ? &word : nullptr;
+    };
+    WorkspaceSlices slices;
+    return plan(problem, chosen, call(), {132, hopper().l2_bytes, encode, zero_words}, slices);
+  }
+
+  unsigned blocks(const Schedule& chosen) {
+    return std::get<KernelLaunch>(steps(chosen).back()).blocks;
+  }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture, "a decode call is one launch, and its keys stream through 128 bytes") {
+  const Plan plan = steps(schedule());
+  REQUIRE(plan.size() == 1);
+  REQUIRE(maps.size() == 2);
+  for (const BoxedTensor& map : maps) {
+    CHECK(map.l2_bytes == 128);
+    CHECK(map.rows == 64);
+  }
+  CHECK(words == 4 * static_cast<int>(std::get<KernelLaunch>(plan[0]).blocks));
+}
+
+TEST_CASE_METHOD(Fixture, "counters are cleared in the workspace where the device has no words") {
+  has_words = false;
+  const Plan plan = steps(schedule());
+  REQUIRE(plan.size() == 2);
+  CHECK(std::get<Clear>(plan[0]).bytes ==
+        16 * static_cast<std::size_t>(std::get<KernelLaunch>(plan[1]).blocks));
+}
+
+TEST_CASE_METHOD(Fixture, "shares are neither too short nor an item in too many pieces") {
+  const Schedule chosen = schedule();
+  shape.kv_len = 64;
+  CHECK(blocks(chosen) == 8);  // a tile each
+  shape.kv_len = 2048;
+  CHECK(blocks(chosen) == 64);  // of 4 tiles
+  shape.kv_len = 8192;
+  CHECK(blocks(chosen) == 128);  // 16 pieces of each item
+  shape.batch = 64;
+  CHECK(blocks(chosen) == 264);  // all that are resident
+  Schedule fewer = chosen;
+  fewer.set("blocks", std::int64_t{20});
+  CHECK(blocks(fewer) == 20);
+  shape.q_len = 0;
+  CHECK(steps(chosen).empty());
+}
+
+TEST_CASE_METHOD(Fixture, "boxes of paged keys are rows of one page") {
+  problem.kv_layout = SequenceLayout::paged;
+  steps(schedule());
+  REQUIRE(maps.size() == 2);
+  CHECK(maps[0].rows == 16);
+}
+
+TEST_CASE("rows, stages and blocks of decode that do not fit are refused with what they need") {
+  const Problem problem{.group_size = 8};
+  const Shape shape{.batch = 1, .kv_heads = 8, .q_len = 1, .kv_len = 8192};
+  const Schedule chosen =
+      choose(Operation::forward, problem, shape, hopper(), ScheduleTable()).schedule;
+  CHECK(chosen.describe() ==
+        "decode_wgmma: tile_q 8, tile_kv 64, stages 3, blocks_per_sm 2, blocks 0");
+  const auto complaint = [&](const char* knobs) {
+    return error_of(
+        [&] { check(Operation::forward, problem, parse_schedule(knobs, chosen), hopper()); });
+  };
+  CHECK(complaint("tile_q=12") ==
+        "invalid_schedule: decode_wgmma: tile_q 12 is not a multiple of 8 in 8..64");
+  CHECK(complaint("tile_kv=128") == "invalid_schedule: decode_wgmma: tile_kv 128 is not 64");
+  CHECK(complaint("stages=9") == "invalid_schedule: decode_wgmma: stages 9 is not in 2..8");
+  CHECK(complaint("blocks_per_sm=3") ==
+        "invalid_schedule: decode_wgmma: blocks_per_sm 3 is not 1 or 2");
+  CHECK(complaint("stages=4") ==
+        "invalid_schedule: decode_wgmma: stages 4 with 2 blocks_per_sm need 135552 bytes of shared "
+        "memory, sm_90a has 115712");
+  CHECK(complaint("tile_q=64") ==
+        "invalid_schedule: decode_wgmma: tile_q 64 with 2 blocks_per_sm needs about 292 registers "
+        "a thread, there are 168");
+}
+
+TEST_CASE("decode declines what it has no kernel for, and says why") {
+  const auto complaint = [](const Problem& problem) {
+    const Shape shape{.batch = 1, .kv_heads = 1, .q_len = 1, .kv_len = 100};
+    return error_of([&] { choose(Operation::forward, problem, shape, hopper(), ScheduleTable()); });
+  };
+  const auto says = [&](Problem problem, const char* why) {
+    problem.kv_lens = true;  // which nobody else serves
+    CHECK_THAT(complaint(problem), contains_text(why));
+  };
+  says({.dtype = DType::f32}, "dtype f32: wgmma takes f16 and bf16");
+  says({.head_dim = 12}, "head_dim 12 is not a multiple of 8");
+  says({.head_dim = 8}, "head_dim 8 is not in 16..256");
+  says({.value_head_dim = 80}, "value_head_dim 80 is not one of 64, 128, 192, 256");
+  says({.mask = Expr::parse("k > q - reach[head]")},
+       "mask: heads that share keys see other ranges of them");
+}
+
+TEST_CASE("few queries are decoded, many are not, and sequences that differ always are") {
+  const auto family = [](const Problem& problem, std::int64_t q_len) {
+    const Shape shape{.batch = 1, .kv_heads = 1, .q_len = q_len, .kv_len = 4096};
+    return std::string(
+        choose(Operation::forward, problem, shape, hopper(), ScheduleTable()).schedule.family());
+  };
+  CHECK(family({.group_size = 8}, 1) == "decode_wgmma");
+  CHECK(family({.group_size = 4}, 16) == "decode_wgmma");
+  CHECK(family({.group_size = 8}, 16) == "flash_wgmma");
+  CHECK(family({}, 17) == "flash_wgmma");
+  CHECK(family({.kv_lens = true}, 512) == "decode_wgmma");
+}
+
+}  // namespace streamattn
