@@ -9,18 +9,23 @@
 namespace streamattn {
 namespace {
 
+emulator::Role role_of(TensorUse use) {
+  if (use == TensorUse::input) return emulator::Role::input;
+  return use == TensorUse::output ? emulator::Role::output : emulator::Role::accumulated;
+}
+
 // The call with its tensors as kernels address them.
 ResolvedCall placed(ResolvedCall call, emulator::GlobalMemory& memory) {
-  auto place = [&](const char* name, Tensor& tensor, bool is_output) {
-    tensor =
-        memory.add_tensor(name, tensor, is_output ? emulator::Role::output : emulator::Role::input);
+  auto place = [&](const char* name, Tensor& tensor, TensorUse use) {
+    tensor = memory.add_tensor(name, tensor, role_of(use));
   };
   std::visit(
       [&](auto& operation) {
         operation.visit_tensors(place);
-        for (const TensorArg& given : operation.named_tensors) {
+        ForwardCall& forward = forward_of(operation);
+        for (const TensorArg& given : forward.named_tensors) {
           const void* at = memory.add_tensor(given);
-          for (NamedTensor& named : operation.named.tensors)
+          for (NamedTensor& named : forward.named.tensors)
             if (named.data == given.data) named.data = at;
         }
       },

@@ -15,6 +15,8 @@ constexpr std::size_t most_slices = 64;  // of workspace; a plan takes a few
 constexpr int poison = 0xFF;
 constexpr std::uint32_t by_nobody = 0, by_host = 1;
 
+bool is_stored_once(Role role) { return role == Role::output || role == Role::accumulated; }
+
 // "warp 3, lane 0 of block 1 at parts/x.cuh:12".
 std::string text_with_block(const Access& access) {
   const std::string who = text(access);
@@ -69,9 +71,10 @@ std::byte* GlobalMemory::add_elements(std::string name, void* data, const Elemen
   for (const std::int64_t offset : offsets)
     region.rows.push_back(static_cast<std::size_t>(offset - lowest));
   region.memory = memory;
-  if (role == Role::output) {
+  if (is_stored_once(role)) {
     region.host = memory;
     region.memory = region.own.emplace(size, Mapping::Access::read_write).data();
+    if (role == Role::accumulated) std::memcpy(region.memory, memory, size);
   }
   return region.begin - lowest;
 }
@@ -163,7 +166,7 @@ GlobalMemory::Word& GlobalMemory::word(Region& region, std::size_t offset) {
   const std::size_t index = offset / word_bytes;
   std::vector<Word>& words = region.words[index / page_words];
   if (words.empty())
-    words.resize(page_words, Word{region.role == Role::counter ? by_host : by_nobody, {}});
+    words.resize(page_words, Word{region.holds_something() ? by_host : by_nobody, {}});
   return words[index % page_words];
 }
 
@@ -221,7 +224,7 @@ std::byte* GlobalMemory::write(const void* address, int bytes, const Clock& cloc
   for (std::size_t offset = begin; offset < begin + bytes; offset += word_bytes) {
     Word& found = word(region, offset);
     const void* here = region.begin + offset;
-    if (region.role == Role::output && found.write != by_nobody)
+    if (is_stored_once(region.role) && found.write != by_nobody && found.write != by_host)
       violate("stores to {0} once more, after {1}", describe(here),
               text_with_block(accesses_[found.write]));
     check_after_write(region, offset, found, clock, access, "overwrites");
@@ -254,11 +257,11 @@ std::string GlobalMemory::unfinished() const {
     auto is_written = [&](std::size_t offset) {
       auto words = region.words.find(offset / word_bytes / page_words);
       return words != region.words.end() &&
-             words->second[offset / word_bytes % page_words].write != by_nobody;
+             words->second[offset / word_bytes % page_words].write > by_host;
     };
     for (std::size_t row : region.rows) {
       for (std::size_t i = 0; i < region.row_bytes; i += word_bytes) {
-        if (region.role == Role::output && !is_written(row + i))
+        if (is_stored_once(region.role) && !is_written(row + i))
           return llvm::formatv("leaves {0} without a store", describe(region.begin + row + i));
         unsigned word = 0;
         if (region.role == Role::counter) std::memcpy(&word, region.memory + row + i, word_bytes);
@@ -272,7 +275,7 @@ std::string GlobalMemory::unfinished() const {
 
 void GlobalMemory::copy_back() const {
   for (const Region& region : regions_) {
-    if (region.role != Role::output) continue;
+    if (!is_stored_once(region.role)) continue;
     for (std::size_t row : region.rows)
       std::memcpy(static_cast<std::byte*>(region.host) + row, region.memory + row,
                   region.row_bytes);

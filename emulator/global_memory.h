@@ -17,10 +17,11 @@ namespace streamattn::emulator {
 
 /// What kernels may do with an allocation.
 enum class Role {
-  input,      ///< read; nothing may be stored
-  output,     ///< every element is stored exactly once
-  workspace,  ///< undefined at first, and whatever kernels make of it
-  counter,    ///< 32-bit words that are zero before and after
+  input,        ///< read; nothing may be stored
+  output,       ///< every element is stored exactly once
+  accumulated,  ///< the same, and it holds something before
+  workspace,    ///< undefined at first, and whatever kernels make of it
+  counter,      ///< 32-bit words that are zero before and after
 };
 
 /// Kernels get addresses at which there is no memory: only the functions of ptx/ reach it, and a
@@ -80,6 +81,8 @@ class GlobalMemory {
     std::size_t row_bytes = 0;
     void* host = nullptr;  // where an output goes in the end
     std::unordered_map<std::size_t, std::vector<Word>> words = {};  // pages of them
+
+    bool holds_something() const { return role == Role::counter || role == Role::accumulated; }
   };
 
   struct Elements {

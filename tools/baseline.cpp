@@ -74,6 +74,7 @@ Baseline Baseline::load(const std::string& path) {
 }
 
 std::vector<PeerFigure> Baseline::find(const ForwardCase& call) const {
+  if (call.operation != Operation::forward) return {};
   const Problem& problem = call.problem;
   const Shape& shape = call.shape;
   const bool plain = problem.dtype == DType::bf16 && problem.output_dtype() == DType::bf16 &&

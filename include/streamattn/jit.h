@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "streamattn/backward.h"
 #include "streamattn/error.h"
 #include "streamattn/export.h"
 #include "streamattn/forward.h"
@@ -54,6 +55,10 @@ class STREAMATTN_API Jit {
 
   /// The same with a schedule of the caller's.
   const ForwardKernel& forward(const Problem& problem, const Schedule& schedule) const;
+
+  /// The backward kernel for `problem`, on the same terms.
+  const BackwardKernel& backward(const Problem& problem, const Shape& shape) const;
+  const BackwardKernel& backward(const Problem& problem, const Schedule& schedule) const;
 
   const Target& target() const;
 

@@ -4,9 +4,7 @@
 #include <cmath>
 
 namespace streamattn {
-namespace {
 
-/// The view of `rows` of `tensor`; what has no memory stays without.
 Tensor take_rows(Tensor tensor, Rows rows) {
   if (tensor.data != nullptr) {
     tensor.data =
@@ -15,8 +13,6 @@ Tensor take_rows(Tensor tensor, Rows rows) {
   tensor.seq = rows.end - rows.begin;
   return tensor;
 }
-
-}  // namespace
 
 ExprPoint point_of(const ForwardCall& call, const CallRow& row) {
   return {.q = call.q_position + row.row,
