@@ -230,6 +230,7 @@ std::byte* GlobalMemory::write(const void* address, int bytes, const Clock& cloc
     check_after_write(region, offset, found, clock, access, "overwrites");
     for (const std::uint32_t r : found.reads) {
       const Access& read = accesses_[r];
+      if (read.actor == access.actor && read.event == access.event) continue;  // it adds
       if (clock.seen.of(read.actor) < read.event &&
           !(read.kind == AccessKind::atomic && access.kind == AccessKind::atomic))
         violate("overwrites {0}, which {1} reads: {2}", describe(here), text_with_block(read),

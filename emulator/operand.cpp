@@ -20,14 +20,15 @@ unsigned span(std::uint64_t descriptor) {
 
 }  // namespace
 
-Operand::Operand(std::uint64_t descriptor, int first_row, int rows, int pieces)
+Operand::Operand(std::uint64_t descriptor, int first_row, int rows, int pieces, int first_piece)
     : start_(field(descriptor, 0)),
       leading_(field(descriptor, 16)),
       stride_(field(descriptor, 32)),
       span_(span(descriptor)),
       first_row_(first_row),
       rows_(rows),
-      pieces_(pieces) {
+      pieces_(pieces),
+      first_piece_(first_piece) {
   if (span_ == 0) violate("uses a descriptor without swizzle, which the emulator does not model");
   if ((descriptor >> 49 & 7) != 0)
     violate("uses a descriptor with a base offset, which the emulator does not model");
@@ -35,7 +36,7 @@ Operand::Operand(std::uint64_t descriptor, int first_row, int rows, int pieces)
 
 unsigned Operand::shared_address(int row, int piece) const {
   const auto r = static_cast<unsigned>(first_row_ + row);
-  const auto byte = static_cast<unsigned>(piece) * 16;
+  const auto byte = static_cast<unsigned>(first_piece_ + piece) * 16;
   const unsigned address =
       start_ + r / 8 * stride_ + r % 8 * span_ + byte / span_ * leading_ + byte % span_;
   return address ^ ((address >> 3) & (span_ - 16));

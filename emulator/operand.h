@@ -8,11 +8,11 @@
 namespace streamattn::emulator {
 
 /// The rows of an operand: `rows` rows of `pieces` times 16 bytes. K-major: rows are M or N, and
-/// the two pieces of a row are one k16 step. MN-major: rows are k, pieces run along N.
+/// the two pieces of a row are one k16 step. MN-major: rows are k, pieces run along M or N.
 class Operand {
  public:
   /// Throws Violation for a layout that does not exist or is not modelled (without swizzle).
-  Operand(std::uint64_t descriptor, int first_row, int rows, int pieces);
+  Operand(std::uint64_t descriptor, int first_row, int rows, int pieces, int first_piece = 0);
 
   int rows() const { return rows_; }
   int pieces() const { return pieces_; }
@@ -30,7 +30,7 @@ class Operand {
 
  private:
   unsigned start_, leading_, stride_, span_;
-  int first_row_, rows_, pieces_;
+  int first_row_, rows_, pieces_, first_piece_;
 };
 
 }  // namespace streamattn::emulator

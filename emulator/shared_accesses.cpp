@@ -69,6 +69,29 @@ void SharedAccesses::store_matrix_x4(unsigned address, const unsigned (&register
       &argument);
 }
 
+void SharedAccesses::store_matrix_x4_transposed(unsigned address, const unsigned (&registers)[4],
+                                                Site at) {
+  const Clock& clock = threads_.enter(at).clock;
+  memory_.write(address, clock, threads_.plain_access(at));
+  MatrixArgument argument = {address, {}};
+  std::memcpy(argument.registers, registers, sizeof(registers));
+  threads_.converge(
+      "stmatrix", at,
+      [&] {
+        Scheduler& all = threads_.scheduler();
+        for (int l = 0; l < lanes; l++)
+          for (int m = 0; m < 4; m++)
+            for (int half = 0; half < 2; half++) {
+              const int row = l % 4 * 2 + half;
+              const auto element = static_cast<std::uint16_t>(
+                  all.argument<MatrixArgument>(l).registers[m] >> 16 * half);
+              const unsigned to = all.argument<MatrixArgument>(m * 8 + row).address;
+              std::memcpy(memory_.at(to) + l / 4 * 2, &element, sizeof(element));
+            }
+      },
+      &argument);
+}
+
 void SharedAccesses::fence_to_async(Site at) {
   Threads::Thread& thread = threads_.enter(at);
   thread.clock.fenced_shared.learn(thread.clock.seen);

@@ -14,6 +14,7 @@ class SharedAccesses {
   void load(unsigned address, void* to, Site at);
   void load_matrix_x4(unsigned address, unsigned (&registers)[4], Site at);
   void store_matrix_x4(unsigned address, const unsigned (&registers)[4], Site at);
+  void store_matrix_x4_transposed(unsigned address, const unsigned (&registers)[4], Site at);
   void fence_to_async(Site at);
 
  private:

@@ -26,13 +26,16 @@ bool overlap(const void* a, int a_bytes, const void* b, int b_bytes) {
 
 bool same_instruction(const WgmmaCall& a, const WgmmaCall& b) {
   return a.bf16 == b.bf16 && a.accumulate == b.accumulate && a.b_mn_major == b.b_mn_major &&
-         a.n == b.n && a.a_descriptor == b.a_descriptor && a.b_descriptor == b.b_descriptor;
+         a.a_mn_major == b.a_mn_major && a.n == b.n && a.a_descriptor == b.a_descriptor &&
+         a.b_descriptor == b.b_descriptor;
 }
 
 }  // namespace
 
 Operand WgmmaQueue::a_operand(const WgmmaCall& call) const {
-  return {call.a_descriptor, warp_ % 4 * rows, rows, 2};
+  const int first_row = warp_ % 4 * rows;
+  return call.a_mn_major ? Operand(call.a_descriptor, 0, k_step, 2, first_row / 8)
+                         : Operand(call.a_descriptor, first_row, rows, 2);
 }
 
 Operand WgmmaQueue::b_operand(const WgmmaCall& call) {
@@ -109,8 +112,11 @@ std::uint32_t WgmmaQueue::wait(int pending) {
 }
 
 void WgmmaQueue::decode_a(const Operation& operation, float* to) {
-  if (operation.call.a == nullptr)
-    return a_operand(operation.call).decode(memory_, operation.call.bf16, to, k_step, 1);
+  if (operation.call.a == nullptr) {
+    const bool transposed = operation.call.a_mn_major;
+    return a_operand(operation.call)
+        .decode(memory_, operation.call.bf16, to, transposed ? 1 : k_step, transposed ? k_step : 1);
+  }
   for (int lane = 0; lane < lanes; lane++) {
     for (int i = 0; i < 4; i++) {
       const unsigned pair = operation.a[lane][i];

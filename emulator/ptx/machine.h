@@ -31,6 +31,7 @@ struct WgmmaCall {
   float* d;           ///< the thread's n / 2 registers
   const unsigned* a;  ///< the thread's 4 registers of A; null: `a_descriptor` says where it is
   unsigned long long a_descriptor, b_descriptor;
+  bool a_mn_major = false;  ///< of A in shared memory
 };
 
 /// What a register holds while a wgmma that will write it is in flight: a signalling NaN, so that
@@ -62,6 +63,8 @@ class Machine {
   virtual void load_shared(unsigned address, void* to, Site at) = 0;           // 16 bytes
   virtual void load_matrix_x4(unsigned address, unsigned (&registers)[4], Site at) = 0;
   virtual void store_matrix_x4(unsigned address, const unsigned (&registers)[4], Site at) = 0;
+  virtual void store_matrix_x4_transposed(unsigned address, const unsigned (&registers)[4],
+                                          Site at) = 0;
   virtual void fence_shared_to_async(Site at) = 0;
 
   // Global memory: 4, 8 or 16 bytes, and words that blocks agree by.
@@ -79,6 +82,9 @@ class Machine {
   virtual void tma_load(unsigned to, const TensorMap& map, unsigned barrier, const int (&box)[4],
                         Site at) = 0;
   virtual void tma_store(const TensorMap& map, unsigned from, const int (&box)[4], Site at) = 0;
+  virtual void bulk_load(unsigned to, const void* from, unsigned bytes, unsigned barrier,
+                         Site at) = 0;
+  virtual void bulk_store(void* to, unsigned from, unsigned bytes, bool adds, Site at) = 0;
   virtual void tma_store_commit(Site at) = 0;
   virtual void tma_store_wait_read(Site at) = 0;
   virtual void tma_store_wait(Site at) = 0;

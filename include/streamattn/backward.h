@@ -48,7 +48,8 @@ struct BackwardArgs {
   Tensor d_k;  ///< [batch, kv_len, heads / group_size, head_dim]
   Tensor d_v;  ///< [batch, kv_len, heads / group_size, value_head_dim]
 
-  /// Of named tensors, those that are wanted, in any order.
+  /// Of named tensors, those that are wanted, in any order. What a sink contributes does not depend
+  /// on keys: of shares of the keys, one alone should be asked for it.
   std::span<const TensorGradient> gradients = {};
 
   /// Adds to what all gradients hold instead of overwriting it: d_q, d_k and d_v must be f32.

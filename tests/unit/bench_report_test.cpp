@@ -121,7 +121,7 @@ TEST_CASE("a grid without a suite takes batch and heads as given") {
 
 TEST_CASE("grids that make no sense are refused") {
   CHECK(complaint([] { calls({"--suite", "h100"}); }) ==
-        "unknown suite \"h100\", known: h200-forward");
+        "unknown suite \"h100\", known: h200-forward, h200-backward");
   CHECK(complaint([] { calls({"--seq", "0"}); }) == "--seq must be >= 1");
   CHECK(complaint([] { calls({"--heads", "6", "--kv-heads", "4"}); }) ==
         "--heads 6 is no multiple of --kv-heads 4");

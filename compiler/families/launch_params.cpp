@@ -1,0 +1,95 @@
+// From calls to what kernels count in.
+#include "compiler/families/launch_params.h"
+
+#include <llvm/ADT/ArrayRef.h>
+#include <llvm/ADT/STLExtras.h>
+#include <llvm/Support/FormatVariadic.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "streamattn/error.h"
+
+namespace streamattn {
+namespace {
+
+// Kernels count rows in ints, and add and subtract positions.
+constexpr std::int64_t length_limit = std::int64_t{1} << 29;
+
+void require_below_limit(const char* what, std::int64_t value) {
+  if (value >= length_limit)
+    throw Error(
+        ErrorCode::invalid_argument,
+        llvm::formatv("{0} is {1}, the GPU needs less than {2}", what, value, length_limit));
+}
+
+void require_position(const char* name, std::int64_t position, std::int64_t length) {
+  if (-length_limit < position && position < length_limit - length) return;
+  throw Error(ErrorCode::invalid_argument,
+              llvm::formatv("{0}: the first of {1} rows is at position {2}, the GPU needs "
+                            "positions within +-{3}",
+                            name, length, position, length_limit - 1));
+}
+
+/// The values of names as kernels take them.
+NamedValues named_values(const ForwardCall& call) {
+  NamedValues values = call.named;
+  for (const TensorArg& tensor : call.named_tensors)
+    if (std::abs(tensor.strides[tensor.rank - 1]) > std::numeric_limits<int>::max())
+      throw Error(ErrorCode::invalid_argument,
+                  llvm::formatv("tensor \"{0}\": the stride of its last dimension is {1}, the GPU "
+                                "needs less than 2^31",
+                                tensor.name, tensor.strides[tensor.rank - 1]));
+  // Of a tensor without elements none counts, but there must be one: that of a key that is past
+  // the last is read before it is hidden.
+  const NamedTensor stand_in{.data = call.q.data, .strides = {}, .sizes = {1, 1, 1, 1}};
+  for (const TensorArg& tensor : call.named_tensors)
+    if (llvm::is_contained(llvm::ArrayRef(tensor.sizes).take_front(tensor.rank), 0))
+      for (NamedTensor& named : values.tensors)
+        if (named.data == tensor.data) named = stand_in;
+  return values;
+}
+
+}  // namespace
+
+void require_countable(const ForwardCall& call) {
+  require_below_limit("q: seq", call.q_len());
+  require_below_limit("k: seq", call.kv_len());
+  if (call.heads() > 0 && call.batch() >= length_limit / call.heads())
+    throw Error(ErrorCode::invalid_argument,
+                llvm::formatv("q: batch is {0} with {1} heads, the GPU needs a product below {2}",
+                              call.batch(), call.heads(), length_limit));
+  require_position("q", call.q_position, call.q_len());
+  require_position("k", call.k_position, call.kv_len());
+}
+
+int checked_int(std::int64_t product, const char* what) {
+  if (product > std::numeric_limits<int>::max() / 2)
+    throw Error(ErrorCode::invalid_argument,
+                llvm::formatv("{0} {1} are more than the GPU can count, 2^30 - 1", product, what));
+  return static_cast<int>(product);
+}
+
+Strides strides(const Tensor& t) { return {t.batch_stride, t.seq_stride, t.head_stride}; }
+
+SequenceParams sequence_params(const ForwardCall& call) {
+  return {.q_len = static_cast<int>(call.q_len()),
+          .kv_len = static_cast<int>(call.kv_len()),
+          .q_position = static_cast<int>(call.q_position),
+          .k_position = static_cast<int>(call.k_position)};
+}
+
+ScoreParams score_params(const ForwardCall& call) {
+  return {.scale_log2 = call.scale * 1.44269504088896F,
+          .scale = call.scale,
+          .q_len = static_cast<int>(call.whole_q_len),
+          .kv_len = static_cast<int>(call.whole_kv_len),
+          .named = call.named_tensors.empty() ? call.named : named_values(call)};
+}
+
+/// The multiprocessors that the launch may use.
+int multiprocessors(const ForwardCall& call, const DeviceFacts& device) {
+  return call.max_sms > 0 ? std::min(call.max_sms, device.multiprocessors) : device.multiprocessors;
+}
+
+}  // namespace streamattn
