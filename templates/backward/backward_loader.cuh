@@ -19,10 +19,21 @@ struct BackwardLoader {
   BackwardShared<Spec> shared;
   KeyItem item;
 
-  RingCursor<tiling.stages> at = {};
-  int head_in_group = -1;
-  Walk walk = {};
-  bool more = false;  // the walk is at a tile that is still to be loaded
+  // Where the walk is. All else is made of it each time.
+  PairCursor at = {};
+  int head_in_group = -1, tile = 0;
+  bool more = false;  // that tile is still to be loaded
+
+  /// To shared memory and back.
+  SA_DEVICE void save() const {
+    store_shared(shared.leader(0), make_int4(int(at.uses), head_in_group, tile, more));
+    store_shared(shared.leader(1), make_int4(item.key_tile, item.kv_head, item.batch, 0));
+  }
+  SA_DEVICE static BackwardLoader restored(const BackwardParams& params,
+                                           BackwardShared<Spec> shared) {
+    int4 walk = load_shared(shared.leader(0)), item = load_shared(shared.leader(1));
+    return {params, shared, {item.x, item.y, item.z}, {u32(walk.x)}, walk.y, walk.z, walk.w != 0};
+  }
 
   /// K and V, and the first visits.
   SA_DEVICE void begin() {
@@ -32,7 +43,6 @@ struct BackwardLoader {
                             CachePolicy::evict_first);
     load<typename Tiles::V>(shared.v(), params.v, shared.keys_full(), row, item.kv_head,
                             CachePolicy::evict_first);
-    walk.tile = 0;
     more = find_next();
     if (!more) {
       QueryVisit{0, 0, -1, QueryVisit::none}.store(shared.slot(0));
@@ -45,40 +55,53 @@ struct BackwardLoader {
   /// Loads what the next visit needs, if there is one, once its stage is free.
   SA_DEVICE void load_next() {
     if (!more) return;
-    QueryVisit visit{walk.tile, item.kv_head * Spec::group_size + head_in_group,
-                     walk.previous_key_tile(), walk.is_masked() ? QueryVisit::masked : 0};
+    Walk here = walk();
+    QueryVisit visit{tile, head(), here.previous_key_tile(),
+                     here.is_masked() ? QueryVisit::masked : 0};
     int row = visit.q_tile * tiling.tile_q;
     int all_head = item.batch * params.order.kv_heads * Spec::group_size + visit.head;
     long long first = (long long)all_head * params.statistics.padded_len + row;
 
     u32 full = shared.d_o_ring().acquire(at, Tiles::DO::bytes + tiling.statistic_bytes());
-    load<typename Tiles::DO>(shared.d_o(at.stage), params.d_o, full, row, visit.head,
+    load<typename Tiles::DO>(shared.d_o(at.stage()), params.d_o, full, row, visit.head,
                              CachePolicy::evict_last);
-    bulk_load(shared.delta(at.stage), params.statistics.delta + first, tiling.statistic_bytes(),
+    bulk_load(shared.delta(at.stage()), params.statistics.delta + first, tiling.statistic_bytes(),
               full);
 
-    mbarrier_wait(shared.q_ring().empty + 8 * at.stage, at.parity ^ 1);
+    mbarrier_wait(shared.q_ring().empty + 8 * at.stage(), at.parity() ^ 1);
     more = find_next();
     visit.flags |= more ? 0 : QueryVisit::last;
-    visit.store(shared.slot(at.stage));
+    visit.store(shared.slot(at.stage()));
     full = shared.q_ring().acquire(at, Tiles::Q::bytes + tiling.statistic_bytes());
-    load<typename Tiles::Q>(shared.q(at.stage), params.q, full, row, visit.head,
+    load<typename Tiles::Q>(shared.q(at.stage()), params.q, full, row, visit.head,
                             CachePolicy::evict_last);
-    bulk_load(shared.lse(at.stage), params.statistics.lse + first, tiling.statistic_bytes(), full);
+    bulk_load(shared.lse(at.stage()), params.statistics.lse + first, tiling.statistic_bytes(),
+              full);
     at.advance();
   }
 
  private:
+  SA_DEVICE int head() const { return item.kv_head * Spec::group_size + head_in_group; }
+
+  SA_DEVICE Walk walk() const {
+    WorkItem query{0, head(), item.batch, 0};
+    Sequence sequence(params.sequence, query);
+    return {sequence, Score(params.score, query, sequence), item.key_tile, tile};
+  }
+
   // The walks of all heads of the group, one after the other.
   SA_DEVICE bool find_next() {
 #pragma unroll 1
-    while (!walk.next()) {
+    while (true) {
+      if (tile > 0) {
+        Walk from = walk();
+        bool found = from.next();
+        tile = from.tile;
+        if (found) return true;
+      }
       if (++head_in_group == Spec::group_size) return false;
-      WorkItem query{0, item.kv_head * Spec::group_size + head_in_group, item.batch, 0};
-      Sequence sequence(params.sequence, query);
-      walk = Walk(sequence, Score(params.score, query, sequence), item.key_tile);
+      tile = (walk().sequence.q_len + tiling.tile_q - 1) / tiling.tile_q;
     }
-    return true;
   }
 
   template <class Tile>

@@ -8,6 +8,17 @@
 
 namespace streamattn {
 
+/// Counts uses of a ring of two stages: one register for stage and parity.
+struct PairCursor {
+  u32 uses = 0;
+
+  SA_DEVICE u32 stage() const { return uses & 1; }
+  SA_DEVICE u32 parity() const { return uses >> 1 & 1; }
+  SA_DEVICE void advance() { uses++; }
+  SA_DEVICE PairCursor before() const { return {uses - 1}; }
+  SA_DEVICE operator RingCursor<2>() const { return {stage(), parity()}; }
+};
+
 /// One tile of keys of one key-value head.
 struct KeyItem {
   int key_tile, kv_head, batch;
@@ -40,12 +51,6 @@ struct QueryVisit {
   }
   SA_DEVICE void store(u32 slot) const {
     store_shared(slot, make_int4(q_tile, head, previous, flags));
-  }
-
-  /// The same in a way that shows ptxas that all lanes agree.
-  SA_DEVICE QueryVisit uniform() const {
-    return {__shfl_sync(~0u, q_tile, 0), __shfl_sync(~0u, head, 0), __shfl_sync(~0u, previous, 0),
-            __shfl_sync(~0u, flags, 0)};
   }
 };
 
@@ -89,6 +94,10 @@ struct BackwardShared {
   }
   /// The visit whose Q is in the stage; written before that is announced.
   SA_DEVICE u32 slot(u32 stage) const { return base + tiling.slot_offset() + stage * 16; }
+
+  /// What the loading thread keeps from one visit to the next, where registers are short: three
+  /// times 16 bytes.
+  SA_DEVICE u32 leader(int part) const { return base + tiling.leader_offset() + part * 16; }
 
   SA_DEVICE u32 keys_full() const { return base + tiling.barrier_offset(); }
   SA_DEVICE Ring q_ring() const { return ring(0); }

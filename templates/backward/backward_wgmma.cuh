@@ -29,14 +29,13 @@ SA_DEVICE void run_backward_block(const BackwardParams& params) {
   }
   __syncthreads();
   dependency_wait();
-  KeyItem item = key_item(params.order, blockIdx.x);
   if (warp < 4) {
     shrink_registers<Spec::loader_registers>();
-    QueryGradient<Spec>{params, shared, item, int(threadIdx.x)}.run();
+    QueryGradient<Spec>{params, shared, int(threadIdx.x)}.run();
   } else {
     grow_registers<Spec::math_registers>();
     Fragment at{warp / 4 - 1, warp % 4, int(threadIdx.x % 32)};
-    KeyGradients<Spec>{params, shared, item, at}.run();
+    KeyGradients<Spec>{params, shared, at}.run();
   }
 }
 

@@ -31,15 +31,12 @@ struct KeyGradients {
   using DV = Wgmma<Element, VTile::padded>;
   using DK = WgmmaTransposed<Element, KTile::padded>;
   static constexpr int query_steps = tiling.tile_q / QTile::step;
-  using Cursor = RingCursor<tiling.stages>;
 
   const BackwardParams& params;
   BackwardShared<Spec> shared;
-  KeyItem item;
   Fragment at;
 
-  Cursor cursor = {};
-  QueryVisit visit;
+  PairCursor visit = {};        // which it is; its stage and parity
   float dk[KTile::padded / 2];  // (64, head_dim) float, not scaled
   float dv[VTile::padded / 2];  // (64, value_head_dim) float
   u32 p[tiling.tile_q / 4];     // (64, tile_q) 16-bit, as k16 steps
@@ -50,44 +47,49 @@ struct KeyGradients {
 #pragma unroll
     for (int i = 0; i < VTile::padded / 2; i++) dv[i] = 0;
     mbarrier_wait(shared.keys_full(), 0);
-    begin_visit();
-    if (!(visit.flags & QueryVisit::none)) visit_queries();
+    shared.q_ring().wait(visit);
+    if (!is(QueryVisit::none)) visit_queries();
     named_barrier_sync(keys_read_barrier(), 384);
     store();
   }
 
  private:
-  SA_DEVICE void begin_visit() {
-    shared.q_ring().wait(cursor);
-    visit = QueryVisit::load(shared.slot(cursor.stage)).uniform();
+  // Asked anew each time: kept, it would take a register that there is not. The slot holds until Q
+  // is released.
+  SA_DEVICE bool is(int flag) const {
+    return __shfl_sync(~0u, QueryVisit::load(shared.slot(visit.stage())).flags, 0) & flag;
   }
 
   SA_DEVICE void visit_queries() {
     {
       float s[tiling.tile_q / 2];
-      multiply_scores<KTile, QTile>(s, shared.k(), shared.q(cursor.stage));
+      multiply_scores<KTile, QTile>(s, shared.k(), shared.q(visit.stage()));
       wgmma_wait<0>();
       pin(s);
       weigh(s);
-      differentiate</*is_first=*/true>(s, cursor);
+      differentiate</*is_first=*/true>(s);
     }
 #pragma unroll 1
-    while (!(visit.flags & QueryVisit::last)) {
-      Cursor before = cursor;
-      cursor.advance();
-      begin_visit();
+    while (!is(QueryVisit::last)) {
+      // Addresses are made of this anew: ptxas keeps them over the loop, in registers that it
+      // then lacks.
+      u64 base = shared.base;
+      pin(base);
+      shared.base = u32(base);
+      visit.advance();
+      shared.q_ring().wait(visit);
       float s[tiling.tile_q / 2];
-      multiply_scores<KTile, QTile>(s, shared.k(), shared.q(cursor.stage));
-      add_to_dk(before);
+      multiply_scores<KTile, QTile>(s, shared.k(), shared.q(visit.stage()));
+      add_to_dk(visit.before());
       wgmma_wait<1>();  // S, and dV of the visit before
       pin(s);
       pin(dv);
       pin(p);
-      if (at.leads_warp()) shared.d_o_ring().release(before);
+      if (at.leads_warp()) shared.d_o_ring().release(visit.before());
       weigh(s);
-      differentiate</*is_first=*/false>(s, before);
+      differentiate</*is_first=*/false>(s);
     }
-    add_to_dk(cursor);
+    add_to_dk(visit);
     wgmma_wait<0>();
     pin(dk);
     pin(dv);
@@ -107,10 +109,10 @@ struct KeyGradients {
   }
 
   // Once all of the warpgroup have written dS.
-  SA_DEVICE void add_to_dk(Cursor of) {
+  SA_DEVICE void add_to_dk(PairCursor of) {
     named_barrier_sync(ds_barrier(at.warpgroup), 128);
-    u64 a = HalfDS::mn_major(shared.ds(of.stage) + at.warpgroup * HalfDS::bytes);
-    u64 b = QTile::mn_major(shared.q(of.stage));
+    u64 a = HalfDS::mn_major(shared.ds(of.stage()) + at.warpgroup * HalfDS::bytes);
+    u64 b = QTile::mn_major(shared.q(of.stage()));
     pin(dk);
     wgmma_fence();
 #pragma unroll
@@ -120,7 +122,7 @@ struct KeyGradients {
   }
 
   SA_DEVICE void add_to_dv() {
-    u64 b = DOTile::mn_major(shared.d_o(cursor.stage));
+    u64 b = DOTile::mn_major(shared.d_o(visit.stage()));
     pin(p);
     pin(dv);
     wgmma_fence();
@@ -132,25 +134,26 @@ struct KeyGradients {
 
   /// From S to P, in float in place and packed.
   SA_DEVICE void weigh(float (&s)[tiling.tile_q / 2]) {
-    WorkItem query{visit.q_tile, visit.head, item.batch, 0};
-    Sequence sequence(params.sequence, query);
-    Score score(params.score, query, sequence);
-    if (visit.flags & QueryVisit::masked) hide(s, sequence, score);
+    if (is(QueryVisit::masked)) hide(s);
 #pragma unroll
     for (int sixteen = 0; sixteen < tiling.tile_q / 16; sixteen++) {
-      LaneStatistics lse(shared.lse(cursor.stage), sixteen, at.lane);
+      LaneStatistics lse(shared.lse(visit.stage()), sixteen, at.lane);
 #pragma unroll
       for (int i = 0; i < 8; i++) {
         float& x = s[8 * sixteen + i];
-        x = exp2_approx(fmaf(x, score.scale_log2, -lse.of(i)));
+        x = exp2_approx(fmaf(x, params.score.scale_log2, -lse.of(i)));
       }
     }
     pack_tile<Element>(s, p);
   }
 
-  SA_DEVICE void hide(float (&s)[tiling.tile_q / 2], const Sequence& sequence,
-                      const Score& score) const {
-    int q = sequence.q_position + visit.q_tile * tiling.tile_q + at.column();
+  SA_DEVICE void hide(float (&s)[tiling.tile_q / 2]) const {
+    KeyItem item = key_item(params.order, blockIdx.x);
+    QueryVisit here = QueryVisit::load(shared.slot(visit.stage()));
+    WorkItem query{here.q_tile, here.head, item.batch, 0};
+    Sequence sequence(params.sequence, query);
+    Score score(params.score, query, sequence);
+    int q = sequence.q_position + here.q_tile * tiling.tile_q + at.column();
     int row = item.key_tile * tiling.tile_kv;
     for_each(s, [&](int r, int column, float& x) {
       int key = row + at.row(r);
@@ -159,25 +162,24 @@ struct KeyGradients {
     });
   }
 
-  /// dP, dV and dS of the visit. Once dK of the one `before` is complete, its Q is given back.
+  /// dP, dV and dS of the visit. Once dK of the one before is complete, its Q is given back.
   template <bool is_first>
-  SA_DEVICE void differentiate(float (&s)[tiling.tile_q / 2], Cursor before) {
-    mbarrier_wait(shared.ds_ring().empty + 8 * cursor.stage, cursor.parity ^ 1);
-    shared.d_o_ring().wait(cursor);
+  SA_DEVICE void differentiate(float (&s)[tiling.tile_q / 2]) {
+    shared.d_o_ring().wait(visit);
+    mbarrier_wait(shared.ds_ring().empty + 8 * visit.stage(), visit.parity() ^ 1);
     float dp[tiling.tile_q / 2];
-    multiply_scores<VTile, DOTile>(dp, shared.v(), shared.d_o(cursor.stage));
+    multiply_scores<VTile, DOTile>(dp, shared.v(), shared.d_o(visit.stage()));
     add_to_dv();
     wgmma_wait<1>();
     pin(dp);
     if constexpr (!is_first) {
       pin(dk);
-      if (at.leads_warp()) shared.q_ring().release(before);
+      if (at.leads_warp()) shared.q_ring().release(visit.before());
     }
-    u32 to = shared.ds(cursor.stage) + at.warpgroup * HalfDS::bytes +
-             HalfDS::swizzled(at.lane % 8 + at.lane / 16 * 8, (at.warp * 16 + (at.lane & 8)) * 2);
+    u32 to = shared.ds(visit.stage()) + at.warpgroup * HalfDS::bytes + ds_place();
 #pragma unroll
     for (int sixteen = 0; sixteen < tiling.tile_q / 16; sixteen++) {
-      LaneStatistics delta(shared.delta(cursor.stage), sixteen, at.lane);
+      LaneStatistics delta(shared.delta(visit.stage()), sixteen, at.lane);
       u32 ds[4];
 #pragma unroll
       for (int i = 0; i < 8; i += 2) {
@@ -188,21 +190,32 @@ struct KeyGradients {
     }
     fence_shared_to_async();
     __syncwarp();
-    if (at.leads_warp()) mbarrier_arrive(shared.ds_ring().full + 8 * cursor.stage);
+    if (at.leads_warp()) mbarrier_arrive(shared.ds_ring().full + 8 * visit.stage());
+  }
+
+  // Where the lane's row of dS begins. Of the thread's index anew each time, as kept it would take
+  // a register that there is not.
+  SA_DEVICE static u32 ds_place() {
+    u64 thread = threadIdx.x;
+    pin(thread);
+    int lane = int(thread) % 32, warp = int(thread) / 32 % 4;
+    return HalfDS::swizzled(lane % 8 + lane / 16 * 8, (warp * 16 + (lane & 8)) * 2);
   }
 
   // ---- dK and dV of the block's keys, over K and V
 
   SA_DEVICE void store() const {
     const float scale = params.score.scale;
-    store_tile<KTile, Spec::tiling.head_dim>(dk, scale, params.d_k, params.d_k_direct, shared.k());
-    store_tile<VTile, Spec::tiling.value_head_dim>(dv, 1, params.d_v, params.d_v_direct,
+    KeyItem item = key_item(params.order, blockIdx.x);  // anew: registers are short before
+    store_tile<KTile, Spec::tiling.head_dim>(item, dk, scale, params.d_k, params.d_k_direct,
+                                             shared.k());
+    store_tile<VTile, Spec::tiling.value_head_dim>(item, dv, 1, params.d_v, params.d_v_direct,
                                                    shared.v());
     if (at.leads_warpgroup()) tma_store_wait_read();
   }
 
   template <class Tile, int columns, int N>
-  SA_DEVICE void store_tile(const float (&tile)[N], float scale, const TensorMap& map,
+  SA_DEVICE void store_tile(KeyItem item, const float (&tile)[N], float scale, const TensorMap& map,
                             const DirectParams& direct, u32 buffer) const {
     const float factor[2] = {scale, scale};
     int row = item.key_tile * tiling.tile_kv;

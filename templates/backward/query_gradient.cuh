@@ -18,28 +18,35 @@ namespace streamattn {
 /// turn has come and the addition is complete, and nobody waits for either.
 struct SumTurns {
   const QuerySumParams& params;
-  int key_tile, elements;
+  int elements;  // of a tile
 
-  long long held = 0, issued = 0;  // tiles
-  u32 held_from = 0;               // shared
+  int held = -1, issued = -1;  // tiles; -1: none
   int held_previous = 0;
-  bool has_held = false, has_issued = false;
+  u32 held_from = 0;  // shared
+
+  /// To shared memory and back.
+  SA_DEVICE void save(u32 to) const {
+    store_shared(to, make_int4(held, issued, held_previous, int(held_from)));
+  }
+  SA_DEVICE static SumTurns restored(const QuerySumParams& params, int elements, u32 from) {
+    int4 found = load_shared(from);
+    return {params, elements, found.x, found.y, found.z, u32(found.w)};
+  }
 
   /// Holds the sums of a tile in shared memory, ready to be added.
-  SA_DEVICE void hold(long long tile, u32 from, int previous) {
+  SA_DEVICE void hold(int tile, u32 from, int previous) {
     held = tile, held_from = from, held_previous = previous;
-    has_held = true;
   }
 
   /// Passes on the turn of what was added, then adds what is held.
-  SA_DEVICE void step() {
-    if (has_issued) {
+  SA_DEVICE void step(int key_tile) {
+    if (issued >= 0) {
       tma_store_wait();
       store_release(params.counters + issued, key_tile + 1);
     }
-    has_issued = has_held;
-    if (!has_held) return;
-    float* to = params.sums + held * elements;
+    issued = held;
+    if (held < 0) return;
+    float* to = params.sums + (long long)held * elements;
     if (held_previous < 0) {
       bulk_store(to, held_from, elements * 4);
     } else {
@@ -50,8 +57,7 @@ struct SumTurns {
       bulk_add(to, held_from, elements * 4);
     }
     tma_store_commit();
-    issued = held;
-    has_held = false;
+    held = -1;
   }
 };
 
@@ -66,61 +72,87 @@ struct QueryGradient {
 
   const BackwardParams& params;
   BackwardShared<Spec> shared;
-  KeyItem item;
   int thread;  // of the warpgroup
 
   SA_DEVICE void run() {
-    BackwardLoader<Spec> loader{params, shared, item};
-    SumTurns turns{params.d_q, item.key_tile, tiling.dq_elements()};
-    if (leads()) loader.begin();
+    if (leads()) begin();
     __syncwarp();
     mbarrier_wait(shared.keys_full(), 0);
     mbarrier_wait(shared.q_ring().full, 0);
-    if (!(QueryVisit::load(shared.slot(0)).uniform().flags & QueryVisit::none)) {
-      RingCursor<tiling.stages> at = {};
+    if (!(__shfl_sync(~0u, QueryVisit::load(shared.slot(0)).flags, 0) & QueryVisit::none)) {
+      PairCursor at = {};
       bool last = false;
 #pragma unroll 1
       do {
         shared.ds_ring().wait(at);
-        QueryVisit visit = QueryVisit::load(shared.slot(at.stage)).uniform();
-        last = visit.flags & QueryVisit::last;
-        compute(at, turns);
-        if (leads()) {
-          tma_store_wait_read();  // the other buffer is free for the next tile
-          int all_head = item.batch * params.order.kv_heads * Spec::group_size + visit.head;
-          turns.hold((long long)all_head * params.d_q.q_tiles + visit.q_tile, shared.dq(at.stage),
-                     visit.previous);
-        }
+        last =
+            __shfl_sync(~0u, QueryVisit::load(shared.slot(at.stage())).flags, 0) & QueryVisit::last;
+        compute(at);
+        if (leads()) hold(at);
         __syncwarp();
         named_barrier_sync(query_gradient_barrier(), 128);
-        if (leads()) loader.load_next();
+        if (leads()) load_next();
         __syncwarp();
         at.advance();
       } while (!last);
     }
     named_barrier_arrive(keys_read_barrier(), 384);
     if (leads()) {
-      turns.step();
-      turns.step();
+      take_turn();
+      take_turn();
     }
   }
 
  private:
   SA_DEVICE bool leads() const { return thread == 0; }
 
-  // dQ of one visit to shared memory, a chunk of columns at a time.
-  SA_DEVICE void compute(RingCursor<tiling.stages> at, SumTurns& turns) {
+  // ---- What one thread does for all
+
+  SA_DEVICE void begin() {
+    BackwardLoader<Spec> loader{params, shared, key_item(params.order, blockIdx.x)};
+    loader.begin();
+    loader.save();
+    SumTurns{params.d_q, tiling.dq_elements()}.save(shared.leader(2));
+  }
+
+  SA_DEVICE void load_next() {
+    auto loader = BackwardLoader<Spec>::restored(params, shared);
+    loader.load_next();
+    loader.save();
+  }
+
+  SA_DEVICE void take_turn() {
+    SumTurns turns = SumTurns::restored(params.d_q, tiling.dq_elements(), shared.leader(2));
+    turns.step(load_shared(shared.leader(1)).x);
+    turns.save(shared.leader(2));
+  }
+
+  // The sums of a visit, once the other buffer is free for the next one.
+  SA_DEVICE void hold(PairCursor at) {
+    tma_store_wait_read();
+    QueryVisit visit = QueryVisit::load(shared.slot(at.stage()));
+    int batch = load_shared(shared.leader(1)).z;
+    int all_head = batch * params.order.kv_heads * Spec::group_size + visit.head;
+    SumTurns turns = SumTurns::restored(params.d_q, tiling.dq_elements(), shared.leader(2));
+    turns.hold(all_head * params.d_q.q_tiles + visit.q_tile, shared.dq(at.stage()), visit.previous);
+    turns.save(shared.leader(2));
+  }
+
+  // ---- dQ
+
+  // Of one visit to shared memory, a chunk of columns at a time.
+  SA_DEVICE void compute(PairCursor at) {
 #pragma unroll 1
     for (int chunk = 0; chunk < KTile::chunks; chunk++) {
       float dq[KTile::chunk / 2];  // (64, chunk) float
-      multiply(dq, at.stage, chunk);
-      if (chunk == 0 && leads()) turns.step();
+      multiply(dq, at.stage(), chunk);
+      if (chunk == 0 && leads()) take_turn();
       __syncwarp();
       wgmma_wait<0>();
       pin(dq);
       if (chunk == KTile::chunks - 1 && thread % 32 == 0) shared.ds_ring().release(at);
       __syncwarp();
-      store(dq, shared.dq(at.stage) + chunk * (64 * KTile::chunk * 4));
+      store(dq, shared.dq(at.stage()) + chunk * (64 * KTile::chunk * 4));
     }
     fence_shared_to_async();
   }

@@ -11,13 +11,9 @@ struct QueryWalk {
   Sequence sequence;
   Score score;
   int key_tile;
-  int tile;  // where the walk is
+  int tile;  // where the walk is; it begins behind the last one
 
-  QueryWalk() = default;
-  SA_DEVICE QueryWalk(const Sequence& of, const Score& how, int keys)
-      : sequence(of), score(how), key_tile(keys), tile((of.q_len + tile_q - 1) / tile_q) {}
-
-  /// To the next tile; false where there is none.
+  /// To the next tile; false where there is none, and `tile` is negative.
   SA_DEVICE bool next() {
 #pragma unroll 1
     while (--tile >= 0)
