@@ -158,6 +158,23 @@ TEST_CASE("a baseline gives the figures of exactly the same call, the best first
   }));
 }
 
+TEST_CASE("a baseline keeps the figures of forward and backward calls apart") {
+  const TemporaryFile file(R"({"fwd": [],
+    "bwd": [{"d": 128, "causal": true, "s": 4096, "b": 4, "h": 16, "best": 535.6, "fa4": 535.6}]})");
+  const Baseline baseline = Baseline::load(file.path());
+  ForwardCase call = causal_call();
+  CHECK(baseline.find(call).empty());
+  call.operation = Operation::backward;
+  REQUIRE(baseline.find(call).size() == 2);
+  CHECK(baseline.find(call)[0].tflops == 535.6);
+}
+
+TEST_CASE("the backward suite is twelve shapes of the operation") {
+  const std::vector<ForwardCase> all = calls({"--suite", "h200-backward"});
+  CHECK(all.size() == 12);
+  for (const ForwardCase& call : all) CHECK(call.operation == Operation::backward);
+}
+
 TEST_CASE("a baseline of another form is refused with its path") {
   const auto load = [](const std::string& content) {
     const TemporaryFile file(content);
