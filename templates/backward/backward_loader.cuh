@@ -24,19 +24,19 @@ struct BackwardLoader {
   int head_in_group = -1, tile = 0;
   bool more = false;  // that tile is still to be loaded
 
-  /// To shared memory and back.
+  /// To shared memory and back; the item stays there for all who read it.
   SA_DEVICE void save() const {
     store_shared(shared.leader(0), make_int4(int(at.uses), head_in_group, tile, more));
-    store_shared(shared.leader(1), make_int4(item.key_tile, item.kv_head, item.batch, 0));
   }
   SA_DEVICE static BackwardLoader restored(const BackwardParams& params,
                                            BackwardShared<Spec> shared) {
-    int4 walk = load_shared(shared.leader(0)), item = load_shared(shared.leader(1));
-    return {params, shared, {item.x, item.y, item.z}, {u32(walk.x)}, walk.y, walk.z, walk.w != 0};
+    int4 walk = load_shared(shared.leader(0));
+    return {params, shared, shared.item(), {u32(walk.x)}, walk.y, walk.z, walk.w != 0};
   }
 
   /// K and V, and the first visits.
   SA_DEVICE void begin() {
+    shared.keep(item);
     mbarrier_arrive_expect(shared.keys_full(), Tiles::K::bytes + Tiles::V::bytes);
     int row = item.key_tile * tiling.tile_kv;
     load<typename Tiles::K>(shared.k(), params.k, shared.keys_full(), row, item.kv_head,

@@ -106,7 +106,7 @@ struct BackwardTiling {
     return delta_offset() + stages * statistic_bytes();
   }
   SA_ANYWHERE constexpr int leader_offset() const { return slot_offset() + stages * 16; }
-  SA_ANYWHERE constexpr int barrier_offset() const { return leader_offset() + 3 * 16; }
+  SA_ANYWHERE constexpr int barrier_offset() const { return leader_offset() + 4 * 16; }
   /// Full barrier of K and V; full and empty ones of every stage of Q, dO and dS.
   SA_ANYWHERE constexpr int bytes() const { return barrier_offset() + 8 * (1 + 6 * stages); }
 

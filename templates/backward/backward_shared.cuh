@@ -95,9 +95,17 @@ struct BackwardShared {
   /// The visit whose Q is in the stage; written before that is announced.
   SA_DEVICE u32 slot(u32 stage) const { return base + tiling.slot_offset() + stage * 16; }
 
-  /// What the loading thread keeps from one visit to the next, where registers are short: three
-  /// times 16 bytes.
+  /// What single threads keep from one visit to the next, where registers are short: the loading
+  /// one, and those that take turns at sums.
   SA_DEVICE u32 leader(int part) const { return base + tiling.leader_offset() + part * 16; }
+  SA_DEVICE void keep(KeyItem item) const {
+    store_shared(leader(1), make_int4(item.key_tile, item.kv_head, item.batch, 0));
+  }
+  SA_DEVICE KeyItem item() const {
+    int4 found = load_shared(leader(1));
+    return {found.x, found.y, found.z};
+  }
+  SA_DEVICE u32 turn(int parity) const { return leader(2 + parity); }
 
   SA_DEVICE u32 keys_full() const { return base + tiling.barrier_offset(); }
   SA_DEVICE Ring q_ring() const { return ring(0); }

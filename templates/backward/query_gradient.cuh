@@ -15,49 +15,40 @@ namespace streamattn {
 /// which tile was added last. The first one stores, so that nothing needs to be zero before.
 ///
 /// A tile is added while the next one is computed, and its turn passed on one later: by then the
-/// turn has come and the addition is complete, and nobody waits for either.
-struct SumTurns {
+/// turn has come and the addition is complete, and nobody waits for either. Both are round trips to
+/// memory, so threads of two warps take every other tile, and one's wait runs beside the other's.
+struct SumTurn {
   const QuerySumParams& params;
   int elements;  // of a tile
+  int tile;
+  int previous;  // key tile that is added before; -1: none
 
-  int held = -1, issued = -1;  // tiles; -1: none
-  int held_previous = 0;
-  u32 held_from = 0;  // shared
-
-  /// To shared memory and back.
-  SA_DEVICE void save(u32 to) const {
-    store_shared(to, make_int4(held, issued, held_previous, int(held_from)));
-  }
-  SA_DEVICE static SumTurns restored(const QuerySumParams& params, int elements, u32 from) {
+  /// What the thread keeps of its tile in shared memory.
+  SA_DEVICE void save(u32 to) const { store_shared(to, make_int4(tile, previous, 0, 0)); }
+  SA_DEVICE static SumTurn restored(const QuerySumParams& params, int elements, u32 from) {
     int4 found = load_shared(from);
-    return {params, elements, found.x, found.y, found.z, u32(found.w)};
+    return {params, elements, found.x, found.y};
   }
 
-  /// Holds the sums of a tile in shared memory, ready to be added.
-  SA_DEVICE void hold(int tile, u32 from, int previous) {
-    held = tile, held_from = from, held_previous = previous;
-  }
-
-  /// Passes on the turn of what was added, then adds what is held.
-  SA_DEVICE void step(int key_tile) {
-    if (issued >= 0) {
-      tma_store_wait();
-      store_release(params.counters + issued, key_tile + 1);
-    }
-    issued = held;
-    if (held < 0) return;
-    float* to = params.sums + (long long)held * elements;
-    if (held_previous < 0) {
-      bulk_store(to, held_from, elements * 4);
+  /// Adds the sums in shared memory at `from`, when their turn has come.
+  SA_DEVICE void add(u32 from) const {
+    float* to = params.sums + (long long)tile * elements;
+    if (previous < 0) {
+      bulk_store(to, from, elements * 4);
     } else {
 #pragma unroll 1
-      while (load_acquire(params.counters + held) != u32(held_previous + 1)) {
+      while (load_acquire(params.counters + tile) != u32(previous + 1)) {
       }
       fence_global_to_async();
-      bulk_add(to, held_from, elements * 4);
+      bulk_add(to, from, elements * 4);
     }
     tma_store_commit();
-    held = -1;
+  }
+
+  /// Lets the next key tile add, once this one has.
+  SA_DEVICE void pass_on(int key_tile) const {
+    tma_store_wait();
+    store_release(params.counters + tile, key_tile + 1);
   }
 };
 
@@ -75,12 +66,12 @@ struct QueryGradient {
   int thread;  // of the warpgroup
 
   SA_DEVICE void run() {
-    if (leads()) begin();
+    if (loads()) begin();
     __syncwarp();
     mbarrier_wait(shared.keys_full(), 0);
     mbarrier_wait(shared.q_ring().full, 0);
+    PairCursor at = {};
     if (!(__shfl_sync(~0u, QueryVisit::load(shared.slot(0)).flags, 0) & QueryVisit::none)) {
-      PairCursor at = {};
       bool last = false;
 #pragma unroll 1
       do {
@@ -88,31 +79,30 @@ struct QueryGradient {
         last =
             __shfl_sync(~0u, QueryVisit::load(shared.slot(at.stage())).flags, 0) & QueryVisit::last;
         compute(at);
-        if (leads()) hold(at);
+        hold(at);
         __syncwarp();
         named_barrier_sync(query_gradient_barrier(), 128);
-        if (leads()) load_next();
+        if (loads()) load_next();
         __syncwarp();
         at.advance();
       } while (!last);
     }
     named_barrier_arrive(keys_read_barrier(), 384);
-    if (leads()) {
-      take_turn();
-      take_turn();
-    }
+    take_turns(at);
+    if (at.uses > 0 && takes_turn_of(at.before()))
+      turn_of(at.before()).pass_on(shared.item().key_tile);
   }
 
  private:
-  SA_DEVICE bool leads() const { return thread == 0; }
+  // ---- What single threads do for all
 
-  // ---- What one thread does for all
+  SA_DEVICE bool loads() const { return thread == 64; }
+  SA_DEVICE bool takes_turn_of(PairCursor visit) const { return thread == int(visit.stage()) * 32; }
 
   SA_DEVICE void begin() {
     BackwardLoader<Spec> loader{params, shared, key_item(params.order, blockIdx.x)};
     loader.begin();
     loader.save();
-    SumTurns{params.d_q, tiling.dq_elements()}.save(shared.leader(2));
   }
 
   SA_DEVICE void load_next() {
@@ -121,21 +111,30 @@ struct QueryGradient {
     loader.save();
   }
 
-  SA_DEVICE void take_turn() {
-    SumTurns turns = SumTurns::restored(params.d_q, tiling.dq_elements(), shared.leader(2));
-    turns.step(load_shared(shared.leader(1)).x);
-    turns.save(shared.leader(2));
+  SA_DEVICE SumTurn turn_of(PairCursor visit) const {
+    return SumTurn::restored(params.d_q, tiling.dq_elements(), shared.turn(visit.stage()));
   }
 
-  // The sums of a visit, once the other buffer is free for the next one.
-  SA_DEVICE void hold(PairCursor at) {
-    tma_store_wait_read();
-    QueryVisit visit = QueryVisit::load(shared.slot(at.stage()));
-    int batch = load_shared(shared.leader(1)).z;
-    int all_head = batch * params.order.kv_heads * Spec::group_size + visit.head;
-    SumTurns turns = SumTurns::restored(params.d_q, tiling.dq_elements(), shared.leader(2));
-    turns.hold(all_head * params.d_q.q_tiles + visit.q_tile, shared.dq(at.stage()), visit.previous);
-    turns.save(shared.leader(2));
+  // Under the products of visit `at`: adds the sums of the one before, passes on the turn of that
+  // before it.
+  SA_DEVICE void take_turns(PairCursor at) const {
+    if (at.uses > 0 && takes_turn_of(at.before()))
+      turn_of(at.before()).add(shared.dq(at.before().stage()));
+    if (at.uses > 1 && takes_turn_of(at)) turn_of(at).pass_on(shared.item().key_tile);
+  }
+
+  // The sums of visit `at` are in shared memory. Those of the one before have left it when all have
+  // met, so that it is free for the next ones.
+  SA_DEVICE void hold(PairCursor at) const {
+    if (takes_turn_of(at)) {
+      QueryVisit visit = QueryVisit::load(shared.slot(at.stage()));
+      int all_head = shared.item().batch * params.order.kv_heads * Spec::group_size + visit.head;
+      SumTurn{params.d_q, tiling.dq_elements(), all_head * params.d_q.q_tiles + visit.q_tile,
+              visit.previous}
+          .save(shared.turn(at.stage()));
+    } else if (takes_turn_of(at.before())) {
+      tma_store_wait_read();
+    }
   }
 
   // ---- dQ
@@ -146,7 +145,7 @@ struct QueryGradient {
     for (int chunk = 0; chunk < KTile::chunks; chunk++) {
       float dq[KTile::chunk / 2];  // (64, chunk) float
       multiply(dq, at.stage(), chunk);
-      if (chunk == 0 && leads()) take_turn();
+      if (chunk == 0) take_turns(at);
       __syncwarp();
       wgmma_wait<0>();
       pin(dq);

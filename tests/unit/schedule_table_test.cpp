@@ -319,6 +319,7 @@ TEST_CASE("a mistake in a condition is an error with its place") {
 TEST_CASE("a mistake in a schedule is an error with its place") {
   CHECK(row_complaint("use = { family = \"flash\" }") ==
         "invalid_config: pins.toml:3:18: unknown family \"flash\"; there are flash_wgmma, "
+        "backward_wgmma, "
         "cpu_tiled, cpu_backward");
   CHECK(row_complaint("use = { family = \"flash_wgmma\", tilekv = 1 }") ==
         "invalid_config: pins.toml:3:33: flash_wgmma has no knob \"tilekv\", did you mean "

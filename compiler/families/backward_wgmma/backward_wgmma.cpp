@@ -65,8 +65,6 @@ std::string refuses(const Problem& problem, const Schedule& chosen, const Target
   if (const int needed = math_registers_needed(problem); needed > math)
     return llvm::formatv("head dims {0} and {1} need about {2} math_registers, there are {3}",
                          problem.head_dim, problem.v_head_dim(), needed, math);
-  if (schedule.section_heads < 0)
-    return llvm::formatv("section_heads {0} is negative", schedule.section_heads);
   return {};
 }
 
