@@ -93,6 +93,8 @@ Family backward_wgmma_family() {
           .refuses = refuses,
           .first_guess = first_guess,
           .schedules = schedules,
+          .estimate = nullptr,
+          .launch_choices = nullptr,
           .emit = backward_emit,
           .plan = backward_plan};
 }

@@ -49,6 +49,8 @@ Family cpu_backward_family() {
           .refuses = refuses,
           .first_guess = first_guess,
           .schedules = schedules,
+          .estimate = nullptr,
+          .launch_choices = nullptr,
           .emit = nullptr,
           .plan = nullptr};
 }
