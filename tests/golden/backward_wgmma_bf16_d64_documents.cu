@@ -9,6 +9,7 @@ WGMMA_TRANSPOSED_SHAPE(bf16, 64)
 
 struct ProblemScore : ScaledScore {
   static constexpr bool trivial = false;
+  static constexpr bool screens_values = true;
   static constexpr int range_count = 1;
   int batch;
   NamedTensor document_;
