@@ -26,7 +26,8 @@ std::vector<FamilyAnswer> family_answers(Operation operation, const Problem& pro
                                          const Target& target) {
   std::vector<FamilyAnswer> answers;
   for (const Family& family : families())
-    answers.push_back({family.name, decline(family, operation, problem, target)});
+    if (family.operation == operation)
+      answers.push_back({family.name, decline(family, operation, problem, target)});
   return answers;
 }
 

@@ -16,7 +16,7 @@ struct FamilyAnswer {
   std::string declines;  ///< a sentence; empty: the family serves the problem on the target
 };
 
-/// In the order in which families are asked. The problem is valid.
+/// Those of the operation, in the order in which they are asked. The problem is valid.
 std::vector<FamilyAnswer> family_answers(Operation operation, const Problem& problem,
                                          const Target& target);
 

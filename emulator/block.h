@@ -105,6 +105,10 @@ class Block final : public Machine {
                                   Site at) override {
     shared_.store_matrix_x2_transposed(address, registers, at);
   }
+  void store_matrix_x4_transposed(unsigned address, const unsigned (&registers)[4],
+                                  Site at) override {
+    shared_.store_matrix_x4_transposed(address, registers, at);
+  }
   void fence_shared_to_async(Site at) override { shared_.fence_to_async(at); }
 
   void load_global(const void* from, void* to, int bytes, Site at) override {
@@ -137,6 +141,13 @@ class Block final : public Machine {
   }
   void tma_store(const TensorMap& map, unsigned from, const int (&box)[4], Site at) override {
     copies_.store(map, from, box, at);
+  }
+  void bulk_load(unsigned to, const void* from, unsigned bytes, unsigned barrier,
+                 Site at) override {
+    copies_.load_bytes(to, from, bytes, barrier, at);
+  }
+  void bulk_store(void* to, unsigned from, unsigned bytes, bool adds, Site at) override {
+    copies_.store_bytes(to, from, bytes, adds, at);
   }
   void tma_store_commit(Site at) override { copies_.commit(at); }
   void tma_store_wait_read(Site at) override { copies_.wait_read(at); }

@@ -9,6 +9,13 @@ namespace streamattn::emulator {
 
 // ---- Loads
 
+Mbarrier& Copies::completion(unsigned barrier, const Clock& clock) {
+  Mbarrier& completes = barriers_.mbarrier_at(barrier);
+  if (!completes.is_visible_to_tma_for(clock))
+    violate("has TMA complete on {0}: fence_mbarrier_init is missing", completes.describe());
+  return completes;
+}
+
 void Copies::load(unsigned to, const TensorMap& map, unsigned barrier, const int (&at_box)[4],
                   Site at) {
   const Clock& clock = threads_.enter(at).clock;
@@ -16,9 +23,7 @@ void Copies::load(unsigned to, const TensorMap& map, unsigned barrier, const int
   Load load{Box(tensor, at_box), {}, to, barrier, at};
   const Box& box = load.box;
   if (to % 128 != 0) violate("loads a box to shared address {0}, not a multiple of 128", to);
-  Mbarrier& completes = barriers_.mbarrier_at(barrier);
-  if (!completes.is_visible_to_tma_for(clock))
-    violate("has TMA complete on {0}: fence_mbarrier_init is missing", completes.describe());
+  Mbarrier& completes = completion(barrier, clock);
   const Access access =
       threads_.access(AccessKind::tma_load, completes.actor(), completes.phase() + 1, at);
   for (int r = 0; r < box.rows(); r++) {
@@ -49,28 +54,82 @@ void Copies::arrive(const Load& load) {
   barriers_.complete(load.barrier, load.box.bytes());
 }
 
+void Copies::load_bytes(unsigned to, const void* from, unsigned bytes, unsigned barrier, Site at) {
+  const Clock& clock = threads_.enter(at).clock;
+  if (bytes % SharedMemory::granule != 0 ||
+      reinterpret_cast<std::uintptr_t>(from) % SharedMemory::granule != 0)
+    violate("loads {0} bytes from {1}: not both multiples of {2}", bytes, global_.describe(from),
+            SharedMemory::granule);
+  Mbarrier& completes = completion(barrier, clock);
+  const Access access =
+      threads_.access(AccessKind::tma_load, completes.actor(), completes.phase() + 1, at);
+  const LoadOfBytes load{global_.read(from, static_cast<int>(bytes), clock, access), to, bytes,
+                         barrier, at};
+  for (unsigned offset = 0; offset < bytes; offset += SharedMemory::granule)
+    shared_.write(to + offset, clock, access);
+  completes.begin_load(access);
+  background_.add([this, load, thread = threads_.current(), at] {
+    threads_.blame(thread, at, [&] { arrive(load); });
+  });
+  threads_.trace_instant("bulk load", at);
+  threads_.scheduler().yield();
+}
+
+void Copies::arrive(const LoadOfBytes& load) {
+  for (unsigned offset = 0; offset < load.bytes; offset += SharedMemory::granule)
+    std::memcpy(shared_.at(load.to + offset), load.from + offset, SharedMemory::granule);
+  threads_.trace_arrival("bulk load arrives", load.site);
+  barriers_.complete(load.barrier, static_cast<int>(load.bytes));
+}
+
 // ---- Stores
+
+Copies::Issue Copies::begin_store(Site at) {
+  Queue& queue = queues_[threads_.current()];
+  if (queue.reader == 0) queue.reader = threads_.new_actor(), queue.writer = threads_.new_actor();
+  return {queue, threads_.access(AccessKind::tma_store, queue.reader, queue.groups + 1, at),
+          threads_.access(AccessKind::tma_store, queue.writer, queue.groups + 1, at)};
+}
+
+void Copies::issue(Issue& issue, Store store) {
+  const Clock& clock = threads_.self().clock;
+  for (const Store::Piece& piece : store.pieces) shared_.read(piece.from, clock, issue.read);
+  store.group = issue.queue.groups;
+  issue.queue.unread.push_back(std::make_shared<Store>(std::move(store)));
+  threads_.scheduler().yield();
+}
 
 void Copies::store(const TensorMap& map, unsigned from, const int (&at_box)[4], Site at) {
   const Clock& clock = threads_.enter(at).clock;
-  auto store = std::make_shared<Store>(Store{Box(decode(map), at_box), {}, from, at, 0});
-  const Box& box = store->box;
+  const Box box(decode(map), at_box);
   if (from % 128 != 0) violate("stores a box from shared address {0}, not a multiple of 128", from);
-  Queue& queue = queues_[threads_.current()];
-  if (queue.reader == 0) queue.reader = threads_.new_actor(), queue.writer = threads_.new_actor();
-  store->group = queue.groups;
-  const Access read = threads_.access(AccessKind::tma_store, queue.reader, queue.groups + 1, at);
-  const Access write = threads_.access(AccessKind::tma_store, queue.writer, queue.groups + 1, at);
+  Issue begun = begin_store(at);
+  Store store{{}, /*adds=*/false, at, 0};
   for (int r = 0; r < box.rows(); r++) {
     const int bytes = box.bytes(r);
-    store->rows.push_back(bytes == 0 ? nullptr
-                                     : global_.write(box.address(r), bytes, clock, write));
+    std::byte* to = bytes == 0 ? nullptr : global_.write(box.address(r), bytes, clock, begun.write);
     for (int p = 0; p < box.pieces(); p++)
-      shared_.read(box.shared_address(from, r, p), clock, read);
+      store.pieces.push_back({to == nullptr ? to : to + p * SharedMemory::granule,
+                              box.shared_address(from, r, p), box.piece_bytes(r, p)});
   }
-  queue.unread.push_back(store);
   threads_.trace_instant("TMA store", at);
-  threads_.scheduler().yield();
+  issue(begun, std::move(store));
+}
+
+void Copies::store_bytes(void* to, unsigned from, unsigned bytes, bool adds, Site at) {
+  const Clock& clock = threads_.enter(at).clock;
+  if (bytes % SharedMemory::granule != 0 ||
+      reinterpret_cast<std::uintptr_t>(to) % SharedMemory::granule != 0)
+    violate("stores {0} bytes to {1}: not both multiples of {2}", bytes, global_.describe(to),
+            SharedMemory::granule);
+  Issue begun = begin_store(at);
+  if (adds) global_.read(to, static_cast<int>(bytes), clock, begun.write);
+  std::byte* const memory = global_.write(to, static_cast<int>(bytes), clock, begun.write);
+  Store store{{}, adds, at, 0};
+  for (unsigned offset = 0; offset < bytes; offset += SharedMemory::granule)
+    store.pieces.push_back({memory + offset, from + offset, SharedMemory::granule});
+  threads_.trace_instant(adds ? "bulk add" : "bulk store", at);
+  issue(begun, std::move(store));
 }
 
 void Copies::commit(Site at) {
@@ -100,19 +159,25 @@ void Copies::wait(Site at) {
 }
 
 void Copies::read(Store& store) {
-  for (int r = 0; r < store.box.rows(); r++)
-    for (int p = 0; p < store.box.pieces(); p++) {
-      const std::byte* from = shared_.at(store.box.shared_address(store.from, r, p));
-      store.bytes.insert(store.bytes.end(), from, from + store.box.piece_bytes(r, p));
-    }
+  for (const Store::Piece& piece : store.pieces) {
+    const std::byte* from = shared_.at(piece.from);
+    store.bytes.insert(store.bytes.end(), from, from + piece.bytes);
+  }
 }
 
 void Copies::Store::write() {
   if (std::exchange(written, true)) return;
   const std::byte* next = bytes.data();
-  for (int r = 0; r < box.rows(); r++) {
-    if (rows[r] != nullptr) std::memcpy(rows[r], next, box.bytes(r));
-    next += box.bytes(r);
+  for (const Piece& piece : pieces) {
+    for (int i = 0; adds && i < piece.bytes; i += sizeof(float)) {
+      float sum = 0, addend = 0;
+      std::memcpy(&sum, piece.to + i, sizeof(sum));
+      std::memcpy(&addend, next + i, sizeof(addend));
+      sum += addend;
+      std::memcpy(piece.to + i, &sum, sizeof(sum));
+    }
+    if (!adds && piece.bytes > 0) std::memcpy(piece.to, next, piece.bytes);
+    next += piece.bytes;
   }
 }
 

@@ -28,6 +28,11 @@ class Copies {
 
   void load(unsigned to, const TensorMap& map, unsigned barrier, const int (&box)[4], Site at);
   void store(const TensorMap& map, unsigned from, const int (&box)[4], Site at);
+
+  /// Bytes that lie one after the other.
+  void load_bytes(unsigned to, const void* from, unsigned bytes, unsigned barrier, Site at);
+  void store_bytes(void* to, unsigned from, unsigned bytes, bool adds, Site at);
+
   void commit(Site at);
 
   /// Until the thread's committed stores have read shared memory, respectively are complete.
@@ -45,10 +50,20 @@ class Copies {
     unsigned to, barrier;
     Site site;
   };
+  struct LoadOfBytes {
+    const std::byte* from;
+    unsigned to, bytes, barrier;
+    Site site;
+  };
   struct Store {
-    Box box;
-    std::vector<std::byte*> rows;
-    unsigned from;
+    /// Of one granule of shared memory.
+    struct Piece {
+      std::byte* to;
+      unsigned from;
+      int bytes;  // that exist
+    };
+    std::vector<Piece> pieces;
+    bool adds;
     Site site;
     std::uint32_t group;
     std::vector<std::byte> bytes = {};  // read from shared memory, not yet written
@@ -64,7 +79,19 @@ class Copies {
   };
 
   void arrive(const Load& load);
+  void arrive(const LoadOfBytes& load);
   void read(Store& store);
+
+  /// The mbarrier that a load completes on, checked.
+  Mbarrier& completion(unsigned barrier, const Clock& clock);
+
+  /// Stores of a thread and how they access memory.
+  struct Issue {
+    Queue& queue;
+    Access read, write;
+  };
+  Issue begin_store(Site at);
+  void issue(Issue& issue, Store store);
 
   Threads& threads_;
   SharedMemory& shared_;

@@ -9,21 +9,27 @@
 namespace streamattn {
 namespace {
 
+emulator::Role role_of(TensorUse use, bool writes_all_rows) {
+  using emulator::Role;
+  if (use == TensorUse::input) return Role::input;
+  if (use == TensorUse::accumulated) return Role::accumulated;
+  return writes_all_rows ? Role::output : Role::some_rows;
+}
+
 // The call with its tensors as kernels address them.
 ResolvedCall placed(ResolvedCall call, emulator::GlobalMemory& memory) {
   std::visit(
       [&](auto& operation) {
-        const emulator::Role output =
-            operation.writes_all_rows() ? emulator::Role::output : emulator::Role::some_rows;
-        operation.visit_tensors([&](const char* name, Tensor& tensor, bool is_output) {
-          tensor = memory.add_tensor(name, tensor, is_output ? output : emulator::Role::input);
+        ForwardCall& forward = forward_of(operation);
+        operation.visit_tensors([&](const char* name, Tensor& tensor, TensorUse use) {
+          tensor = memory.add_tensor(name, tensor, role_of(use, forward.writes_all_rows()));
         });
-        operation.visit_arrays([&](const TensorArg& array, const std::int32_t*& pointer) {
+        forward.visit_arrays([&](const TensorArg& array, const std::int32_t*& pointer) {
           pointer = static_cast<const std::int32_t*>(memory.add_tensor(array));
         });
-        for (const TensorArg& given : operation.named_tensors) {
+        for (const TensorArg& given : forward.named_tensors) {
           const void* at = memory.add_tensor(given);
-          for (NamedTensor& named : operation.named.tensors)
+          for (NamedTensor& named : forward.named.tensors)
             if (named.data == given.data) named.data = at;
         }
       },

@@ -15,7 +15,9 @@ constexpr std::size_t most_slices = 64;  // of workspace; a plan takes a few
 constexpr int poison = 0xFF;
 constexpr std::uint32_t by_nobody = 0, by_host = 1;
 
-bool is_output(Role role) { return role == Role::output || role == Role::some_rows; }
+bool is_output(Role role) {
+  return role == Role::output || role == Role::accumulated || role == Role::some_rows;
+}
 
 // "warp 3, lane 0 of block 1 at parts/x.cuh:12".
 std::string text_with_block(const Access& access) {
@@ -74,6 +76,7 @@ std::byte* GlobalMemory::add_elements(std::string name, void* data, const Elemen
   if (is_output(role)) {
     region.host = memory;
     region.memory = region.own.emplace(size, Mapping::Access::read_write).data();
+    if (role == Role::accumulated) std::memcpy(region.memory, memory, size);
   }
   return region.begin - lowest;
 }
@@ -165,7 +168,7 @@ GlobalMemory::Word& GlobalMemory::word(Region& region, std::size_t offset) {
   const std::size_t index = offset / word_bytes;
   std::vector<Word>& words = region.words[index / page_words];
   if (words.empty())
-    words.resize(page_words, Word{region.role == Role::counter ? by_host : by_nobody, {}});
+    words.resize(page_words, Word{region.holds_something() ? by_host : by_nobody, {}});
   return words[index % page_words];
 }
 
@@ -223,12 +226,13 @@ std::byte* GlobalMemory::write(const void* address, int bytes, const Clock& cloc
   for (std::size_t offset = begin; offset < begin + bytes; offset += word_bytes) {
     Word& found = word(region, offset);
     const void* here = region.begin + offset;
-    if (is_output(region.role) && found.write != by_nobody)
+    if (is_output(region.role) && found.write != by_nobody && found.write != by_host)
       violate("stores to {0} once more, after {1}", describe(here),
               text_with_block(accesses_[found.write]));
     check_after_write(region, offset, found, clock, access, "overwrites");
     for (const std::uint32_t r : found.reads) {
       const Access& read = accesses_[r];
+      if (read.actor == access.actor && read.event == access.event) continue;  // it adds
       if (clock.seen.of(read.actor) < read.event &&
           !(read.kind == AccessKind::atomic && access.kind == AccessKind::atomic))
         violate("overwrites {0}, which {1} reads: {2}", describe(here), text_with_block(read),
@@ -254,14 +258,15 @@ void GlobalMemory::clear(const void* address, std::size_t bytes) {
 bool GlobalMemory::is_written(const Region& region, std::size_t offset) {
   const auto words = region.words.find(offset / word_bytes / page_words);
   return words != region.words.end() &&
-         words->second[offset / word_bytes % page_words].write != by_nobody;
+         words->second[offset / word_bytes % page_words].write > by_host;
 }
 
 std::string GlobalMemory::unfinished() const {
   for (const Region& region : regions_) {
     for (std::size_t row : region.rows) {
       for (std::size_t i = 0; i < region.row_bytes; i += word_bytes) {
-        if (region.role == Role::output && !is_written(region, row + i))
+        if (is_output(region.role) && region.role != Role::some_rows &&
+            !is_written(region, row + i))
           return llvm::formatv("leaves {0} without a store", describe(region.begin + row + i));
         unsigned word = 0;
         if (region.role == Role::counter) std::memcpy(&word, region.memory + row + i, word_bytes);

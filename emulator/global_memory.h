@@ -17,11 +17,12 @@ namespace streamattn::emulator {
 
 /// What kernels may do with an allocation.
 enum class Role {
-  input,      ///< read; nothing may be stored
-  output,     ///< every element is stored exactly once
-  some_rows,  ///< an output of which the device knows the rows: what is stored is stored once
-  workspace,  ///< undefined at first, and whatever kernels make of it
-  counter,    ///< 32-bit words that are zero before and after
+  input,        ///< read; nothing may be stored
+  output,       ///< every element is stored exactly once
+  accumulated,  ///< the same, and it holds something before
+  some_rows,    ///< an output of which the device knows the rows: what is stored is stored once
+  workspace,    ///< undefined at first, and whatever kernels make of it
+  counter,      ///< 32-bit words that are zero before and after
 };
 
 /// Kernels get addresses at which there is no memory: only the functions of ptx/ reach it, and a
@@ -81,6 +82,8 @@ class GlobalMemory {
     std::size_t row_bytes = 0;
     void* host = nullptr;  // where an output goes in the end
     std::unordered_map<std::size_t, std::vector<Word>> words = {};  // pages of them
+
+    bool holds_something() const { return role == Role::counter || role == Role::accumulated; }
   };
 
   struct Elements {

@@ -1,6 +1,7 @@
 // Plain accesses, matrix moves and the proxy fence.
 #include "emulator/shared_accesses.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -70,27 +71,39 @@ void SharedAccesses::store_matrix_x4(unsigned address, const unsigned (&register
       &argument);
 }
 
-// Lanes behind the first 16 give addresses that nobody reads.
-void SharedAccesses::store_matrix_x2_transposed(unsigned address, const unsigned (&registers)[2],
-                                                Site at) {
+// Lanes behind the last matrix give addresses that nobody reads.
+void SharedAccesses::store_transposed(unsigned address, std::span<const unsigned> registers,
+                                      Site at) {
+  const int matrices = static_cast<int>(registers.size());
   const Clock& clock = threads_.enter(at).clock;
-  if (threads_.lane() < 16) memory_.write(address, clock, threads_.plain_access(at));
-  MatrixArgument argument = {address, {registers[0], registers[1]}};
+  if (threads_.lane() < 8 * matrices) memory_.write(address, clock, threads_.plain_access(at));
+  MatrixArgument argument = {address, {}};
+  std::ranges::copy(registers, argument.registers);
   threads_.converge(
       "stmatrix", at,
-      [&] {
+      [&, matrices] {
         Scheduler& all = threads_.scheduler();
         for (int l = 0; l < lanes; l++)
-          for (int m = 0; m < 2; m++)
+          for (int m = 0; m < matrices; m++)
             for (int half = 0; half < 2; half++) {
+              const int row = l % 4 * 2 + half;
               const auto element = static_cast<std::uint16_t>(
                   all.argument<MatrixArgument>(l).registers[m] >> 16 * half);
-              const unsigned column =
-                  all.argument<MatrixArgument>(m * 8 + l % 4 * 2 + half).address;
-              std::memcpy(memory_.at(column) + l / 4 * 2, &element, sizeof(element));
+              const unsigned to = all.argument<MatrixArgument>(m * 8 + row).address;
+              std::memcpy(memory_.at(to) + l / 4 * 2, &element, sizeof(element));
             }
       },
       &argument);
+}
+
+void SharedAccesses::store_matrix_x2_transposed(unsigned address, const unsigned (&registers)[2],
+                                                Site at) {
+  store_transposed(address, registers, at);
+}
+
+void SharedAccesses::store_matrix_x4_transposed(unsigned address, const unsigned (&registers)[4],
+                                                Site at) {
+  store_transposed(address, registers, at);
 }
 
 void SharedAccesses::fence_to_async(Site at) {

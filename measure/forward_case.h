@@ -15,8 +15,6 @@ namespace streamattn {
 
 /// A call. Memory comes from ForwardTensors.
 struct ForwardCase {
-  static constexpr Operation operation = Operation::forward;
-
   Problem problem = {};
   Shape shape = {};
   SequenceLengths lengths = {};  ///< of problems whose sequences differ; the shape has the longest
@@ -32,6 +30,8 @@ struct ForwardCase {
   bool with_lse = true;
   std::vector<NamedNumber> scalars = {};  ///< that the problem names
   std::vector<NamedInput> tensors = {};   ///< what named tensors hold, where not as by default
+  Operation operation =
+      Operation::forward;  ///< what tools do with it; `backward` goes back through
 
   std::int64_t heads() const { return shape.kv_heads * problem.group_size; }
 

@@ -6,7 +6,6 @@
 #include "compiler/operations/forward/call.h"
 
 namespace streamattn {
-namespace {
 
 Memory uploaded(Workbench& bench, const HostTensor& tensor) {
   Memory memory = bench.allocate(tensor.bytes().size());
@@ -18,12 +17,15 @@ void download(Workbench& bench, const Memory& memory, HostTensor& tensor) {
   bench.download(tensor.bytes().data(), memory.get(), tensor.bytes().size());
 }
 
-}  // namespace
+Memory poisoned_workspace(Workbench& bench, std::size_t bytes) {
+  Memory workspace = bench.allocate(bytes);
+  bench.fill(workspace.get(), 0xFF, bytes);  // a NaN in every element type
+  return workspace;
+}
 
 Enqueue with_workspace(const ForwardKernel& kernel, const ForwardArgs& args, Workbench& bench) {
   const std::size_t bytes = kernel.workspace_bytes(args);
-  const Memory workspace = bench.allocate(bytes);
-  bench.fill(workspace.get(), 0xFF, bytes);  // a NaN in every element type
+  const Memory workspace = poisoned_workspace(bench, bytes);
   ForwardArgs complete = args;
   complete.workspace = {workspace.get(), bytes};
   return [&kernel, complete, workspace](Stream stream) { kernel.launch(complete, stream); };

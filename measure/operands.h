@@ -9,6 +9,13 @@
 
 namespace streamattn {
 
+/// A copy of a tensor's memory in a workbench, and back.
+Memory uploaded(Workbench& bench, const HostTensor& tensor);
+void download(Workbench& bench, const Memory& memory, HostTensor& tensor);
+
+/// Workspace for a launch that needs `bytes`: poisoned.
+Memory poisoned_workspace(Workbench& bench, std::size_t bytes);
+
 /// The launch of `kernel` with `args`, in the memory of `bench`, and a poisoned workspace of its
 /// own of the size that the kernel asks for. Must not outlive the kernel, the tensors and the
 /// bench.

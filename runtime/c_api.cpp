@@ -1,17 +1,13 @@
 // The plain C entry points: each one converts its structs and calls the C++ API.
 #include "streamattn/c_api.h"
 
-#include <llvm/ADT/SmallVector.h>
-
 #include <algorithm>
 #include <cstring>
 #include <new>
-#include <span>
 #include <string>
 
-#include "streamattn/jit.h"
+#include "runtime/c_structs.h"
 #include "streamattn/log.h"
-#include "templates/params.h"
 
 struct streamattn_jit {
   streamattn::Jit jit;
@@ -61,52 +57,6 @@ streamattn_status guarded(Body body) noexcept {
   }
 }
 
-/// The caller's struct, with fields that its version does not have yet zeroed.
-template <class Struct>
-Struct read(const Struct* given, const char* name) {
-  const std::string what = std::string("streamattn_") + name;
-  if (!given) throw Error(ErrorCode::invalid_argument, what + " is null");
-  if (given->struct_size < sizeof(std::size_t) || given->struct_size > sizeof(Struct)) {
-    throw Error(ErrorCode::invalid_argument,
-                what + " has struct_size " + std::to_string(given->struct_size) +
-                    ", this library knows up to " + std::to_string(sizeof(Struct)));
-  }
-  Struct copy = {};
-  std::memcpy(&copy, given, given->struct_size);
-  return copy;
-}
-
-template <class Pointer>
-void require(Pointer pointer, const char* name) {
-  if (!pointer) throw Error(ErrorCode::invalid_argument, std::string(name) + " is null");
-}
-
-DType dtype(int32_t type, const char* field) {
-  switch (type) {
-    case STREAMATTN_F16:
-      return DType::f16;
-    case STREAMATTN_BF16:
-      return DType::bf16;
-    case STREAMATTN_F32:
-      return DType::f32;
-    case STREAMATTN_I32:
-      return DType::i32;
-    case STREAMATTN_U8:
-      return DType::u8;
-    default:
-      throw Error(ErrorCode::invalid_argument, std::string(field) + " is " + std::to_string(type) +
-                                                   ", needs one of streamattn_dtype's types");
-  }
-}
-
-SequenceLayout layout(int32_t layout, const char* field) {
-  if (layout < STREAMATTN_DENSE || layout > STREAMATTN_PAGED)
-    throw Error(ErrorCode::invalid_argument, std::string(field) + " is " + std::to_string(layout) +
-                                                 ", needs one of streamattn_layout");
-  return static_cast<SequenceLayout>(layout);
-}
-static_assert(static_cast<int>(SequenceLayout::paged) == STREAMATTN_PAGED);
-
 JitOptions convert(const streamattn_jit_options& from) {
   JitOptions options;
   if (from.target) options.target = from.target;
@@ -117,107 +67,6 @@ JitOptions convert(const streamattn_jit_options& from) {
   return options;
 }
 
-Problem convert(const streamattn_problem& from) {
-  Problem problem;
-  problem.dtype = dtype(from.dtype, "dtype");
-  if (from.out_dtype != STREAMATTN_DTYPE_DEFAULT) {
-    problem.out_dtype = dtype(from.out_dtype, "out_dtype");
-  }
-  problem.head_dim = from.head_dim;
-  if (from.value_head_dim != 0) problem.value_head_dim = from.value_head_dim;
-  if (from.group_size != 0) problem.group_size = from.group_size;
-  if (from.mask) problem.mask = Expr::parse(from.mask);
-  if (from.score) problem.score = Expr::parse(from.score, ExprRole::score);
-  if (from.sink) problem.sink = Expr::parse(from.sink, ExprRole::score);
-  problem.q_layout = layout(from.q_layout, "q_layout");
-  problem.kv_layout = layout(from.kv_layout, "kv_layout");
-  problem.q_lens = from.q_lens != 0;
-  problem.kv_lens = from.kv_lens != 0;
-  return problem;
-}
-
-Shape convert(const streamattn_shape& from) {
-  return {from.batch, from.kv_heads, from.q_len, from.kv_len};
-}
-
-Tensor convert(const streamattn_tensor& from, const char* name) {
-  return {.data = from.data,
-          .dtype = dtype(from.dtype, name),
-          .batch = from.batch,
-          .seq = from.seq,
-          .heads = from.heads,
-          .dim = from.dim,
-          .batch_stride = from.batch_stride,
-          .seq_stride = from.seq_stride,
-          .head_stride = from.head_stride};
-}
-
-Sequences convert(const streamattn_sequences& from) {
-  return {.batch = from.batch,
-          .cu_seqlens_q = from.cu_seqlens_q,
-          .cu_seqlens_kv = from.cu_seqlens_kv,
-          .q_lens = from.q_lens,
-          .kv_lens = from.kv_lens,
-          .block_table = from.block_table,
-          .pages = from.pages,
-          .block_table_stride = from.block_table_stride,
-          .max_q_len = from.max_q_len,
-          .max_kv_len = from.max_kv_len};
-}
-
-/// Arguments with what they point to.
-struct ConvertedArgs : ForwardArgs {
-  llvm::SmallVector<ScalarArg, NamedValues::most_scalars> scalar_args;
-  llvm::SmallVector<TensorArg, NamedValues::most_tensors> tensor_args;
-};
-
-/// Elements [0, count) of an array of the caller's.
-template <class Element>
-std::span<const Element> list(const Element* first, std::size_t count, const char* name) {
-  if (count > 0) require(first, name);
-  return {first, count};
-}
-
-void convert_names(const streamattn_forward_args& from, ConvertedArgs& to) {
-  for (const auto& scalar : list(from.scalars, from.scalar_count, "scalars")) {
-    require(scalar.name, "the name of a scalar");
-    to.scalar_args.push_back({scalar.name, scalar.value});
-  }
-  for (const auto& tensor : list(from.tensors, from.tensor_count, "tensors")) {
-    require(tensor.name, "the name of a tensor");
-    TensorArg& added = to.tensor_args.emplace_back();
-    added = {.name = tensor.name,
-             .data = tensor.data,
-             .dtype = dtype(tensor.dtype, (std::string(tensor.name) + ": dtype").c_str()),
-             .rank = tensor.rank};
-    std::copy_n(tensor.sizes, added.sizes.size(), added.sizes.begin());
-    std::copy_n(tensor.strides, added.strides.size(), added.strides.begin());
-  }
-  to.scalars = to.scalar_args;
-  to.tensors = to.tensor_args;
-}
-
-/// Calls use(args) with the arguments in C++.
-template <class Use>
-void with_args(const streamattn_forward_args& from, const Use& use) {
-  ConvertedArgs args;
-  args.q = convert(from.q, "q: dtype");
-  args.k = convert(from.k, "k: dtype");
-  args.v = convert(from.v, "v: dtype");
-  args.o = convert(from.o, "o: dtype");
-  if (from.lse.data) args.lse = convert(from.lse, "lse: dtype");
-  if (from.scale) args.scale = *from.scale;
-  if (from.q_offset) args.q_offset = *from.q_offset;
-  args.k_offset = from.k_offset;
-  if (from.q_rows) args.q_rows = Rows{from.q_rows->begin, from.q_rows->end};
-  if (from.kv_rows) args.kv_rows = Rows{from.kv_rows->begin, from.kv_rows->end};
-  args.sequences = convert(from.sequences);
-  args.max_sms = from.max_sms;
-  args.workspace = {from.workspace, from.workspace_bytes};
-  convert_names(from, args);
-  use(args);
-}
-
 // A kernel's handle is its address: the jit owns the kernel.
 const streamattn_kernel* handle(const Kernel& kernel) {
   return reinterpret_cast<const streamattn_kernel*>(&kernel);
@@ -226,8 +75,22 @@ const Kernel& kernel_of(const streamattn_kernel* handle) {
   require(handle, "kernel");
   return *reinterpret_cast<const Kernel*>(handle);
 }
+
+/// The kernel as one of its operation's type.
+template <class KernelType>
+const KernelType& kernel_for(Operation operation, const streamattn_kernel* handle) {
+  const Kernel& kernel = kernel_of(handle);
+  if (kernel.operation() != operation)
+    throw Error(ErrorCode::invalid_argument,
+                "kernel is one of " + std::string(name(kernel.operation())) +
+                    ", this function takes one of " + std::string(name(operation)));
+  return static_cast<const KernelType&>(kernel);
+}
 const ForwardKernel& forward_kernel_of(const streamattn_kernel* handle) {
-  return static_cast<const ForwardKernel&>(kernel_of(handle));
+  return kernel_for<ForwardKernel>(Operation::forward, handle);
+}
+const BackwardKernel& backward_kernel_of(const streamattn_kernel* handle) {
+  return kernel_for<BackwardKernel>(Operation::backward, handle);
 }
 
 }  // namespace
@@ -274,17 +137,42 @@ streamattn_status streamattn_forward_workspace(const streamattn_kernel* kernel,
   return guarded([&] {
     require(bytes, "bytes");
     const ForwardKernel& forward = forward_kernel_of(kernel);
-    with_args(read(args, "forward_args"),
-              [&](const ForwardArgs& converted) { *bytes = forward.workspace_bytes(converted); });
+    *bytes = forward.workspace_bytes(ConvertedForward(read(args, "forward_args")));
   });
 }
 
 streamattn_status streamattn_launch_forward(const streamattn_kernel* kernel,
                                             const streamattn_forward_args* args, void* stream) {
   return guarded([&] {
-    const ForwardKernel& forward = forward_kernel_of(kernel);
-    with_args(read(args, "forward_args"),
-              [&](const ForwardArgs& converted) { forward.launch(converted, stream); });
+    forward_kernel_of(kernel).launch(ConvertedForward(read(args, "forward_args")), stream);
+  });
+}
+
+streamattn_status streamattn_backward_kernel(streamattn_jit* jit, const streamattn_problem* problem,
+                                             const streamattn_shape* shape,
+                                             const streamattn_kernel** kernel) {
+  return guarded([&] {
+    require(jit, "jit");
+    require(kernel, "kernel");
+    *kernel =
+        handle(jit->jit.backward(convert(read(problem, "problem")), convert(read(shape, "shape"))));
+  });
+}
+
+streamattn_status streamattn_backward_workspace(const streamattn_kernel* kernel,
+                                                const streamattn_backward_args* args,
+                                                size_t* bytes) {
+  return guarded([&] {
+    require(bytes, "bytes");
+    const BackwardKernel& backward = backward_kernel_of(kernel);
+    *bytes = backward.workspace_bytes(ConvertedBackward(read(args, "backward_args")));
+  });
+}
+
+streamattn_status streamattn_launch_backward(const streamattn_kernel* kernel,
+                                             const streamattn_backward_args* args, void* stream) {
+  return guarded([&] {
+    backward_kernel_of(kernel).launch(ConvertedBackward(read(args, "backward_args")), stream);
   });
 }
 

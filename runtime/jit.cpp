@@ -58,6 +58,13 @@ class Answers {
   std::unordered_map<Request, const Value*, RequestHash> answers_;
 };
 
+/// Kernels of one operation: by problem and schedule, and by what was asked for.
+template <class KernelType>
+struct Kernels {
+  Memo<KernelType> made;
+  Answers<KernelType> answers;
+};
+
 /// What tells a kernel from all others of this process, which has one compiler.
 std::string identity(const Source& source) {
   FieldHasher hasher("streamattn loaded kernel");
@@ -119,8 +126,11 @@ struct Jit::State {
   }
 
   template <class KernelType>
-  const KernelType& get(Memo<KernelType>& kernels, Operation operation, const Problem& problem,
+  const KernelType& get(Kernels<KernelType>& kernels, Operation operation, const Problem& problem,
                         const Choice& choice);
+  template <class KernelType>
+  const KernelType& get(Kernels<KernelType>& kernels, Operation operation, const Problem& problem,
+                        const Shape& shape);
 
   const JitOptions options;
   GpuDevice* const device;
@@ -130,9 +140,9 @@ struct Jit::State {
 
   // What one process has asked for; a forked child asks anew and keeps what it was given before.
   struct Memory {
-    Memo<LoadedKernel> loaded;            // by source
-    Memo<ForwardKernel> forward_kernels;  // by problem and schedule
-    Answers<ForwardKernel> forward_answers;
+    Memo<LoadedKernel> loaded;  // by source
+    Kernels<ForwardKernel> forward;
+    Kernels<BackwardKernel> backward;
   };
   PerProcess<Memory> memory;
 };
@@ -167,7 +177,7 @@ std::vector<std::shared_ptr<const LoadedKernel>> Jit::State::load(const Program&
 // Runs the kernel of `origin`, whose resources it fills in.
 std::unique_ptr<const Executor> Jit::State::executor(KernelOrigin& origin) {
   const Schedule& schedule = origin.choice.schedule;
-  if (!device) return std::make_unique<CpuExecutor>(origin.problem, schedule);
+  if (!device) return cpu_executor(origin.operation, origin.problem, schedule);
   auto kernels =
       load(emit(origin.operation, origin.problem, schedule, target, {options.template_dir}));
   origin.from_cache = true;
@@ -179,14 +189,25 @@ std::unique_ptr<const Executor> Jit::State::executor(KernelOrigin& origin) {
 }
 
 template <class KernelType>
-const KernelType& Jit::State::get(Memo<KernelType>& kernels, Operation operation,
+const KernelType& Jit::State::get(Kernels<KernelType>& kernels, Operation operation,
                                   const Problem& problem, const Choice& choice) {
   const std::string key = problem.describe() + "; " + choice.schedule.describe();
-  return *kernels.get(key, [&] {
+  return *kernels.made.get(key, [&] {
     KernelOrigin origin{operation, problem, choice, target};
     auto runs = executor(origin);
     return std::make_shared<KernelType>(std::move(origin), std::move(runs));
   });
+}
+
+template <class KernelType>
+const KernelType& Jit::State::get(Kernels<KernelType>& kernels, Operation operation,
+                                  const Problem& problem, const Shape& shape) {
+  const Request request{problem, shape};
+  if (const KernelType* known = kernels.answers.find(request)) return *known;
+  const KernelType& kernel = get(kernels, operation, problem,
+                                 choose(operation, problem, shape, target, table, row_device()));
+  kernels.answers.remember(request, kernel);
+  return kernel;
 }
 
 Jit Jit::create(JitOptions options) {
@@ -201,20 +222,23 @@ Jit& Jit::operator=(Jit&&) noexcept = default;
 Jit::~Jit() = default;
 
 const ForwardKernel& Jit::forward(const Problem& problem, const Shape& shape) const {
-  State::Memory& memory = state_->memory.get();
-  const Request request{problem, shape};
-  if (const ForwardKernel* known = memory.forward_answers.find(request)) return *known;
-  const ForwardKernel& kernel = state_->get(
-      memory.forward_kernels, Operation::forward, problem,
-      choose(Operation::forward, problem, shape, state_->target, state_->table, state_->row_device()));
-  memory.forward_answers.remember(request, kernel);
-  return kernel;
+  return state_->get(state_->memory.get().forward, Operation::forward, problem, shape);
 }
 
 const ForwardKernel& Jit::forward(const Problem& problem, const Schedule& schedule) const {
   check(Operation::forward, problem, schedule, state_->target);
-  return state_->get(state_->memory.get().forward_kernels, Operation::forward, problem,
-                     {schedule, "given by the caller"});
+  return state_->get(state_->memory.get().forward, Operation::forward, problem,
+                     Choice{schedule, "given by the caller"});
+}
+
+const BackwardKernel& Jit::backward(const Problem& problem, const Shape& shape) const {
+  return state_->get(state_->memory.get().backward, Operation::backward, problem, shape);
+}
+
+const BackwardKernel& Jit::backward(const Problem& problem, const Schedule& schedule) const {
+  check(Operation::backward, problem, schedule, state_->target);
+  return state_->get(state_->memory.get().backward, Operation::backward, problem,
+                     Choice{schedule, "given by the caller"});
 }
 
 const Target& Jit::target() const { return state_->target; }

@@ -43,24 +43,31 @@ Baseline Baseline::load(const std::string& path) {
   auto parsed = llvm::json::parse(without_nan(file.bytes));
   if (!parsed) reject(path, llvm::toString(parsed.takeError()));
   const llvm::json::Object* root = parsed->getAsObject();
-  const llvm::json::Array* rows = root ? root->getArray("fwd") : nullptr;
-  if (!rows) reject(path, "has no array \"fwd\"");
-
   Baseline baseline;
-  for (const llvm::json::Value& value : *rows) {
+  if (!root || !root->getArray("fwd")) reject(path, "has no array \"fwd\"");
+  baseline.add(path, *root->getArray("fwd"), "fwd", Operation::forward);
+  if (const llvm::json::Array* rows = root->getArray("bwd"))
+    baseline.add(path, *rows, "bwd", Operation::backward);
+  return baseline;
+}
+
+void Baseline::add(const std::string& path, const llvm::json::Array& rows, const std::string& name,
+                   Operation operation) {
+  for (const llvm::json::Value& value : rows) {
     const llvm::json::Object* row = value.getAsObject();
-    if (!row) reject(path, "a row of \"fwd\" is no object");
+    if (!row) reject(path, "a row of \"" + name + "\" is no object");
     const auto number = [&](llvm::StringRef key) {
       const auto found = row->getInteger(key);
-      if (!found) reject(path, "a row of \"fwd\" has no number \"" + key.str() + "\"");
+      if (!found) reject(path, "a row of \"" + name + "\" has no number \"" + key.str() + "\"");
       return static_cast<std::int64_t>(*found);
     };
-    Row& added = baseline.rows_.emplace_back(Row{static_cast<int>(number("d")),
-                                                 row->getBoolean("causal").value_or(false),
-                                                 number("s"),
-                                                 number("b"),
-                                                 number("h"),
-                                                 {}});
+    Row& added = rows_.emplace_back(Row{operation,
+                                        static_cast<int>(number("d")),
+                                        row->getBoolean("causal").value_or(false),
+                                        number("s"),
+                                        number("b"),
+                                        number("h"),
+                                        {}});
     for (const auto& [key, figure] : *row) {
       const bool is_size = llvm::is_contained(size_keys, llvm::StringRef(key));
       const auto tflops = figure.getAsNumber();
@@ -70,7 +77,6 @@ Baseline Baseline::load(const std::string& path) {
       return std::pair(figure.peer != "best", figure.peer);
     });
   }
-  return baseline;
 }
 
 std::vector<PeerFigure> Baseline::find(const ForwardCase& call) const {
@@ -83,8 +89,9 @@ std::vector<PeerFigure> Baseline::find(const ForwardCase& call) const {
   const bool is_changed = !problem.score.same_as(Problem().score) || problem.sink;
   if (!plain || is_changed || (!is_causal && !problem.mask.same_as(Expr()))) return {};
   for (const Row& row : rows_) {
-    if (row.head_dim == problem.head_dim && row.causal == is_causal && row.seq == shape.q_len &&
-        row.batch == shape.batch && row.heads == shape.kv_heads) {
+    if (row.operation == call.operation && row.head_dim == problem.head_dim &&
+        row.causal == is_causal && row.seq == shape.q_len && row.batch == shape.batch &&
+        row.heads == shape.kv_heads) {
       return row.figures;
     }
   }

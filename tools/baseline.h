@@ -1,7 +1,9 @@
 // Peers' figures read from a file, to print beside ours.
 #pragma once
 
+#include <llvm/Support/JSON.h>
 #include <optional>
+
 #include <string>
 #include <vector>
 
@@ -28,11 +30,15 @@ class Baseline {
 
  private:
   struct Row {
+    Operation operation;
     int head_dim;
     bool causal;
     std::int64_t seq, batch, heads;
     std::vector<PeerFigure> figures;
   };
+  void add(const std::string& path, const llvm::json::Array& rows, const std::string& name,
+           Operation operation);
+
   std::vector<Row> rows_;
 };
 

@@ -1,7 +1,7 @@
 // `streamattn bench`: times problems and schedules, interleaved.
 #include <llvm/Support/FormatVariadic.h>
 
-#include "measure/operands.h"
+#include "measure/backward_operands.h"
 #include "streamattn/jit.h"
 #include "support/progress.h"
 #include "tools/bench_grid.h"
@@ -24,18 +24,44 @@ struct Options {
 
 struct Contender {
   BenchCandidate candidate;
-  const ForwardKernel* kernel = nullptr;  // null: refused
+  Enqueue launch = nullptr;  // null: refused
+};
+
+/// The tensors of a call, and its launches.
+class BenchedCall {
+ public:
+  BenchedCall(const Jit& jit, Workbench& bench, const ForwardCase& call) : jit_(jit), call_(call) {
+    if (call.operation == Operation::forward) {
+      forward_.emplace(ForwardTensors(call), bench);
+      return;
+    }
+    BackwardTensors tensors({.forward = call, .of_tensors = false});
+    run_once(jit.forward(call.problem, call.shape), tensors.forward, bench);
+    backward_.emplace(tensors, bench);
+  }
+
+  /// Throws Error (invalid_schedule).
+  Enqueue launch(const Schedule& schedule) const {
+    if (forward_) return forward_->launch_of(jit_.forward(call_.problem, schedule));
+    return backward_->launch_of(jit_.backward(call_.problem, schedule));
+  }
+
+ private:
+  const Jit& jit_;
+  const ForwardCase& call_;
+  std::optional<Operands> forward_;
+  std::optional<BackwardOperands> backward_;
 };
 
 /// The kernel with one --schedule. A schedule that suits some of the rows may be illegal in
 /// others: that is a refusal, not the end of the benchmark.
-Contender find_contender(const Jit& jit, const ForwardCase& call, const ScheduleTable& pins,
-                         const std::string& fields) {
+Contender find_contender(const Jit& jit, const BenchedCall& benched, const ForwardCase& call,
+                         const ScheduleTable& pins, const std::string& fields) {
   Contender contender{.candidate = {.fields = fields}};
   const Schedule schedule = overridden_schedule(call, jit.target(), pins, fields);
   contender.candidate.schedule = schedule.describe();
   try {
-    contender.kernel = &jit.forward(call.problem, schedule);
+    contender.launch = benched.launch(schedule);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::invalid_schedule) throw;
     contender.candidate.refusal = error.what();
@@ -48,27 +74,26 @@ BenchRow bench_call(const Jit& jit, Workbench& bench, const ForwardCase& call,
                     const std::function<void()>& advance) {
   std::vector<std::string> overrides = options.schedule.overrides;
   if (overrides.empty()) overrides.push_back("");
-  std::vector<Contender> contenders;
-  for (const std::string& fields : overrides) {
-    contenders.push_back(find_contender(jit, call, pins, fields));
-  }
   ForwardCase seeded = call;
   seeded.seed = options.method.seed;
-  const Operands operands(ForwardTensors(seeded), bench);
+  const BenchedCall benched(jit, bench, seeded);
+  std::vector<Contender> contenders;
+  for (const std::string& fields : overrides) {
+    contenders.push_back(find_contender(jit, benched, call, pins, fields));
+  }
   std::vector<Stopwatch> stopwatches;
   for (const Contender& contender : contenders) {
-    if (!contender.kernel) continue;
-    stopwatches.push_back([&bench, launch = operands.launch_of(*contender.kernel)](int runs) {
-      return bench.time(launch, runs);
-    });
+    if (!contender.launch) continue;
+    stopwatches.push_back(
+        [&bench, &launch = contender.launch](int runs) { return bench.time(launch, runs); });
   }
   const auto timings =
       time_interleaved(stopwatches, options.method, bench.overhead_milliseconds(), advance);
 
-  BenchRow row{.call = call, .flops = forward_flops(call)};
+  BenchRow row{.call = call, .flops = flops(call)};
   auto timing = timings.begin();
   for (Contender& contender : contenders) {
-    if (contender.kernel) contender.candidate.timing = *timing++;
+    if (contender.launch) contender.candidate.timing = *timing++;
     row.candidates.push_back(std::move(contender.candidate));
   }
   return row;

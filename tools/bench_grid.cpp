@@ -8,8 +8,17 @@
 namespace streamattn {
 
 BenchGrid find_suite(const std::string& name) {
+  if (name == "h200-backward") {
+    return {.operation = Operation::backward,
+            .head_dims = {64, 128},
+            .masks = {"true", "k <= q"},
+            .seqs = {1024, 4096, 16384},
+            .tokens = 16384,
+            .hidden = 2048};
+  }
   if (name != "h200-forward") {
-    throw Error(ErrorCode::invalid_config, "unknown suite \"" + name + "\", known: h200-forward");
+    throw Error(ErrorCode::invalid_config,
+                "unknown suite \"" + name + "\", known: h200-forward, h200-backward");
   }
   return {.head_dims = {64, 128, 256},
           .masks = {"true", "k <= q"},
@@ -20,7 +29,8 @@ BenchGrid find_suite(const std::string& name) {
 
 void BenchGridFlags::add_to(Flags& flags) {
   flags.section("what is timed: every combination of the lists");
-  flags.add("suite", "NAME", "h200-forward, 36 shapes; the flags below replace parts of it",
+  flags.add("suite", "NAME",
+            "h200-forward, 36 shapes, or h200-backward, 12; the flags below replace parts of it",
             suite_);
   add_operation_to(flags, operation_);
   flags.add("dtype", "f16|bf16|f32", "of Q, K and V (bf16)", dtype_);
@@ -85,7 +95,8 @@ std::vector<ForwardCase> BenchGridFlags::calls(const BenchGrid& defaults) const 
           calls.push_back({.problem = problem,
                            .shape = {batch, kv_heads, q_len_.value_or(seq), seq},
                            .layout = layout_,
-                           .scalars = lists.scalars});
+                           .scalars = lists.scalars,
+                           .operation = operation_.value_or(lists.operation)});
         }
       }
     }

@@ -11,6 +11,7 @@ namespace streamattn {
 
 /// Lists whose product is timed.
 struct BenchGrid {
+  Operation operation = Operation::forward;
   std::vector<int> head_dims = {128};
   std::vector<std::string> masks = {"true"};
   std::vector<std::string> scores = {""};  ///< empty: the scaled product
@@ -40,7 +41,7 @@ class BenchGridFlags {
   BenchGrid grid(const BenchGrid& defaults) const;
 
   std::optional<std::string> suite_;
-  Operation operation_ = Operation::forward;
+  std::optional<Operation> operation_;
   DType dtype_ = DType::bf16;
   std::optional<DType> out_dtype_;
   std::vector<int> head_dims_;

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "measure/operands.h"
+#include "measure/backward_operands.h"
 #include "tools/problem_flags.h"
 
 namespace streamattn {
@@ -19,10 +19,13 @@ struct EmulateFlags {
 };
 
 /// Runs the kernel of `call` on the emulator, warps in an order drawn by its seed, and fills in the
-/// outputs of `tensors`, those of the call. Writes the timeline to `trace_file` where one is given.
-/// Returns what the kernel says of itself. Throws Error: launch_failed with the report of a broken
-/// contract, invalid_config where this build has no emulator or the file cannot be written.
+/// outputs of `tensors`, those of the call or of its backward pass. Writes the timeline to
+/// `trace_file` where one is given. Returns what the kernel says of itself. Throws Error:
+/// launch_failed with the report of a broken contract, invalid_config where this build has no
+/// emulator or the file cannot be written.
 std::string run_emulated(const ForwardCase& call, const ScheduleFlags& schedule,
                          const std::optional<std::string>& trace_file, ForwardTensors& tensors);
+std::string run_emulated(const ForwardCase& call, const ScheduleFlags& schedule,
+                         const std::optional<std::string>& trace_file, BackwardTensors& tensors);
 
 }  // namespace streamattn

@@ -163,4 +163,10 @@ Count forward_flops(const ForwardCase& call, double most) {
   return {width * pairs.number, pairs.is_estimate};
 }
 
+Count flops(const ForwardCase& call, double most) {
+  Count count = forward_flops(call, most);
+  if (call.operation == Operation::backward) count.number *= 2.5;
+  return count;
+}
+
 }  // namespace streamattn

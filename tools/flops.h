@@ -17,6 +17,9 @@ struct Count {
 /// visible_pairs().
 Count forward_flops(const ForwardCase& call, double most = 0x1p34);
 
+/// Of the operation that is asked of a call: backward counts 2.5 times as much as forward.
+Count flops(const ForwardCase& call, double most = 0x1p34);
+
 /// Pairs of a row of Q and a key that the mask lets it see, over batch and query heads. Exact where
 /// closed forms tell which they are; pairs that these leave open are counted one by one, or, of
 /// more than `most`, estimated from evenly spaced rows, as of more than 2^26 rows.

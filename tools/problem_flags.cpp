@@ -31,10 +31,6 @@ void read_value(llvm::StringRef flag, llvm::StringRef text, Distribution& value)
   value = text == "normal" ? Distribution::normal : Distribution::outliers;
 }
 
-void add_operation_to(Flags& flags, Operation& operation) {
-  flags.add("op", "forward", "what to compute of attention (forward)", operation);
-}
-
 namespace {
 
 /// "name" and "value" of "name=value".
@@ -189,6 +185,7 @@ ForwardCase ProblemFlags::call() const {
                 kv_len_.value_or(seq_)};
   sequences_.apply_to(call, batch_);
   call.problem.validate();
+  call.operation = operation_;
   if (call.shape.batch < 0 || call.shape.q_len < 0 || call.shape.kv_len < 0) {
     throw Error(ErrorCode::invalid_config, "batch and lengths must be >= 0");
   }

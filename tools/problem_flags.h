@@ -25,7 +25,10 @@ void read_value(llvm::StringRef flag, llvm::StringRef text, Operation& value);
 void read_value(llvm::StringRef flag, llvm::StringRef text, Distribution& value);
 
 /// Adds --op; `operation`, the default, must outlive parsing.
-void add_operation_to(Flags& flags, Operation& operation);
+template <class OperationOrNone>
+void add_operation_to(Flags& flags, OperationOrNone& operation) {
+  flags.add("op", "forward|backward", "what to compute of attention (forward)", operation);
+}
 
 /// The flags that give values to what a problem names: --set and --tensor.
 class NamedFlags {
@@ -80,7 +83,7 @@ class ProblemFlags {
   ForwardCase call() const;
 
  private:
-  Operation operation_ = Operation::forward;  // the only one so far, which parsing holds it to
+  Operation operation_ = Operation::forward;
   DType dtype_ = DType::bf16;
   std::optional<DType> out_dtype_;
   int head_dim_ = 128;

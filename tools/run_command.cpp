@@ -2,12 +2,14 @@
 #include <llvm/ADT/StringExtras.h>
 #include <llvm/Support/FormatVariadic.h>
 
-#include "measure/accuracy.h"
+#include <variant>
+
+#include "measure/backward_operands.h"
 #include "measure/gemm_rate.h"
-#include "measure/operands.h"
 #include "streamattn/error.h"
 #include "streamattn/jit.h"
 #include "support/progress.h"
+#include "tools/accuracy_report.h"
 #include "tools/call_json.h"
 #include "tools/emulate.h"
 #include "tools/flops.h"
@@ -23,6 +25,8 @@ struct Options {
   EmulateFlags emulation;
   Distribution distribution = Distribution::normal;
   std::uint64_t seed = 1;
+  std::optional<DType> gradient_dtype;
+  bool accumulate = false;
   bool json = false;
 
   ForwardCase call() const {
@@ -32,55 +36,113 @@ struct Options {
     require_scalars(call);
     return call;
   }
+
+  void require_backward_for_gradients() const {
+    if ((gradient_dtype || accumulate) && problem.call().operation != Operation::backward)
+      throw Error(ErrorCode::invalid_config, "--grad-dtype and --accumulate need --op backward");
+  }
+
+  BackwardCase backward() const {
+    return {.forward = call(), .gradient_dtype = gradient_dtype, .accumulate = accumulate};
+  }
 };
 
 /// Everything there is to say about one run.
 struct Report {
   ForwardCase call;
   std::string device, kernel;
-  Accuracy accuracy;
+  std::variant<Accuracy, BackwardAccuracy> accuracy;
   std::optional<Timing> timing;  // emulated: none
   Count flops;
   std::optional<GemmRate> gemm;
 
   double tflops() const { return streamattn::tflops(flops.number, timing->milliseconds); }
+  bool ok() const {
+    return std::visit([](const auto& found) { return found.ok(); }, accuracy);
+  }
 };
 
-const ForwardKernel& find_kernel(const Jit& jit, const ForwardCase& call,
-                                 const ScheduleFlags& flags) {
-  if (flags.overrides.empty()) return jit.forward(call.problem, call.shape);
-  return jit.forward(call.problem, overridden_schedule(call, jit.target(), flags.pin_rows(),
-                                                       flags.only_override()));
+/// The kernel that `get` gives for a problem and a shape, or a problem and a schedule.
+template <class Get>
+const auto& find_kernel(const Jit& jit, const ForwardCase& call, const ScheduleFlags& flags,
+                        const Get& get) {
+  if (flags.overrides.empty()) return get(call.shape);
+  return get(overridden_schedule(call, jit.target(), flags.pin_rows(), flags.only_override()));
 }
 
+/// One run on a device, step by step.
+class Run {
+ public:
+  Run(const Options& options, Report& report)
+      : options_(options),
+        report_(report),
+        jit_(Jit::create({.target = options.schedule.target, .pins = options.schedule.pin_rows()})),
+        bench_(workbench_for(jit_.device())) {
+    report.device = bench_->name();
+  }
+
+  void forward() {
+    progress_.update(0, "kernel");
+    const ForwardCase& call = report_.call;
+    const auto& kernel = find_kernel(
+        jit_, call, options_.schedule,
+        [&](const auto& by) -> const ForwardKernel& { return jit_.forward(call.problem, by); });
+    report_.kernel = kernel.describe();
+    progress_.update(1, "inputs");
+    ForwardTensors tensors(call);
+    const Operands operands(tensors, *bench_);
+    const Enqueue launch = operands.launch_of(kernel);
+    bench_->run(launch);
+    operands.download_outputs(tensors);
+    progress_.update(2, "float64 reference");
+    report_.accuracy = check_accuracy(call, tensors, arithmetic());
+    time(launch);
+  }
+
+  /// The forward pass is run first: its o and lse are inputs.
+  void backward() {
+    progress_.update(0, "kernels");
+    const BackwardCase given = options_.backward();
+    const ForwardCase& call = report_.call;
+    const auto& kernel = find_kernel(
+        jit_, call, options_.schedule,
+        [&](const auto& by) -> const BackwardKernel& { return jit_.backward(call.problem, by); });
+    report_.kernel = kernel.describe();
+    progress_.update(1, "inputs");
+    BackwardTensors tensors(given);
+    run_once(jit_.forward(call.problem, call.shape), tensors.forward, *bench_);
+    run_once(kernel, tensors, *bench_);
+    progress_.update(2, "float64 reference");
+    report_.accuracy = check_backward(given, tensors, arithmetic());
+    time(BackwardOperands(tensors, *bench_).launch_of(kernel));
+  }
+
+ private:
+  Arithmetic arithmetic() const {
+    return jit_.target().is_cpu() ? Arithmetic::float32 : Arithmetic::gpu;
+  }
+
+  void time(const Enqueue& launch) {
+    progress_.update(3, "timing");
+    const Stopwatch stopwatch = [&](int runs) { return bench_->time(launch, runs); };
+    report_.timing =
+        time_interleaved({stopwatch}, {.rounds = 3}, bench_->overhead_milliseconds(), [] {
+        }).front();
+    report_.flops = flops(report_.call);
+    if (!jit_.target().is_cpu()) report_.gemm = bf16_gemm_rate(*bench_);
+  }
+
+  const Options& options_;
+  Report& report_;
+  Progress progress_{"run", 4};
+  Jit jit_;
+  std::unique_ptr<Workbench> bench_;
+};
+
 Report run(const Options& options) {
-  Progress progress("run", 4);
-  progress.update(0, "kernel");
   Report report{.call = options.call()};
-  const ForwardCase& call = report.call;
-  const Jit jit =
-      Jit::create({.target = options.schedule.target, .pins = options.schedule.pin_rows()});
-  const ForwardKernel& kernel = find_kernel(jit, call, options.schedule);
-  report.kernel = kernel.describe();
-
-  progress.update(1, "inputs");
-  const auto bench = workbench_for(jit.device());
-  report.device = bench->name();
-  ForwardTensors tensors(call);
-  const Operands operands(tensors, *bench);
-  const Enqueue launch = operands.launch_of(kernel);
-  bench->run(launch);
-  operands.download_outputs(tensors);
-  progress.update(2, "float64 reference");
-  const Arithmetic arithmetic = jit.target().is_cpu() ? Arithmetic::float32 : Arithmetic::gpu;
-  report.accuracy = check_accuracy(call, tensors, arithmetic);
-
-  progress.update(3, "timing");
-  const Stopwatch stopwatch = [&](int runs) { return bench->time(launch, runs); };
-  report.timing =
-      time_interleaved({stopwatch}, {.rounds = 3}, bench->overhead_milliseconds(), [] {}).front();
-  report.flops = forward_flops(call);
-  if (!jit.target().is_cpu()) report.gemm = bf16_gemm_rate(*bench);
+  Run run(options, report);
+  report.call.operation == Operation::forward ? run.forward() : run.backward();
   return report;
 }
 
@@ -88,10 +150,20 @@ Report run_on_emulator(const Options& options) {
   Progress progress("run", 2);
   progress.update(0, "emulation");
   Report report{.call = options.call(), .device = "emulated"};
-  ForwardTensors tensors(report.call);
-  report.kernel = run_emulated(report.call, options.schedule, options.emulation.trace, tensors);
-  progress.update(1, "float64 reference");
-  report.accuracy = check_accuracy(report.call, tensors, Arithmetic::float32);
+  const auto emulate = [&](auto& tensors) {
+    report.kernel = run_emulated(report.call, options.schedule, options.emulation.trace, tensors);
+    progress.update(1, "float64 reference");
+  };
+  if (report.call.operation == Operation::forward) {
+    ForwardTensors tensors(report.call);
+    emulate(tensors);
+    report.accuracy = check_accuracy(report.call, tensors, Arithmetic::float32);
+  } else {
+    BackwardTensors tensors(options.backward());
+    compute_outputs(options.backward(), tensors);
+    emulate(tensors);
+    report.accuracy = check_backward(options.backward(), tensors, Arithmetic::float32);
+  }
   return report;
 }
 
@@ -118,48 +190,24 @@ std::string named(const ForwardCase& call) {
 
 void print(const Report& report, llvm::raw_ostream& out) {
   const ForwardCase& call = report.call;
-  const Accuracy& accuracy = report.accuracy;
-  const Errors& errors = accuracy.errors;
   out << llvm::formatv("problem  {0}\n", call.problem.describe());
   out << llvm::formatv("shape    batch {0}, heads {1}, kv_heads {2}, q_len {3}, kv_len {4}\n",
                        call.shape.batch, call.heads(), call.shape.kv_heads, call.shape.q_len,
                        call.shape.kv_len);
   if (const std::string text = named(call); !text.empty()) out << "names    " << text << "\n";
   out << llvm::formatv("device   {0}\n", report.device);
-  out << llvm::formatv("checked  {0} of {1} rows against float64\n", accuracy.checked_rows,
-                       accuracy.rows);
-  out << llvm::formatv("error    {0:e2} relative L2; plain {1} attention has {2:e2}\n", errors.o,
-                       name(call.problem.dtype), errors.plain_o);
-  out << llvm::formatv("LSE      {0:e2} largest error; plain attention has {1:e2}\n", errors.lse,
-                       errors.plain_lse);
+  std::visit([&](const auto& found) { print(found, call.problem.dtype, out); }, report.accuracy);
   if (report.timing) print_speed(report, out);
   out << "\n" << llvm::StringRef(report.kernel).rtrim() << "\n\n";
-  if (accuracy.ok()) {
-    out << "ok\n";
-  } else if (accuracy.nan_rows > 0) {
-    out << "WRONG: " << accuracy.nan_rows << " rows have a NaN or were not written\n";
-  } else if (!accuracy.untouched) {
-    out << "WRONG: memory beside the rows was written\n";
-  } else {
-    out << "WRONG: an error is more than twice that of plain attention\n";
-  }
+  out << std::visit([](const auto& found) { return verdict(found); }, report.accuracy) << "\n";
 }
 
 llvm::json::Object to_json(const Report& report) {
-  const Accuracy& accuracy = report.accuracy;
-  const Errors& errors = accuracy.errors;
   llvm::json::Object json{{"version", llvm::StringRef(version())},
                           {"device", report.device},
                           {"problem", to_json(report.call)},
-                          {"kernel", report.kernel},
-                          {"ok", accuracy.ok()},
-                          {"rows", accuracy.rows},
-                          {"checked_rows", accuracy.checked_rows},
-                          {"nan_rows", accuracy.nan_rows},
-                          {"error", finite_or_null(errors.o)},
-                          {"plain_error", errors.plain_o},
-                          {"lse_error", finite_or_null(errors.lse)},
-                          {"plain_lse_error", errors.plain_lse}};
+                          {"kernel", report.kernel}};
+  std::visit([&](const auto& found) { add_to(json, found); }, report.accuracy);
   if (report.timing) json["timing"] = to_json(*report.timing, report.flops.number);
   if (report.flops.is_estimate) json["flops_estimated"] = true;
   if (report.gemm) {
@@ -186,10 +234,15 @@ Exit run_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
             options.seed);
   flags.add("dist", "normal|outliers", "outliers: 1 % of the entries x 30 (normal)",
             options.distribution);
+  flags.add("grad-dtype", "f16|bf16|f32", "of the gradients of Q, K and V (that of Q, K and V)",
+            options.gradient_dtype);
+  flags.add("accumulate", "add to gradients that hold random values; needs --grad-dtype f32",
+            options.accumulate);
   flags.add("json", "print JSON", options.json);
   if (!flags.parse(args, out)) return Exit::ok;
   if (options.emulation.trace && !options.emulation.emulate)
     throw Error(ErrorCode::invalid_config, "--trace needs --emulate");
+  options.require_backward_for_gradients();
 
   const Report report = options.emulation.emulate ? run_on_emulator(options) : run(options);
   if (options.json) {
@@ -197,7 +250,7 @@ Exit run_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
   } else {
     print(report, out);
   }
-  return report.accuracy.ok() ? Exit::ok : Exit::wrong;
+  return report.ok() ? Exit::ok : Exit::wrong;
 }
 
 }  // namespace streamattn

@@ -137,7 +137,8 @@ class Tuning {
   /// What would be tried, and the best of it by the model.
   void print_candidates(llvm::raw_ostream& out) const {
     const Target& target = find_target(target_name(options_, job_));
-    Table table({"candidates", "us by the model", "us of the first guess", "best by the model", "calls"});
+    Table table(
+        {"candidates", "us by the model", "us of the first guess", "best by the model", "calls"});
     for (const TuneGroup& group : job_.groups) {
       const ForwardCase& call = group.call;
       const Schedule guess =
@@ -184,6 +185,9 @@ class Tuning {
 
   ForwardCase call_of_flags() const {
     const ForwardCase call = options_.problem.call();
+    if (call.operation != Operation::forward)
+      throw Error(ErrorCode::invalid_config, "tune measures the forward pass alone, not --op " +
+                                                 std::string(name(call.operation)));
     require_scalars(call);
     return call;
   }

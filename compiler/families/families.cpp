@@ -2,6 +2,8 @@
 #include <llvm/ADT/STLExtras.h>
 #include <llvm/Support/FormatVariadic.h>
 
+#include "compiler/families/backward_wgmma/backward_wgmma.h"
+#include "compiler/families/cpu_backward/cpu_backward.h"
 #include "compiler/families/cpu_tiled/cpu_tiled.h"
 #include "compiler/families/decode_wgmma/decode_wgmma.h"
 #include "compiler/families/flash_wgmma/flash_wgmma.h"
@@ -11,9 +13,8 @@ namespace streamattn {
 
 std::span<const Family> families() {
   static const Family list[] = {
-      decode_wgmma_family(),
-      flash_wgmma_family(),
-      cpu_tiled_family(),
+      decode_wgmma_family(), flash_wgmma_family(),  backward_wgmma_family(),
+      cpu_tiled_family(),    cpu_backward_family(),
   };
   return list;
 }

@@ -73,6 +73,22 @@ void check_scalar(const ScalarArg& scalar, DType type, bool is_divisor) {
     refuse("scalar \"{0}\": is {1:f0}, must be positive (it divides)", scalar.name, value);
 }
 
+/// Sizes and strides. `kind` is "tensor", or what it is of one.
+void check_extent(const char* kind, const TensorArg& tensor) {
+  std::int64_t extent = 1;
+  for (int d = 0; d < tensor.rank; d++) {
+    const std::int64_t size = tensor.sizes[d], stride = tensor.strides[d];
+    if (size < 0 || size > largest_size)
+      refuse("{0} \"{1}\": size {2} is {3}, needs 0 to 2^31 - 1", kind, tensor.name, d, size);
+    std::int64_t part = 0;
+    if (size <= 1) continue;
+    if (stride == std::numeric_limits<std::int64_t>::min() ||
+        llvm::MulOverflow(size - 1, std::abs(stride), part) ||
+        llvm::AddOverflow(extent, part, extent) || extent >= largest_extent)
+      refuse("{0} \"{1}\": its strides span more than 2^62 bytes", kind, tensor.name);
+  }
+}
+
 /// Type, rank, sizes and strides, without what indices need.
 void check_view(const TensorArg& tensor, const ExprName& name) {
   if (tensor.dtype != name.dtype)
@@ -81,18 +97,7 @@ void check_view(const TensorArg& tensor, const ExprName& name) {
   if (tensor.rank != name.rank)
     refuse("tensor \"{0}\": rank is {1}, needs {2} (its indices)", name.name, tensor.rank,
            name.rank);
-  std::int64_t extent = 1;
-  for (int d = 0; d < tensor.rank; d++) {
-    const std::int64_t size = tensor.sizes[d], stride = tensor.strides[d];
-    if (size < 0 || size > largest_size)
-      refuse("tensor \"{0}\": size {1} is {2}, needs 0 to 2^31 - 1", name.name, d, size);
-    std::int64_t part = 0;
-    if (size <= 1) continue;
-    if (stride == std::numeric_limits<std::int64_t>::min() ||
-        llvm::MulOverflow(size - 1, std::abs(stride), part) ||
-        llvm::AddOverflow(extent, part, extent) || extent >= largest_extent)
-      refuse("tensor \"{0}\": its strides span more than 2^62 bytes", name.name);
-  }
+  check_extent("tensor", tensor);
 }
 
 void check_count(const TensorArg& tensor, int dimension, std::string_view variable,
@@ -167,15 +172,36 @@ void NameNeeds::check_all(std::span<const ScalarArg> scalars, std::span<const Te
   }
 }
 
-void NameNeeds::check_memory(std::span<const TensorArg> tensors) {
+void NameNeeds::check_memory(std::span<const TensorArg> tensors, const char* kind) {
   for (const TensorArg& tensor : tensors) {
     if (!has_elements(tensor)) continue;
-    if (tensor.data == nullptr) refuse("tensor \"{0}\": data is null", tensor.name);
+    if (tensor.data == nullptr) refuse("{0} \"{1}\": data is null", kind, tensor.name);
     const auto address = reinterpret_cast<std::uintptr_t>(tensor.data);
     if ((address & (bytes(tensor.dtype) - 1)) != 0)
-      refuse("tensor \"{0}\": data is at {1:x}, needs a multiple of {2}", tensor.name, address,
+      refuse("{0} \"{1}\": data is at {2:x}, needs a multiple of {3}", kind, tensor.name, address,
              bytes(tensor.dtype));
   }
+}
+
+void NameNeeds::check_gradients(std::span<const TensorGradient> gradients,
+                                std::span<const TensorArg> tensors) const {
+  for (auto gradient = gradients.begin(); gradient != gradients.end(); ++gradient) {
+    const auto need = find(tensors_, gradient->name);
+    if (need == tensors_.end())
+      refuse("gradient of tensor \"{0}\": the problem names no such tensor", gradient->name);
+    if (need->name.dtype == DType::i32 || need->name.dtype == DType::u8)
+      refuse("gradient of tensor \"{0}\": is {1}, only tensors of reals have one", gradient->name,
+             name(need->name.dtype));
+    if (find(std::ranges::subrange(gradients.begin(), gradient), gradient->name) != gradient)
+      refuse("gradient of tensor \"{0}\": is given twice", gradient->name);
+    TensorArg view = *find(tensors, gradient->name);
+    view.strides = gradient->strides;
+    check_extent("gradient of tensor", view);
+  }
+}
+
+std::size_t NameNeeds::tensor_index(std::string_view name) const {
+  return static_cast<std::size_t>(find(tensors_, name) - tensors_.begin());
 }
 
 NamedValues NameNeeds::values(std::span<const ScalarArg> scalars,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "compiler/expr/names.h"
+#include "streamattn/backward.h"
 #include "streamattn/named_args.h"
 #include "streamattn/tensor.h"
 #include "templates/params.h"
@@ -33,7 +34,15 @@ class NameNeeds {
 
   /// Throws Error (invalid_argument) unless tensors that passed check() have memory for their
   /// elements.
-  static void check_memory(std::span<const TensorArg> tensors);
+  static void check_memory(std::span<const TensorArg> tensors, const char* kind = "tensor");
+
+  /// Throws Error (invalid_argument) unless each gradient is of a tensor of reals that the problem
+  /// names, each of another, with strides that fit. `tensors` have passed check().
+  void check_gradients(std::span<const TensorGradient> gradients,
+                       std::span<const TensorArg> tensors) const;
+
+  /// Place of a tensor that the problem names in the order of ExprNames.
+  std::size_t tensor_index(std::string_view name) const;
 
   /// The values of arguments that passed check(), in the order of ExprNames.
   NamedValues values(std::span<const ScalarArg> scalars, std::span<const TensorArg> tensors) const;

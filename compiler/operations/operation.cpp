@@ -8,7 +8,7 @@
 namespace streamattn {
 namespace {
 
-constexpr Operation operations[] = {Operation::forward};
+constexpr Operation operations[] = {Operation::forward, Operation::backward};
 
 }  // namespace
 
@@ -16,6 +16,8 @@ std::string_view name(Operation operation) {
   switch (operation) {
     case Operation::forward:
       return "forward";
+    case Operation::backward:
+      return "backward";
   }
   return "";
 }

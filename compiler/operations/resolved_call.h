@@ -3,11 +3,12 @@
 
 #include <variant>
 
+#include "compiler/operations/backward/call.h"
 #include "compiler/operations/forward/call.h"
 
 namespace streamattn {
 
 /// One alternative for every operation, in their order.
-using ResolvedCall = std::variant<ForwardCall>;
+using ResolvedCall = std::variant<ForwardCall, BackwardCall>;
 
 }  // namespace streamattn

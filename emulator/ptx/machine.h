@@ -26,7 +26,8 @@ struct Index3 {
 struct WgmmaCall {
   bool bf16;        ///< operands are bf16, else f16
   bool accumulate;  ///< D += A B, else D = A B
-  bool a_mn_major, b_mn_major;
+  bool a_mn_major;  ///< of A in shared memory
+  bool b_mn_major;
   int n;
   float* d;           ///< the thread's n / 2 registers
   const unsigned* a;  ///< the thread's 4 registers of A; null: `a_descriptor` says where it is
@@ -65,6 +66,8 @@ class Machine {
   virtual void store_matrix_x4(unsigned address, const unsigned (&registers)[4], Site at) = 0;
   virtual void store_matrix_x2_transposed(unsigned address, const unsigned (&registers)[2],
                                           Site at) = 0;
+  virtual void store_matrix_x4_transposed(unsigned address, const unsigned (&registers)[4],
+                                          Site at) = 0;
   virtual void fence_shared_to_async(Site at) = 0;
 
   // Global memory: 4, 8 or 16 bytes, and words that blocks agree by.
@@ -82,6 +85,9 @@ class Machine {
   virtual void tma_load(unsigned to, const TensorMap& map, unsigned barrier, const int (&box)[4],
                         Site at) = 0;
   virtual void tma_store(const TensorMap& map, unsigned from, const int (&box)[4], Site at) = 0;
+  virtual void bulk_load(unsigned to, const void* from, unsigned bytes, unsigned barrier,
+                         Site at) = 0;
+  virtual void bulk_store(void* to, unsigned from, unsigned bytes, bool adds, Site at) = 0;
   virtual void tma_store_commit(Site at) = 0;
   virtual void tma_store_wait_read(Site at) = 0;
   virtual void tma_store_wait(Site at) = 0;

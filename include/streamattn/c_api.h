@@ -172,6 +172,40 @@ typedef struct streamattn_forward_args {
   streamattn_sequences sequences; /* of problems whose sequences differ */
 } streamattn_forward_args;
 
+/* Where the gradient of a named tensor of reals goes: float32, of that tensor's sizes. */
+typedef struct streamattn_named_gradient {
+  const char* name;
+  float* data;
+  int64_t strides[4];
+} streamattn_named_gradient;
+
+/* Arguments of a backward launch; o and lse are as forward wrote them. No element of a gradient may
+ * share memory with another element of a gradient or with one of an input. Each of d_q, d_k and d_v
+ * has the problem's dtype or f32. */
+typedef struct streamattn_backward_args {
+  size_t struct_size;
+  streamattn_tensor q, k, v; /* as of the forward launch, as o and lse */
+  streamattn_tensor o;
+  streamattn_tensor lse;
+  streamattn_tensor d_o;           /* as o */
+  streamattn_tensor d_q, d_k, d_v; /* of the sizes of q, k and v */
+  int accumulate;                  /* not 0: gradients, f32 then, are added to what is there */
+  const float* scale;              /* as of the forward launch, as all up to max_sms */
+  const int64_t* q_offset;
+  int64_t k_offset;
+  const streamattn_rows* q_rows;
+  const streamattn_rows* kv_rows;
+  int max_sms;
+  void* workspace;        /* scratch memory, a multiple of 256; see below */
+  size_t workspace_bytes; /* of it; at least what streamattn_backward_workspace() says */
+  const streamattn_named_scalar* scalars; /* each that the problem names once, in any order */
+  size_t scalar_count;
+  const streamattn_named_tensor* tensors; /* the same */
+  size_t tensor_count;
+  const streamattn_named_gradient* gradients; /* of named tensors, those that are wanted */
+  size_t gradient_count;
+} streamattn_backward_args;
+
 /* The library's version, such as "0.1.0". */
 STREAMATTN_C_API const char* streamattn_version(void);
 
@@ -207,6 +241,17 @@ STREAMATTN_C_API streamattn_status streamattn_forward_workspace(const streamattn
 STREAMATTN_C_API streamattn_status streamattn_launch_forward(const streamattn_kernel* kernel,
                                                              const streamattn_forward_args* args,
                                                              void* stream);
+
+/* The same for backward kernels, whose results are equal bit for bit from run to run. */
+STREAMATTN_C_API streamattn_status streamattn_backward_kernel(streamattn_jit* jit,
+                                                              const streamattn_problem* problem,
+                                                              const streamattn_shape* shape,
+                                                              const streamattn_kernel** kernel);
+STREAMATTN_C_API streamattn_status streamattn_backward_workspace(
+    const streamattn_kernel* kernel, const streamattn_backward_args* args, size_t* bytes);
+STREAMATTN_C_API streamattn_status streamattn_launch_backward(const streamattn_kernel* kernel,
+                                                              const streamattn_backward_args* args,
+                                                              void* stream);
 
 /* Writes what the kernel is and why it was chosen to buffer, cut to size - 1 characters and ended
  * by a zero; returns the length of the whole text, 0 on failure. A null buffer, or size 0, asks for

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "streamattn/backward.h"
 #include "streamattn/error.h"
 #include "streamattn/export.h"
 #include "streamattn/forward.h"
@@ -18,7 +19,8 @@ struct JitOptions {
   std::optional<int> device = {};          ///< CUDA ordinal; default: the current context's, else 0
   ScheduleTable pins = {};                 ///< rows tried before the shipped ones
 
-  /// Use rows that were tuned on another device of the same architecture; Kernel::describe() says so.
+  /// Use rows that were tuned on another device of the same architecture; Kernel::describe() says
+  /// so.
   bool foreign_rows = false;
 
   /// Take the host CPU where the device is one that no family has kernels for. Without it that is
@@ -54,6 +56,10 @@ class STREAMATTN_API Jit {
 
   /// The same with a schedule of the caller's.
   const ForwardKernel& forward(const Problem& problem, const Schedule& schedule) const;
+
+  /// The backward kernel for `problem`, on the same terms.
+  const BackwardKernel& backward(const Problem& problem, const Shape& shape) const;
+  const BackwardKernel& backward(const Problem& problem, const Schedule& schedule) const;
 
   const Target& target() const;
 

@@ -10,10 +10,11 @@ namespace streamattn {
 /// An operation has its own arguments and its own kernel type; problem, schedule and target mean
 /// the same for all.
 enum class Operation {
-  forward,  ///< O and LSE of Q, K and V: ForwardArgs, ForwardKernel
+  forward,   ///< O and LSE of Q, K and V: ForwardArgs, ForwardKernel
+  backward,  ///< gradients of Q, K, V and named tensors: BackwardArgs, BackwardKernel
 };
 
-/// The name used in text, TOML and flags: "forward".
+/// The name used in text, TOML and flags: "forward", "backward".
 STREAMATTN_API std::string_view name(Operation operation);
 
 /// The operation called `text`. Throws Error (invalid_argument) that lists the known names.

@@ -10,6 +10,14 @@ SA_DEVICE constexpr int turn_barrier(int warpgroup) { return 1 + warpgroup; }
 
 /// The math warps of a decode block.
 constexpr int decode_barrier = 4;
+/// The warpgroup of dQ, between its tiles. 4.
+SA_DEVICE constexpr int query_gradient_barrier() { return 4; }
+
+/// A backward block, before gradients take the place of K and V. 5.
+SA_DEVICE constexpr int keys_read_barrier() { return 5; }
+
+/// Math warpgroup w, between writing dS and multiplying it. 6 and 7.
+SA_DEVICE constexpr int ds_barrier(int warpgroup) { return 6 + warpgroup; }
 
 /// The threads of math warpgroup w on their way through the memory of O. 8 to 10.
 SA_DEVICE constexpr int output_barrier(int warpgroup) { return 8 + warpgroup; }

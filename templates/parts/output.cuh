@@ -46,6 +46,20 @@ SA_DEVICE void store_direct(OutputRows rows, int tile_row, Fragment at, const fl
   });
 }
 
+/// The same, added to what is there.
+template <int columns, int N>
+SA_DEVICE void add_direct(OutputRows rows, int tile_row, Fragment at, const float (&o)[N],
+                          const float (&factor)[2]) {
+  for_each_pair(o, [&](int r, int column, float left, float right) {
+    int row = tile_row + at.row(r);
+    if (column >= columns || row >= rows.count) return;
+    float2* to = (float2*)(rows.first + row * rows.stride + at.column() + column);
+    float2 before = load_global(to);
+    store_global(to,
+                 make_float2(fmaf(left, factor[r], before.x), fmaf(right, factor[r], before.y)));
+  });
+}
+
 /// `chunks` chunks of the output's columns, from chunk `first` on: registers times a factor of each
 /// row to the swizzled chunks at `buffer` (shared), and from there by TMA, which clips rows and
 /// columns that do not exist. The leader of the warpgroup must wait for the store to have read the

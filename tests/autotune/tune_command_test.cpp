@@ -182,6 +182,9 @@ TEST_CASE("what cannot be tuned exits as every command does") {
   const Command unserved(folder.path(), {"tune", "--target", "cpu", "--mask", "k > q - w"});
   CHECK(unserved.wait() == exit_usage);
   CHECK_THAT(unserved.err(), contains_text("--set w=X is missing"));
+  const Command backward(folder.path(), {"tune", "--target", "cpu", "--op", "backward"});
+  CHECK(backward.wait() == exit_usage);
+  CHECK_THAT(backward.err(), contains_text("tune measures the forward pass alone"));
 }
 
 }  // namespace

@@ -1,8 +1,10 @@
 // Planting faults.
 #include "tests/emulated/emulated_case.h"
 
+#include <algorithm>
+
 #include "compiler/embedded.h"
-#include "measure/operands.h"
+#include "measure/backward_operands.h"
 #include "streamattn/error.h"
 #include "tests/support/catch.h"
 
@@ -38,16 +40,63 @@ EmulatedKernel EmulatedKernel::with(const std::string& knobs) const {
   return changed;
 }
 
+BackwardTensors EmulatedBackward::emulate(
+    const BackwardCase& given, const Emulation& how,
+    const std::function<void(BackwardTensors&)>& change) const {
+  const Target& target = find_target("sm_90a");
+  const BackwardKernel kernel(
+      {golden_.operation, golden_.problem, {golden_.schedule, "golden"}, target},
+      std::make_unique<EmulatedExecutor>(golden_.problem, golden_.schedule, target, program_, how));
+  BackwardTensors tensors(given);
+  compute_outputs(given, tensors);
+  if (change) change(tensors);
+  run_once(kernel, tensors, *cpu_workbench());
+  return tensors;
+}
+
+bool same_gradients(BackwardTensors& a, BackwardTensors& b) {
+  const auto same = [](HostTensor& x, HostTensor& y) {
+    return std::ranges::equal(x.bytes(), y.bytes());
+  };
+  return same(a.d_q, b.d_q) && same(a.d_k, b.d_k) && same(a.d_v, b.d_v);
+}
+
 GoldenCase golden_case(const std::string& name) {
+  for (GoldenCase& golden : backward_golden_cases())
+    if (golden.name == name) return golden;
   for (GoldenCase& golden : golden_cases())
     if (golden.name == name) return golden;
   throw Error(ErrorCode::invalid_argument, "there is no golden case " + name);
 }
 
+namespace {
+
+std::string backward_report_of(const GoldenCase& golden, std::span<const EmbeddedFile> instead,
+                               const Shape& shape, std::uint64_t seed, std::optional<float> scale) {
+  const BackwardCase given{.forward = {.problem = golden.problem,
+                                       .shape = shape,
+                                       .scale = scale,
+                                       .scalars = golden.scalars,
+                                       .tensors = golden.tensors}};
+  try {
+    const BackwardTensors tensors =
+        EmulatedBackward(golden, instead).emulate(given, {.seed = seed, .slice_seconds = 0.2});
+    const bool ok = check_backward(given, tensors, Arithmetic::float32, 1e18).ok();
+    return ok ? "nothing" : "wrong result";
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::launch_failed) throw;
+    return error.what();
+  }
+}
+
+}  // namespace
+
 std::string report_of(const GoldenCase& golden, const Fault& fault, const Shape& shape,
                       std::uint64_t seed, std::optional<float> scale) {
   const std::string text = faulty_text(fault);
   const EmbeddedFile instead[] = {{fault.file, text}};
+  if (golden.operation == Operation::backward)
+    return backward_report_of(golden, instead, shape, seed, scale);
   const EmulatedKernel kernel(golden.problem, {golden.schedule, "golden"}, golden.program(),
                               instead);
   const ForwardTensors tensors({.problem = golden.problem,

@@ -1,11 +1,13 @@
 // One golden kernel on the emulator, as it stands or with a fault planted in its templates.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "emulator/emulated_kernel.h"
+#include "measure/backward_accuracy.h"
 #include "tests/support/forward_case.h"
 #include "tests/support/golden_cases.h"
 
@@ -35,6 +37,27 @@ class EmulatedKernel {
   Choice choice_;
   std::shared_ptr<const EmulatedProgram> program_;
 };
+
+/// A backward kernel on the emulator.
+class EmulatedBackward {
+ public:
+  /// Templates in `instead` take the place of their namesakes.
+  explicit EmulatedBackward(const GoldenCase& golden, std::span<const EmbeddedFile> instead = {})
+      : golden_(golden),
+        program_(std::make_shared<const EmulatedProgram>(golden.program(), instead)) {}
+
+  /// The tensors of a case after a launch, with o and lse of the CPU; `change` may do something to
+  /// them before.
+  BackwardTensors emulate(const BackwardCase& given, const Emulation& how = {},
+                          const std::function<void(BackwardTensors&)>& change = {}) const;
+
+ private:
+  GoldenCase golden_;
+  std::shared_ptr<const EmulatedProgram> program_;
+};
+
+/// Whether all gradients of two results are equal bit for bit.
+bool same_gradients(BackwardTensors& a, BackwardTensors& b);
 
 /// The golden case of this name.
 GoldenCase golden_case(const std::string& name);

@@ -12,8 +12,9 @@ namespace {
 
 const Target& hopper() { return find_target("sm_90a"); }
 
-GoldenCase chosen(const Problem& problem) {
-  std::string name = "flash_wgmma_" + std::string(streamattn::name(problem.dtype));
+GoldenCase chosen(const Problem& problem, Operation operation = Operation::forward) {
+  std::string name = operation == Operation::forward ? "flash_wgmma_" : "backward_wgmma_";
+  name += streamattn::name(problem.dtype);
   if (problem.output_dtype() != problem.dtype)
     name += "_" + std::string(streamattn::name(problem.output_dtype()));
   name += "_d" + std::to_string(problem.head_dim);
@@ -22,7 +23,10 @@ GoldenCase chosen(const Problem& problem) {
   if (problem.mask.same_as(causal())) name += "_causal";
   // Long sequences; what short ones get is among the schedules below.
   Shape shape{.batch = 1, .kv_heads = 16, .q_len = 16384, .kv_len = 16384};
-  return {name, problem, choose(Operation::forward, problem, shape, hopper()).schedule};
+  return {.name = name,
+          .problem = problem,
+          .schedule = choose(operation, problem, shape, hopper()).schedule,
+          .operation = operation};
 }
 
 // Scores, sinks and masks beyond causal().
@@ -59,9 +63,7 @@ std::vector<GoldenCase> expression_cases() {
 
 }  // namespace
 
-Program GoldenCase::program() const {
-  return emit(Operation::forward, problem, schedule, hopper());
-}
+Program GoldenCase::program() const { return emit(operation, problem, schedule, hopper()); }
 
 std::filesystem::path GoldenFile::path() const {
   return std::filesystem::path(STREAMATTN_GOLDEN_DIR) / (name + ".cu");
@@ -150,20 +152,50 @@ std::vector<GoldenCase> split_golden_cases() {
   return cases;
 }
 
+std::vector<GoldenCase> backward_golden_cases() {
+  std::vector<GoldenCase> cases;
+  const auto add = [&](const Problem& problem) -> GoldenCase& {
+    return cases.emplace_back(chosen(problem, Operation::backward));
+  };
+  for (int head_dim : {64, 128})
+    for (const Expr& mask : {Expr(), causal()}) add({.head_dim = head_dim, .mask = mask});
+  for (int head_dim : {16, 80, 96}) add({.head_dim = head_dim, .mask = causal()});
+  add({.dtype = DType::f16, .head_dim = 128, .mask = causal()});
+  add({.head_dim = 128, .value_head_dim = 64});
+  add({.head_dim = 64, .value_head_dim = 128, .mask = causal()});
+  add({.head_dim = 128, .group_size = 4, .mask = causal()});
+  GoldenCase& window =
+      add({.head_dim = 128,
+           .mask = causal() && (sliding_window(scalar("window")) || sinks(scalar("first")))});
+  window.name += "_sinks_window";
+  window.scalars = {{"window", 150}, {"first", 4}};
+  add({.head_dim = 64, .mask = causal() && document()}).name += "_documents";
+  return cases;
+}
+
 std::vector<GoldenFile> golden_files() {
   std::vector<GoldenFile> files;
   std::set<std::string> known;
-  for (const GoldenCase& golden : golden_cases()) {
+  const auto add_shared = [&](const std::string& file, const Source& source) {
+    if (known.insert(file).second) files.push_back({file, source});
+  };
+  std::vector<GoldenCase> cases = backward_golden_cases();
+  for (GoldenCase& golden : golden_cases()) cases.push_back(std::move(golden));
+  for (const GoldenCase& golden : cases) {
+    const Problem& problem = golden.problem;
     for (const Source& source : golden.program()) {
       const std::string kernel = source.entry.substr(source.entry.find('_') + 1);
-      if (kernel == "forward") {
+      const std::string type(name(problem.dtype));
+      if (kernel == "forward" || kernel == "backward_wgmma")
         files.push_back({golden.name, source});
-      } else if (kernel != "combine") {
+      else if (kernel == "combine")
+        add_shared(kernel + "_" + std::string(name(problem.output_dtype())), source);
+      else if (kernel == "row_sums")
+        add_shared(kernel + "_" + type + "_d" + std::to_string(problem.v_head_dim()), source);
+      else if (kernel == "convert_query_sums")
+        add_shared(kernel + "_" + type + "_d" + std::to_string(problem.head_dim), source);
+      else
         files.push_back({golden.name + "_" + kernel, source});
-      } else {
-        const std::string file = kernel + "_" + std::string(name(golden.problem.output_dtype()));
-        if (known.insert(file).second) files.push_back({file, source});
-      }
     }
   }
   return files;

@@ -16,6 +16,7 @@ struct GoldenCase {
   Schedule schedule;
   std::vector<NamedNumber> scalars = {};  ///< that the problem names
   std::vector<NamedInput> tensors = {};   ///< what named tensors hold, where not as by default
+  Operation operation = Operation::forward;
 
   Program program() const;
 };
@@ -30,6 +31,9 @@ std::vector<GoldenCase> split_golden_cases();
 /// Those of decode_wgmma: every layout, few and many rows, scores, sinks and masks.
 std::vector<GoldenCase> decode_golden_cases();
 
+/// backward_wgmma by head dims, mask and types.
+std::vector<GoldenCase> backward_golden_cases();
+
 /// A file of tests/golden.
 struct GoldenFile {
   std::string name;  ///< without ".cu"
@@ -38,8 +42,8 @@ struct GoldenFile {
   std::filesystem::path path() const;
 };
 
-/// All of them: the main kernel of every case, those that list its key tiles, and each that merges
-/// shares once.
+/// All of them: the main kernel of every case, those that list its key tiles, and each that cases
+/// share once.
 std::vector<GoldenFile> golden_files();
 
 }  // namespace streamattn

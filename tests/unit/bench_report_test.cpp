@@ -121,7 +121,7 @@ TEST_CASE("a grid without a suite takes batch and heads as given") {
 
 TEST_CASE("grids that make no sense are refused") {
   CHECK(complaint([] { calls({"--suite", "h100"}); }) ==
-        "unknown suite \"h100\", known: h200-forward");
+        "unknown suite \"h100\", known: h200-forward, h200-backward");
   CHECK(complaint([] { calls({"--seq", "0"}); }) == "--seq must be >= 1");
   CHECK(complaint([] { calls({"--heads", "6", "--kv-heads", "4"}); }) ==
         "--heads 6 is no multiple of --kv-heads 4");
@@ -156,6 +156,23 @@ TEST_CASE("a baseline gives the figures of exactly the same call, the best first
     call.problem.group_size = 2;
     call.shape.kv_heads = 8;
   }));
+}
+
+TEST_CASE("a baseline keeps the figures of forward and backward calls apart") {
+  const TemporaryFile file(R"({"fwd": [],
+    "bwd": [{"d": 128, "causal": true, "s": 4096, "b": 4, "h": 16, "best": 535.6, "fa4": 535.6}]})");
+  const Baseline baseline = Baseline::load(file.path());
+  ForwardCase call = causal_call();
+  CHECK(baseline.find(call).empty());
+  call.operation = Operation::backward;
+  REQUIRE(baseline.find(call).size() == 2);
+  CHECK(baseline.find(call)[0].tflops == 535.6);
+}
+
+TEST_CASE("the backward suite is twelve shapes of the operation") {
+  const std::vector<ForwardCase> all = calls({"--suite", "h200-backward"});
+  CHECK(all.size() == 12);
+  for (const ForwardCase& call : all) CHECK(call.operation == Operation::backward);
 }
 
 TEST_CASE("a baseline of another form is refused with its path") {

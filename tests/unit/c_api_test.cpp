@@ -118,6 +118,76 @@ TEST_CASE("a problem stated in C is computed on the CPU as float64 says") {
   check_result(buffers.cpp_args());
 }
 
+TEST_CASE("gradients asked for in C are those of C++") {
+  const CpuJit jit;
+  streamattn_problem problem = c_problem();
+  problem.score = "score + slope[head] * (k - q)";
+  const streamattn_shape shape = c_shape();
+  Buffers buffers, d;  // d holds gradients
+  std::vector<float> slope = {-0.1F, -0.2F, -0.3F, 0.1F, 0.2F, 0.3F}, d_slope(heads, NAN);
+  std::vector<float> d_o(buffers.o.size());
+  fill_random(d_o.data(), DType::f32, static_cast<std::int64_t>(d_o.size()), 4);
+
+  streamattn_named_tensor named = {};
+  named.name = "slope", named.data = slope.data(), named.dtype = STREAMATTN_F32;
+  named.rank = 1, named.sizes[0] = heads, named.strides[0] = 1;
+  streamattn_forward_args forward = buffers.args();
+  forward.tensors = &named, forward.tensor_count = 1;
+  const streamattn_kernel *forward_kernel = nullptr, *kernel = nullptr;
+  REQUIRE(streamattn_forward_kernel(jit.get(), &problem, &shape, &forward_kernel) == STREAMATTN_OK);
+  REQUIRE(streamattn_launch_forward(forward_kernel, &forward, nullptr) == STREAMATTN_OK);
+
+  const streamattn_named_gradient gradient = {"slope", d_slope.data(), {1}};
+  streamattn_backward_args args = {};
+  args.struct_size = sizeof args;
+  args.q = forward.q, args.k = forward.k, args.v = forward.v;
+  args.o = forward.o, args.lse = forward.lse;
+  args.d_o = dense(d_o, q_len, heads, head_dim);
+  args.d_q = dense(d.q, q_len, heads, head_dim);
+  args.d_k = dense(d.k, kv_len, kv_heads, head_dim);
+  args.d_v = dense(d.v, kv_len, kv_heads, head_dim);
+  args.tensors = &named, args.tensor_count = 1;
+  args.gradients = &gradient, args.gradient_count = 1;
+  REQUIRE(streamattn_backward_kernel(jit.get(), &problem, &shape, &kernel) == STREAMATTN_OK);
+  std::size_t bytes = 1;
+  REQUIRE(streamattn_backward_workspace(kernel, &args, &bytes) == STREAMATTN_OK);
+  CHECK(bytes == 0);
+  REQUIRE(streamattn_launch_backward(kernel, &args, nullptr) == STREAMATTN_OK);
+
+  const TensorArg tensors[] = {TensorArg::dense("slope", slope.data(), DType::f32, {heads})};
+  std::vector<float> expected(heads, NAN);
+  const TensorGradient gradients[] = {TensorGradient::dense(expected.data(), tensors[0])};
+  Buffers cpp;
+  const ForwardArgs in = buffers.cpp_args();
+  const Jit cpp_jit = Jit::create({.target = "cpu"});
+  const Problem same{.dtype = DType::f32,
+                     .head_dim = head_dim,
+                     .group_size = heads / kv_heads,
+                     .mask = causal(),
+                     .score = alibi()};
+  cpp_jit.backward(same, Shape{batch, kv_heads, q_len, kv_len})
+      .launch({.q = in.q,
+               .k = in.k,
+               .v = in.v,
+               .o = in.o,
+               .lse = in.lse,
+               .d_o = Tensor::bshd(d_o.data(), DType::f32, batch, q_len, heads, head_dim),
+               .d_q = Tensor::bshd(cpp.q.data(), DType::f32, batch, q_len, heads, head_dim),
+               .d_k = Tensor::bshd(cpp.k.data(), DType::f32, batch, kv_len, kv_heads, head_dim),
+               .d_v = Tensor::bshd(cpp.v.data(), DType::f32, batch, kv_len, kv_heads, head_dim),
+               .gradients = gradients,
+               .tensors = tensors});
+  CHECK(d.q == cpp.q);
+  CHECK(d.k == cpp.k);
+  CHECK(d.v == cpp.v);
+  CHECK(d_slope == expected);
+
+  CHECK(streamattn_launch_forward(kernel, &forward, nullptr) == STREAMATTN_INVALID_ARGUMENT);
+  CHECK(streamattn_last_error() ==
+        std::string("kernel is one of backward, this function takes one of forward"));
+  CHECK(streamattn_launch_backward(forward_kernel, &args, nullptr) == STREAMATTN_INVALID_ARGUMENT);
+}
+
 TEST_CASE("scale, offsets and row ranges given in C reach the kernel") {
   const CpuJit jit;
   Buffers buffers;

@@ -61,8 +61,8 @@ TEST_CASE("the command without arguments shows its help and counts as misused") 
 }
 
 TEST_CASE("every command is in the help and has help of its own") {
-  for (const std::string command :
-       {"run", "emit", "explain", "compile", "bench", "tune", "doctor", "cache", "completion", "manual"}) {
+  for (const std::string command : {"run", "emit", "explain", "compile", "bench", "tune", "doctor",
+                                    "cache", "completion", "manual"}) {
     INFO(command);
     CHECK(tool({"--help"}).says("\n  " + command + " "));
     const Outcome help = tool({command, "--help"});
@@ -99,7 +99,7 @@ TEST_CASE("misuse exits with 2 and says what is wrong") {
   misused({"emit", "--schedule", "stages=100"}, "invalid_schedule");
   for (const char* command : {"run", "emit", "explain", "compile", "bench"})
     misused({command, "--op", "sideways"},
-            "invalid_config: --op: unknown operation \"sideways\", known: forward");
+            "invalid_config: --op: unknown operation \"sideways\", known: forward, backward");
   misused({"bench", "--rounds", "0"}, "--rounds must be >= 1");
   misused({"cache", "frobnicate"}, "frobnicate");
   misused({"completion"}, "completion needs an action: bash, zsh, fish");
@@ -115,12 +115,60 @@ TEST_CASE("misuse exits with 2 and says what is wrong") {
 TEST_CASE(
     "the operation is a flag of every command that computes, and forward unless it is given") {
   for (const char* command : {"run", "emit", "explain", "compile", "bench"})
-    CHECK(tool({command, "--help"}).says("  --op forward "));
+    CHECK(tool({command, "--help"}).says("  --op forward|backward "));
   const Outcome given = tool({"emit", "--op", "forward"});
   CHECK(given.exit == Exit::ok);
   CHECK(given.out == tool({"emit"}).out);
   const Outcome ran = tool({"run", "--op=forward", "--target", "cpu", "--seq", "7", "--json"});
   CHECK(parsed(ran.out).getObject("problem")->getString("op") == "forward");
+}
+
+TEST_CASE("run goes back through a problem, checks every gradient and times it") {
+  const std::vector<std::string> problem = {"run",      "--op",
+                                            "backward", "--target",
+                                            "cpu",      "--seq",
+                                            "40",       "--heads",
+                                            "4",        "--kv-heads",
+                                            "2",        "--causal",
+                                            "--score",  "score + slope[head] * (k - q)"};
+  const Outcome ran = tool(problem);
+  CHECK(ran.exit == Exit::ok);
+  CHECK(ran.says("checked  160 of 160 rows of d_q, 80 of 80 of d_k and d_v against float64"));
+  for (const char* gradient : {"\nd_q ", "\nd_k ", "\nd_v ", "\nslope "}) CHECK(ran.says(gradient));
+  CHECK(ran.says("TFLOP/s"));
+  CHECK(ran.says("cpu_backward"));
+
+  std::vector<std::string> accumulated = problem;
+  accumulated.insert(accumulated.end(), {"--accumulate", "--grad-dtype", "f32", "--json"});
+  const llvm::json::Object json = parsed(tool(accumulated).out);
+  CHECK(json.getBoolean("ok") == true);
+  CHECK(json.getObject("problem")->getString("op") == "backward");
+  CHECK(json.getObject("errors")->getObject("slope"));
+}
+
+TEST_CASE("flags of gradients need the backward pass") {
+  for (const char* flag : {"--accumulate", "--grad-dtype=f32"}) {
+    const Outcome ran = tool({"run", "--target", "cpu", "--seq", "7", flag});
+    CHECK(ran.exit == Exit::usage);
+    CHECK(ran.complains("--grad-dtype and --accumulate need --op backward"));
+  }
+  const Outcome ran =
+      tool({"run", "--op", "backward", "--target", "cpu", "--seq", "7", "--accumulate"});
+  CHECK(ran.complains("d_q: dtype is bf16, needs f32 (gradients accumulate)"));
+}
+
+TEST_CASE("bench times the backward pass, which counts 2.5 times the operations of forward") {
+  const auto count = [](const char* operation) {
+    const Outcome ran = tool({"bench", "--op", operation, "--target", "cpu", "--head-dim", "16",
+                              "--seq", "64", "--rounds", "2", "--round-ms", "1", "--json"});
+    CHECK(ran.exit == Exit::ok);
+    const llvm::json::Object report = parsed(ran.out);
+    const llvm::json::Object& row = *report.getArray("rows")->front().getAsObject();
+    CHECK(row.getString("op") == operation);
+    CHECK(row.getArray("candidates")->front().getAsObject()->getNumber("milliseconds"));
+    return *row.getNumber("flops");
+  };
+  CHECK(count("backward") == 2.5 * count("forward"));
 }
 
 TEST_CASE("masks, scores and sinks name scalars and tensors that flags give") {

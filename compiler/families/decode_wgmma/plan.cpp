@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "compiler/families/decode_wgmma/decode_wgmma.h"
-#include "compiler/families/launch_blocks.h"
+#include "compiler/families/launch_params.h"
 #include "streamattn/error.h"
 
 namespace streamattn {

@@ -3,17 +3,10 @@
 
 #include "compiler/expr/tile_policy.h"
 #include "compiler/families/flash_wgmma/flash_wgmma.h"
-#include "compiler/families/launch_blocks.h"
+#include "compiler/families/launch_params.h"
 
 namespace streamattn {
 namespace {
-
-SequenceParams sequence_params(const ForwardCall& call) {
-  return {.q_len = static_cast<int>(call.q_len()),
-          .kv_len = static_cast<int>(call.kv_len()),
-          .q_position = static_cast<int>(call.q_position),
-          .k_position = static_cast<int>(call.k_position)};
-}
 
 OrderParams order_params(const Problem& problem, const FlashSchedule& schedule,
                          const ForwardCall& call, const DeviceFacts& device) {

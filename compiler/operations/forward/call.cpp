@@ -6,9 +6,7 @@
 #include "compiler/operations/forward/sequences.h"
 
 namespace streamattn {
-namespace {
 
-/// The view of `rows` of `tensor`; what has no memory stays without.
 Tensor take_rows(Tensor tensor, Rows rows) {
   if (tensor.data != nullptr) {
     tensor.data =
@@ -17,8 +15,6 @@ Tensor take_rows(Tensor tensor, Rows rows) {
   tensor.seq = rows.end - rows.begin;
   return tensor;
 }
-
-}  // namespace
 
 ExprPoint point_of(const ForwardCall& call, const CallRow& row) {
   return {.q = call.q_position + row.row,

@@ -43,6 +43,13 @@ struct KeyPages {
   std::int64_t size = 0;
 };
 
+/// What a launch does with a tensor.
+enum class TensorUse {
+  input,
+  output,       ///< every element is written
+  accumulated,  ///< every element is added to
+};
+
 /// A forward launch reduced to what a kernel reads. Tensors are views of the sub-ranges only, and
 /// positions are those of their first rows.
 struct ForwardCall {
@@ -88,16 +95,22 @@ struct ForwardCall {
     if (sequences) visit_sequence_arrays(*sequences, visit);
   }
 
-  /// Calls visit(name, tensor, is_output) for every tensor.
+  /// Calls visit(name, tensor, use) for every tensor.
   template <class Visit>
   void visit_tensors(const Visit& visit) {
-    visit("q", q, false);
-    visit("k", k, false);
-    visit("v", v, false);
-    visit("o", o, true);
-    visit("lse", lse, true);
+    visit("q", q, TensorUse::input);
+    visit("k", k, TensorUse::input);
+    visit("v", v, TensorUse::input);
+    visit("o", o, TensorUse::output);
+    visit("lse", lse, TensorUse::output);
   }
 };
+
+/// What every call has of one.
+inline ForwardCall& forward_of(ForwardCall& call) { return call; }
+
+/// The view of `rows` of `tensor`; what has no memory stays without.
+Tensor take_rows(Tensor tensor, Rows rows);
 
 /// A row of the output of a call; `row` is one of call.q.
 struct CallRow {

@@ -1,5 +1,5 @@
-// Calls as kernels take them.
-#include "compiler/families/launch_blocks.h"
+// From calls to what kernels count in.
+#include "compiler/families/launch_params.h"
 
 #include <llvm/ADT/ArrayRef.h>
 #include <llvm/ADT/STLExtras.h>
@@ -52,7 +52,7 @@ NamedValues named_values(const ForwardCall& call) {
 
 }  // namespace
 
-void require_addressable(const ForwardCall& call) {
+void require_countable(const ForwardCall& call) {
   require_below_limit("q: seq", std::max(call.q_len(), call.q.seq));
   require_below_limit("k: seq", std::max(call.kv_len(), call.k.seq));
   if (call.heads() > 0 && call.batch() >= length_limit / call.heads())
@@ -61,6 +61,10 @@ void require_addressable(const ForwardCall& call) {
                               call.batch(), call.heads(), length_limit));
   require_position("q", call.q_position, call.q_len());
   require_position("k", call.k_position, call.kv_len());
+}
+
+void require_addressable(const ForwardCall& call) {
+  require_countable(call);
   require_tma("q", call.q);
   require_tma("k", call.k);
   require_tma("v", call.v);
@@ -80,6 +84,13 @@ OutputParams output_params(const ForwardCall& call) {
   return {call.o.data, static_cast<float*>(call.lse.data), strides(call.o), strides(call.lse)};
 }
 
+SequenceParams sequence_params(const ForwardCall& call) {
+  return {.q_len = static_cast<int>(call.q_len()),
+          .kv_len = static_cast<int>(call.kv_len()),
+          .q_position = static_cast<int>(call.q_position),
+          .k_position = static_cast<int>(call.k_position)};
+}
+
 ScoreParams score_params(const ForwardCall& call) {
   return {.scale_log2 = call.scale * 1.44269504088896F,
           .scale = call.scale,
@@ -88,6 +99,7 @@ ScoreParams score_params(const ForwardCall& call) {
           .named = call.named_tensors.empty() ? call.named : named_values(call)};
 }
 
+/// The multiprocessors that the launch may use.
 int multiprocessors(const ForwardCall& call, const DeviceFacts& device) {
   return call.max_sms > 0 ? std::min(call.max_sms, device.multiprocessors) : device.multiprocessors;
 }

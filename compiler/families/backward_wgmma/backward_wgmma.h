@@ -1,0 +1,44 @@
+// The backward family of Hopper: templates/backward/backward_wgmma.cuh.
+#pragma once
+
+#include "compiler/families/family.h"
+#include "templates/backward/backward_params.h"
+
+namespace streamattn {
+
+/// The knobs of the family.
+struct BackwardSchedule {
+  static constexpr std::string_view family = "backward_wgmma";
+
+  int loader_registers = 0;  ///< of a thread that loads and computes dQ
+  int math_registers = 0;    ///< of a thread that computes dK and dV
+  int section_heads = 0;     ///< key-value heads that share the L2; 0: by shape
+
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor&& visit) {
+    visit("loader_registers", self.loader_registers, KnobUse::compiled);
+    visit("math_registers", self.math_registers, KnobUse::compiled);
+    visit("section_heads", self.section_heads, KnobUse::launch);
+  }
+};
+
+Family backward_wgmma_family();
+
+// What the family answers with; see Family.
+Program backward_emit(const Problem& problem, const Schedule& schedule, const Target& target);
+Plan backward_plan(const Problem& problem, const Schedule& schedule, const ResolvedCall& call,
+                   const DeviceFacts& device, WorkspaceSlices& workspace);
+
+/// Tiles and shared memory of the main kernel.
+BackwardTiling backward_tiling(const Problem& problem);
+
+/// Key-value heads (of batch * kv_heads) in one L2 section of the order of key tiles, on a device
+/// with an L2 of `l2_bytes`.
+int backward_section_heads(const Problem& problem, const BackwardSchedule& schedule,
+                           const Shape& shape, std::int64_t l2_bytes);
+
+/// Threads of a block of the kernels: row sums, main, conversion.
+inline constexpr int backward_sum_threads = 256, backward_threads = 384,
+                     backward_convert_threads = 256;
+
+}  // namespace streamattn

@@ -1,0 +1,142 @@
+// Launches of backward_wgmma kernels.
+#include <llvm/Support/FormatVariadic.h>
+
+#include <algorithm>
+
+#include "compiler/families/backward_wgmma/backward_wgmma.h"
+#include "compiler/families/launch_params.h"
+#include "streamattn/error.h"
+
+namespace streamattn {
+namespace {
+
+constexpr std::size_t row_sums = 0, main_kernel = 1, conversion = 2;  // of the program
+constexpr int tile_q = BackwardTiling::tile_q, tile_kv = BackwardTiling::tile_kv;
+
+std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+void require_addressable(const BackwardCall& call) {
+  const ForwardCall& forward = call.forward;
+  require_countable(forward);
+  for (const auto& [name, tensor] :
+       {std::pair("q", &forward.q), std::pair("k", &forward.k), std::pair("v", &forward.v),
+        std::pair("o", &forward.o), std::pair("d_o", &call.d_o), std::pair("d_q", &call.d_q),
+        std::pair("d_k", &call.d_k), std::pair("d_v", &call.d_v)})
+    require_tma(name, *tensor);
+  for (const NamedGradient& gradient : call.gradients)
+    if (gradient.data != nullptr)
+      throw Error(ErrorCode::invalid_argument,
+                  "gradients: backward_wgmma computes none of named tensors; the target \"cpu\" "
+                  "does");
+}
+
+/// Sizes that all kernels of a call share.
+struct Sizes {
+  explicit Sizes(const ForwardCall& call)
+      : all_heads(call.batch() * call.heads()),
+        all_kv_heads(call.batch() * call.kv_heads()),
+        q_tiles(ceil_div(call.q_len(), tile_q)),
+        key_tiles(ceil_div(call.kv_len(), tile_kv)) {
+    checked_int(all_heads * q_tiles * tile_q, "rows of queries");
+    checked_int(all_kv_heads * key_tiles, "tiles of keys");
+  }
+
+  std::int64_t all_heads, all_kv_heads, q_tiles, key_tiles;
+};
+
+RowSumParams sum_params(const BackwardCall& call, const Sizes& sizes, const BackwardParams& to) {
+  const ForwardCall& forward = call.forward;
+  return {.o = forward.o.data,
+          .d_o = call.d_o.data,
+          .lse = static_cast<const float*>(forward.lse.data),
+          .o_strides = strides(forward.o),
+          .d_o_strides = strides(call.d_o),
+          .lse_strides = strides(forward.lse),
+          .to = to.statistics,
+          .counters = to.d_q.counters,
+          .counter_count = static_cast<int>(sizes.all_heads * sizes.q_tiles),
+          .q_len = static_cast<int>(forward.q_len()),
+          .heads = static_cast<int>(forward.heads()),
+          .all_heads = static_cast<int>(sizes.all_heads)};
+}
+
+ConvertParams convert_params(const BackwardCall& call, const Sizes& sizes,
+                             const QuerySumParams& from) {
+  return {.from = from,
+          .d_q = call.d_q.data,
+          .strides = strides(call.d_q),
+          .q_len = static_cast<int>(call.forward.q_len()),
+          .heads = static_cast<int>(call.forward.heads()),
+          .all_heads = static_cast<int>(sizes.all_heads),
+          .scale = call.forward.scale,
+          .is_float = call.d_q.dtype == DType::f32,
+          .accumulate = call.accumulate};
+}
+
+/// Where a gradient of keys goes: one of map and direct is set.
+void set_output(const char* name, const Tensor& tensor, const DeviceFacts& device, void* anywhere,
+                TensorMap& map, DirectParams& direct) {
+  if (tensor.dtype == DType::f32)
+    direct = {static_cast<float*>(tensor.data), strides(tensor)};
+  else
+    map = device.encode(name, boxed(tensor, 64, anywhere));
+}
+
+}  // namespace
+
+Plan backward_plan(const Problem& problem, const Schedule& chosen, const ResolvedCall& resolved,
+                   const DeviceFacts& device, WorkspaceSlices& workspace) {
+  const auto schedule = settings_of<BackwardSchedule>(chosen);
+  const auto& call = std::get<BackwardCall>(resolved);
+  const ForwardCall& forward = call.forward;
+  require_addressable(call);
+  const Sizes sizes(forward);
+  if (sizes.all_heads == 0) return {};
+
+  void* const anywhere = forward.q.data != nullptr ? forward.q.data : forward.k.data;
+  const auto map = [&](const char* name, const Tensor& t, int rows) {
+    return device.encode(name, boxed(t, rows, anywhere));
+  };
+  BackwardParams p = {};
+  p.q = map("tensor map of q", forward.q, tile_q);
+  p.d_o = map("tensor map of d_o", call.d_o, tile_q);
+  p.k = map("tensor map of k", forward.k, tile_kv);
+  p.v = map("tensor map of v", forward.v, tile_kv);
+  set_output("tensor map of d_k", call.d_k, device, anywhere, p.d_k, p.d_k_direct);
+  set_output("tensor map of d_v", call.d_v, device, anywhere, p.d_v, p.d_v_direct);
+  const std::int64_t rows = sizes.all_heads * sizes.q_tiles * tile_q;
+  p.statistics = {.lse = workspace.take<float>("LSE of rows", rows),
+                  .delta = workspace.take<float>("row sums", rows),
+                  .padded_len = static_cast<int>(sizes.q_tiles * tile_q)};
+  p.d_q = {.sums = workspace.take<float>("sums of dQ",
+                                         rows / tile_q * backward_tiling(problem).dq_elements()),
+           .counters = workspace.take<unsigned>("counters of dQ", rows / tile_q),
+           .q_tiles = static_cast<int>(sizes.q_tiles)};
+  p.sequence = sequence_params(forward);
+  p.score = score_params(forward);
+  p.order = {
+      .key_tiles = static_cast<int>(sizes.key_tiles),
+      .kv_heads = static_cast<int>(forward.kv_heads()),
+      .all_kv_heads = static_cast<int>(sizes.all_kv_heads),
+      .section_heads = backward_section_heads(problem, schedule, forward.shape(), device.l2_bytes)};
+  p.accumulate = call.accumulate;
+
+  Plan steps;
+  const int sms = multiprocessors(forward, device);
+  const bool has_rows = rows > 0, has_keys = sizes.key_tiles > 0;
+  if (has_rows) {
+    constexpr std::int64_t blocks_of_multiprocessor = 8;
+    const std::int64_t blocks =
+        std::min(ceil_div(rows * 16, backward_sum_threads), sms * blocks_of_multiprocessor);
+    add_launch(steps, row_sums, blocks, sum_params(call, sizes, p));
+  }
+  if (has_keys)
+    add_launch(steps, main_kernel, sizes.all_kv_heads * sizes.key_tiles, p,
+               /*overlaps_previous=*/has_rows);
+  if (has_rows)
+    add_launch(steps, conversion, sizes.all_heads * sizes.q_tiles,
+               convert_params(call, sizes, p.d_q), /*overlaps_previous=*/true);
+  return steps;
+}
+
+}  // namespace streamattn

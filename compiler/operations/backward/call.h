@@ -1,0 +1,54 @@
+// The arguments of a backward launch with every default and sub-range applied.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <utility>
+
+#include "compiler/operations/forward/call.h"
+#include "streamattn/backward.h"
+
+namespace streamattn {
+
+/// Where the gradient of a named tensor goes.
+struct NamedGradient {
+  float* data = nullptr;  ///< null: not wanted
+  std::array<std::int64_t, 4> strides = {};
+};
+
+/// A backward launch reduced to what a kernel reads. Tensors are views of the sub-ranges only.
+struct BackwardCall {
+  ForwardCall forward;  ///< its o and lse are inputs here
+  Tensor d_o;           ///< [batch, q_len, heads, v_head_dim]
+  Tensor d_q;           ///< [batch, q_len, heads, head_dim]
+  Tensor d_k;           ///< [batch, kv_len, kv_heads, head_dim]
+  Tensor d_v;           ///< [batch, kv_len, kv_heads, v_head_dim]
+  bool accumulate;      ///< gradients are added to what is there
+
+  std::array<NamedGradient, NamedValues::most_tensors> gradients;  ///< in the order of ExprNames
+
+  /// Calls visit(name, tensor, use) for every tensor.
+  template <class Visit>
+  void visit_tensors(const Visit& visit) {
+    const TensorUse gradient = accumulate ? TensorUse::accumulated : TensorUse::output;
+    for (const auto& [name, tensor] :
+         {std::pair("q", &forward.q), std::pair("k", &forward.k), std::pair("v", &forward.v),
+          std::pair("o", &forward.o), std::pair("lse", &forward.lse), std::pair("d_o", &d_o)})
+      visit(name, *tensor, TensorUse::input);
+    for (const auto& [name, tensor] :
+         {std::pair("d_q", &d_q), std::pair("d_k", &d_k), std::pair("d_v", &d_v)})
+      visit(name, *tensor, gradient);
+  }
+};
+
+inline ForwardCall& forward_of(BackwardCall& call) { return call.forward; }
+
+/// What of the arguments those of a forward launch have, too.
+ForwardArgs forward_part(const BackwardArgs& args);
+
+/// Applies defaults and sub-ranges. `args` have passed check_backward_sizes(); `names` are those of
+/// the problem, and made for the call where they are not given.
+BackwardCall resolve(const Problem& problem, const NameNeeds& names, const BackwardArgs& args);
+BackwardCall resolve(const Problem& problem, const BackwardArgs& args);
+
+}  // namespace streamattn

@@ -1,0 +1,48 @@
+// Backward attention on Hopper: gradients of K and V of a tile of keys, and its part of dQ.
+//
+// A block owns 128 keys of one key-value head and walks the query tiles, of all heads of the group,
+// that see some of them. Two math warpgroups compute S, dP, dV and dK and never wait for each
+// other; a third one loads, computes dQ = dS K and adds it up in global memory, in the order of key
+// tiles, so that results are the same each time.
+#pragma once
+
+#include "backward/key_gradients.cuh"
+#include "backward/query_gradient.cuh"
+#include "ptx/dependency.cuh"
+
+namespace streamattn {
+
+template <class Spec>
+SA_DEVICE void run_backward_block(const BackwardParams& params) {
+  extern __shared__ __align__(1024) unsigned char memory[];
+  BackwardShared<Spec> shared{shared_address(memory)};
+  int warp = __shfl_sync(~0u, threadIdx.x / 32, 0);
+  if (threadIdx.x == 0) {
+    mbarrier_init(shared.keys_full(), 1);
+    shared.q_ring().init(8);
+    shared.d_o_ring().init(8);
+    for (int i = 0; i < Spec::tiling.stages; i++) {  // of dS: written by warps, read by four
+      mbarrier_init(shared.ds_ring().full + 8 * i, 8);
+      mbarrier_init(shared.ds_ring().empty + 8 * i, 4);
+    }
+    fence_mbarrier_init();
+  }
+  __syncthreads();
+  dependency_wait();
+  if (warp < 4) {
+    shrink_registers<Spec::loader_registers>();
+    QueryGradient<Spec>{params, shared, int(threadIdx.x)}.run();
+  } else {
+    grow_registers<Spec::math_registers>();
+    Fragment at{warp / 4 - 1, warp % 4, int(threadIdx.x % 32)};
+    KeyGradients<Spec>{params, shared, at}.run();
+  }
+}
+
+/// The kernel: a programmatic dependent of row_sums.
+template <class Spec>
+SA_DEVICE void backward_wgmma(const BackwardParams& params) {
+  if constexpr (is_backward_spec<Spec>()) run_backward_block<Spec>(params);
+}
+
+}  // namespace streamattn

@@ -1,0 +1,237 @@
+// The math warpgroups of a backward block: 64 keys each, S and dP transposed, dK and dV in
+// registers.
+#pragma once
+
+#include "backward/backward_shared.cuh"
+#include "parts/output.cuh"
+#include "parts/row_statistics.cuh"
+#include "ptx/transposed.cuh"
+#include "ptx/warpgroup.cuh"
+
+namespace streamattn {
+
+/// One thread of a math warpgroup. Rows of its tiles are keys, columns queries: P and dS are
+/// operands of dV and dK as they are. dS also goes through shared memory, where the warpgroup of dQ
+/// reads the keys of both, and dK takes it from there too, for want of registers.
+///
+/// Products of two visits are in flight at a time: S of this one and dK of the one before, then dP
+/// and dV of this one; exponentials run under dK, dS under dV.
+template <class Spec>
+struct KeyGradients {
+  static constexpr BackwardTiling tiling = Spec::tiling;
+  using Element = typename Spec::Element;
+  using Score = typename Spec::Score;
+  using Tiles = BackwardTiles<Spec>;
+  using KTile = typename Tiles::K;
+  using VTile = typename Tiles::V;
+  using QTile = typename Tiles::Q;
+  using DOTile = typename Tiles::DO;
+  using HalfDS = SwizzledTile<tiling.tile_q, 64, tiling.element_bytes>;  // keys of a warpgroup
+  using Scores = Wgmma<Element, tiling.tile_q>;
+  using DV = Wgmma<Element, VTile::padded>;
+  using DK = WgmmaTransposed<Element, KTile::padded>;
+  static constexpr int query_steps = tiling.tile_q / QTile::step;
+
+  const BackwardParams& params;
+  BackwardShared<Spec> shared;
+  Fragment at;
+
+  PairCursor visit = {};        // which it is; its stage and parity
+  float dk[KTile::padded / 2];  // (64, head_dim) float, not scaled
+  float dv[VTile::padded / 2];  // (64, value_head_dim) float
+  u32 p[tiling.tile_q / 4];     // (64, tile_q) 16-bit, as k16 steps
+
+  SA_DEVICE void run() {
+#pragma unroll
+    for (int i = 0; i < KTile::padded / 2; i++) dk[i] = 0;
+#pragma unroll
+    for (int i = 0; i < VTile::padded / 2; i++) dv[i] = 0;
+    mbarrier_wait(shared.keys_full(), 0);
+    shared.q_ring().wait(visit);
+    if (!is(QueryVisit::none)) visit_queries();
+    named_barrier_sync(keys_read_barrier(), 384);
+    store();
+  }
+
+ private:
+  // Asked anew each time: kept, it would take a register that there is not. The slot holds until Q
+  // is released.
+  SA_DEVICE bool is(int flag) const {
+    return __shfl_sync(~0u, QueryVisit::load(shared.slot(visit.stage())).flags, 0) & flag;
+  }
+
+  SA_DEVICE void visit_queries() {
+    {
+      float s[tiling.tile_q / 2];
+      multiply_scores<KTile, QTile>(s, shared.k(), shared.q(visit.stage()));
+      wgmma_wait<0>();
+      pin(s);
+      weigh(s);
+      differentiate</*is_first=*/true>(s);
+    }
+#pragma unroll 1
+    while (!is(QueryVisit::last)) {
+      // Addresses are made of this anew: ptxas keeps them over the loop, in registers that it
+      // then lacks.
+      u64 base = shared.base;
+      pin(base);
+      shared.base = u32(base);
+      visit.advance();
+      shared.q_ring().wait(visit);
+      float s[tiling.tile_q / 2];
+      multiply_scores<KTile, QTile>(s, shared.k(), shared.q(visit.stage()));
+      add_to_dk(visit.before());
+      wgmma_wait<1>();  // S, and dV of the visit before
+      pin(s);
+      pin(dv);
+      pin(p);
+      if (at.leads_warp()) shared.d_o_ring().release(visit.before());
+      weigh(s);
+      differentiate</*is_first=*/false>(s);
+    }
+    add_to_dk(visit);
+    wgmma_wait<0>();
+    pin(dk);
+    pin(dv);
+  }
+
+  /// s = A B^T, both K-major: (64 keys, columns) of the warpgroup's keys by (tile_q, columns).
+  template <class ATile, class BTile>
+  SA_DEVICE void multiply_scores(float (&s)[tiling.tile_q / 2], u32 keys, u32 queries) const {
+    u64 a = ATile::k_major(keys + at.first_row() * ATile::span), b = BTile::k_major(queries);
+    wgmma_fence();
+    Scores::template multiply_ss<0>(s, a, b);
+#pragma unroll
+    for (int step = 1; step < ATile::padded / ATile::step; step++)
+      Scores::template accumulate_ss<0>(s, a + ATile::column_step(step),
+                                        b + BTile::column_step(step));
+    wgmma_commit();
+  }
+
+  // Once all of the warpgroup have written dS.
+  SA_DEVICE void add_to_dk(PairCursor of) {
+    named_barrier_sync(ds_barrier(at.warpgroup), 128);
+    u64 a = HalfDS::mn_major(shared.ds(of.stage()) + at.warpgroup * HalfDS::bytes);
+    u64 b = QTile::mn_major(shared.q(of.stage()));
+    pin(dk);
+    wgmma_fence();
+#pragma unroll
+    for (int step = 0; step < query_steps; step++)
+      DK::accumulate_ss(dk, a + HalfDS::row_step(step), b + QTile::row_step(step));
+    wgmma_commit();
+  }
+
+  SA_DEVICE void add_to_dv() {
+    u64 b = DOTile::mn_major(shared.d_o(visit.stage()));
+    pin(p);
+    pin(dv);
+    wgmma_fence();
+#pragma unroll
+    for (int step = 0; step < query_steps; step++)
+      DV::template accumulate_rs<1>(dv, p + 4 * step, b + DOTile::row_step(step));
+    wgmma_commit();
+  }
+
+  /// From S to P, in float in place and packed.
+  SA_DEVICE void weigh(float (&s)[tiling.tile_q / 2]) {
+    if (is(QueryVisit::masked)) hide(s);
+#pragma unroll
+    for (int sixteen = 0; sixteen < tiling.tile_q / 16; sixteen++) {
+      LaneStatistics lse(shared.lse(visit.stage()), sixteen, at.lane);
+#pragma unroll
+      for (int i = 0; i < 8; i++) {
+        float& x = s[8 * sixteen + i];
+        x = exp2_approx(fmaf(x, params.score.scale_log2, -lse.of(i)));
+      }
+    }
+    pack_tile<Element>(s, p);
+  }
+
+  SA_DEVICE void hide(float (&s)[tiling.tile_q / 2]) const {
+    KeyItem item = key_item(params.order, blockIdx.x);
+    QueryVisit here = QueryVisit::load(shared.slot(visit.stage()));
+    WorkItem query{here.q_tile, here.head, item.batch, 0};
+    Sequence sequence(params.sequence, query);
+    Score score(params.score, query, sequence);
+    int q = sequence.q_position + here.q_tile * tiling.tile_q + at.column();
+    int row = item.key_tile * tiling.tile_kv;
+    for_each(s, [&](int r, int column, float& x) {
+      int key = row + at.row(r);
+      bool exists = key < sequence.kv_len;
+      if (!exists || !score.keeps(q + column, sequence.k_position + key, 0)) x = -infinity;
+    });
+  }
+
+  /// dP, dV and dS of the visit. Once dK of the one before is complete, its Q is given back.
+  template <bool is_first>
+  SA_DEVICE void differentiate(float (&s)[tiling.tile_q / 2]) {
+    shared.d_o_ring().wait(visit);
+    mbarrier_wait(shared.ds_ring().empty + 8 * visit.stage(), visit.parity() ^ 1);
+    float dp[tiling.tile_q / 2];
+    multiply_scores<VTile, DOTile>(dp, shared.v(), shared.d_o(visit.stage()));
+    add_to_dv();
+    wgmma_wait<1>();
+    pin(dp);
+    if constexpr (!is_first) {
+      pin(dk);
+      if (at.leads_warp()) shared.q_ring().release(visit.before());
+    }
+    u32 to = shared.ds(visit.stage()) + at.warpgroup * HalfDS::bytes + ds_place();
+#pragma unroll
+    for (int sixteen = 0; sixteen < tiling.tile_q / 16; sixteen++) {
+      LaneStatistics delta(shared.delta(visit.stage()), sixteen, at.lane);
+      u32 ds[4];
+#pragma unroll
+      for (int i = 0; i < 8; i += 2) {
+        const float *x = s + 8 * sixteen + i, *dx = dp + 8 * sixteen + i;
+        ds[i / 2] = pack(Element(), x[0] * (dx[0] - delta.of(i)), x[1] * (dx[1] - delta.of(i + 1)));
+      }
+      store_matrix_x4_transposed(to + sixteen * 16 * HalfDS::span, ds[0], ds[1], ds[2], ds[3]);
+    }
+    fence_shared_to_async();
+    __syncwarp();
+    if (at.leads_warp()) mbarrier_arrive(shared.ds_ring().full + 8 * visit.stage());
+  }
+
+  // Where the lane's row of dS begins. Of the thread's index anew each time, as kept it would take
+  // a register that there is not.
+  SA_DEVICE static u32 ds_place() {
+    u64 thread = threadIdx.x;
+    pin(thread);
+    int lane = int(thread) % 32, warp = int(thread) / 32 % 4;
+    return HalfDS::swizzled(lane % 8 + lane / 16 * 8, (warp * 16 + (lane & 8)) * 2);
+  }
+
+  // ---- dK and dV of the block's keys, over K and V
+
+  SA_DEVICE void store() const {
+    const float scale = params.score.scale;
+    KeyItem item = key_item(params.order, blockIdx.x);  // anew: registers are short before
+    store_tile<KTile, Spec::tiling.head_dim>(item, dk, scale, params.d_k, params.d_k_direct,
+                                             shared.k());
+    store_tile<VTile, Spec::tiling.value_head_dim>(item, dv, 1, params.d_v, params.d_v_direct,
+                                                   shared.v());
+    if (at.leads_warpgroup()) tma_store_wait_read();
+  }
+
+  template <class Tile, int columns, int N>
+  SA_DEVICE void store_tile(KeyItem item, const float (&tile)[N], float scale, const TensorMap& map,
+                            const DirectParams& direct, u32 buffer) const {
+    const float factor[2] = {scale, scale};
+    int row = item.key_tile * tiling.tile_kv;
+    if (direct.data) {
+      OutputRows rows{
+          direct.data + item.batch * direct.strides.batch + item.kv_head * direct.strides.head,
+          direct.strides.seq, params.sequence.kv_len};
+      if (params.accumulate)
+        add_direct<columns>(rows, row, at, tile, factor);
+      else
+        store_direct<columns>(rows, row, at, tile, factor);
+    } else {
+      store_tma<Element, Tile, Tile::chunks>(map, {0, item.kv_head, item.batch, 0}, row, at, buffer,
+                                             0, tile, factor);
+    }
+  }
+};
+
+}  // namespace streamattn

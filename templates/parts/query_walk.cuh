@@ -1,0 +1,77 @@
+// The query tiles that see some key of a key tile: the ranges of a mask, transposed.
+#pragma once
+
+#include "parts/scores.cuh"
+
+namespace streamattn {
+
+/// Walks the query tiles of one head from the last to the first.
+template <class Score, int tile_q, int tile_kv>
+struct QueryWalk {
+  Sequence sequence;
+  Score score;
+  int key_tile;
+  int tile;  // where the walk is; it begins behind the last one
+
+  /// To the next tile; false where there is none, and `tile` is negative.
+  SA_DEVICE bool next() {
+#pragma unroll 1
+    while (--tile >= 0)
+      if (sees()) return true;
+    return false;
+  }
+
+  /// Whether some query of the tile does not see some key of the key tile, or that has keys that
+  /// do not exist.
+  SA_DEVICE bool is_masked() const {
+    if (key_rows().end - key_rows().begin < tile_kv) return true;
+    if constexpr (Score::trivial) {
+      return false;
+    } else {
+      Span all = keys(), full = score.full(queries(), all);
+      return full.begin > all.begin || full.end < all.end;
+    }
+  }
+
+  /// The key tile before this one that the queries see the nearest; -1: none.
+  SA_DEVICE int previous_key_tile() const {
+    if constexpr (Score::trivial) {
+      return key_tile - 1;
+    } else {
+      int nearest = -1;
+#pragma unroll
+      for (int i = 0; i < Score::range_count; i++) {
+        Span rows = sequence.keys(score.seen(i, queries()));
+        if (rows.empty()) continue;
+        int candidate = min((rows.end - 1) / tile_kv, key_tile - 1);
+        if (candidate >= rows.begin / tile_kv) nearest = max(nearest, candidate);
+      }
+      return nearest;
+    }
+  }
+
+ private:
+  SA_DEVICE Span queries() const { return sequence.queries(tile * tile_q, tile * tile_q + tile_q); }
+
+  SA_DEVICE Span key_rows() const {
+    return {key_tile * tile_kv, min(key_tile * tile_kv + tile_kv, sequence.kv_len)};
+  }
+
+  SA_DEVICE Span keys() const {
+    return {sequence.k_position + key_rows().begin, sequence.k_position + key_rows().end};
+  }
+
+  SA_DEVICE bool sees() const {
+    if constexpr (Score::trivial) return true;
+    Span all = keys();
+    bool found = false;
+#pragma unroll
+    for (int i = 0; i < Score::range_count; i++) {
+      Span seen = score.seen(i, queries());
+      found = found || max(seen.begin, all.begin) < min(seen.end, all.end);
+    }
+    return found;
+  }
+};
+
+}  // namespace streamattn

@@ -1,0 +1,143 @@
+// Backward kernels on a GPU against float64.
+#include <llvm/Support/Parallel.h>
+
+#include <algorithm>
+
+#include "measure/backward_accuracy.h"
+#include "measure/backward_operands.h"
+#include "tests/gpu/gpu_case.h"
+#include "tests/support/catch.h"
+#include "tests/support/skip.h"
+
+using namespace streamattn;
+
+#define NEEDS_GPU() \
+  if (auto reason = no_gpu_reason(); !reason.empty()) SKIP_TEST(reason)
+
+namespace {
+
+/// The tensors of a case after both passes on the GPU.
+BackwardTensors result_of(const BackwardCase& given) {
+  const auto bench = gpu_workbench(0);
+  const ForwardCase& call = given.forward;
+  BackwardTensors tensors(given);
+  run_once(gpu_jit().forward(call.problem, call.shape), tensors.forward, *bench);
+  run_once(gpu_jit().backward(call.problem, call.shape), tensors, *bench);
+  return tensors;
+}
+
+void check_case(const BackwardCase& given) {
+  constexpr double budget = 1.5e9;  // all rows, but for the largest cases
+  const BackwardTensors tensors = result_of(given);
+  const BackwardAccuracy accuracy = check_backward(given, tensors, Arithmetic::gpu, budget);
+  INFO(given.describe());
+  CHECK(accuracy.untouched);
+  for (const auto& [name, error, plain, allowed] : accuracy.errors) {
+    CAPTURE(name, plain);
+    CHECK(error <= allowed);
+  }
+}
+
+// Compiles for all cases on all cores first: that is most of the time of these tests.
+void check_cases(const std::vector<BackwardCase>& cases) {
+  llvm::parallelFor(0, cases.size(), [&](std::size_t i) {
+    const ForwardCase& call = cases[i].forward;
+    gpu_jit().forward(call.problem, call.shape);
+    gpu_jit().backward(call.problem, call.shape);
+  });
+  for (const BackwardCase& c : cases) check_case(c);
+}
+
+}  // namespace
+
+TEST_CASE("gradients of every head_dim, dtype and mask are as accurate as plain attention's") {
+  NEEDS_GPU();
+  std::vector<BackwardCase> cases;
+  for (int head_dim = 16; head_dim <= 128; head_dim += 8)
+    for (const DType dtype : {DType::bf16, DType::f16})
+      for (const Expr& mask : {Expr(), causal()})
+        cases.push_back(
+            {.forward = {.problem = {.dtype = dtype, .head_dim = head_dim, .mask = mask},
+                         .shape = {2, 2, 333, 333},
+                         .seed = static_cast<std::uint64_t>(head_dim)}});
+  check_cases(cases);
+}
+
+TEST_CASE("gradients of odd shapes, grouped heads and other value head dims agree with float64") {
+  NEEDS_GPU();
+  std::vector<BackwardCase> cases;
+  for (const Shape& shape : {Shape{1, 2, 1, 1}, Shape{2, 1, 65, 1000}, Shape{1, 3, 700, 129},
+                             Shape{3, 2, 127, 128}, Shape{1, 1, 5, 0}, Shape{1, 1, 0, 5}})
+    for (const int group_size : {1, 4})
+      for (const auto& [head_dim, value_head_dim] :
+           {std::pair(128, 128), std::pair(64, 128), std::pair(128, 64), std::pair(72, 40)})
+        cases.push_back({.forward = {.problem = {.head_dim = head_dim,
+                                                 .value_head_dim = value_head_dim,
+                                                 .group_size = group_size,
+                                                 .mask = causal()},
+                                     .shape = shape}});
+  check_cases(cases);
+}
+
+TEST_CASE("gradients on a GPU are float32 or added to what is there, in any layout") {
+  NEEDS_GPU();
+  std::vector<BackwardCase> cases;
+  for (const Layout layout : {Layout::bshd, Layout::bhsd, Layout::padded})
+    for (const bool accumulate : {false, true})
+      cases.push_back({.forward = {.problem = {.head_dim = 128, .group_size = 2, .mask = causal()},
+                                   .shape = {2, 2, 300, 420},
+                                   .layout = layout,
+                                   .q_rows = Rows{20, 290},
+                                   .kv_rows = Rows{30, 400}},
+                       .gradient_dtype = DType::f32,
+                       .accumulate = accumulate});
+  check_cases(cases);
+}
+
+TEST_CASE("gradients under windows and documents agree with float64 on a GPU") {
+  NEEDS_GPU();
+  std::vector<BackwardCase> cases;
+  for (const int head_dim : {64, 128}) {
+    cases.push_back({.forward = {.problem = {.head_dim = head_dim,
+                                             .mask = Expr::parse("k <= q && (k < 4 || k > q - w)")},
+                                 .shape = {1, 2, 1500, 1500},
+                                 .scalars = {{"w", 128}}}});
+    cases.push_back({.forward = {.problem = {.head_dim = head_dim, .mask = causal() && document()},
+                                 .shape = {2, 2, 800, 800}}});
+  }
+  check_cases(cases);
+}
+
+TEST_CASE("a hundred backward runs on a GPU give the same bits") {
+  NEEDS_GPU();
+  for (const int head_dim : {64, 128}) {
+    for (const Expr& mask : {Expr(), causal()}) {
+      const BackwardCase given{.forward = {.problem = {.head_dim = head_dim, .mask = mask},
+                                           .shape = {1, 16, 2048, 2048}}};
+      const ForwardCase& call = given.forward;
+      const auto bench = gpu_workbench(0);
+      BackwardTensors tensors(given);
+      run_once(gpu_jit().forward(call.problem, call.shape), tensors.forward, *bench);
+      const BackwardOperands operands(tensors, *bench);
+      const Enqueue launch = operands.launch_of(gpu_jit().backward(call.problem, call.shape));
+      std::vector<std::byte> first;
+      for (int run = 0; run < 100; run++) {
+        bench->run(launch);
+        operands.download_gradients(tensors);
+        if (run == 0) first.assign(tensors.d_q.bytes().begin(), tensors.d_q.bytes().end());
+        INFO(given.describe() << ", run " << run);
+        REQUIRE(std::ranges::equal(first, tensors.d_q.bytes()));
+      }
+    }
+  }
+}
+
+TEST_CASE("gradients of long sequences agree with float64 on a GPU") {
+  NEEDS_GPU();
+  std::vector<BackwardCase> cases;
+  for (const int head_dim : {64, 128})
+    for (const Expr& mask : {Expr(), causal()})
+      cases.push_back({.forward = {.problem = {.head_dim = head_dim, .mask = mask},
+                                   .shape = {1, 4, 8192, 8192}}});
+  check_cases(cases);
+}

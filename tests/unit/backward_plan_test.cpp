@@ -1,0 +1,178 @@
+// What a launch of backward_wgmma kernels does, what it takes, and what the family refuses.
+#include <cstring>
+#include <string>
+
+#include "compiler/families/backward_wgmma/backward_wgmma.h"
+#include "compiler/family_answers.h"
+#include "streamattn/error.h"
+#include "tests/support/catch.h"
+#include "tests/support/scratch.h"
+
+namespace streamattn {
+namespace {
+
+const Target& hopper() { return find_target("sm_90a"); }
+
+/// A call at addresses that nobody reads, for a test to break.
+struct Fixture {
+  Problem problem{.dtype = DType::bf16, .head_dim = 64, .group_size = 2, .mask = causal()};
+  Schedule schedule = choose(Operation::backward, problem, {}, hopper()).schedule;
+  BackwardCall call = fresh();
+
+  static BackwardCall fresh() {
+    return {.forward = {.q = at(1, DType::bf16, 300, 4, 64),
+                        .k = at(2, DType::bf16, 500, 2, 64),
+                        .v = at(3, DType::bf16, 500, 2, 64),
+                        .o = at(4, DType::bf16, 300, 4, 64),
+                        .lse = at(5, DType::f32, 300, 4, 1),
+                        .q_position = 200,
+                        .k_position = 0,
+                        .scale = 0.125F,
+                        .max_sms = 0},
+            .d_o = at(6, DType::bf16, 300, 4, 64),
+            .d_q = at(7, DType::bf16, 300, 4, 64),
+            .d_k = at(8, DType::bf16, 500, 2, 64),
+            .d_v = at(9, DType::f32, 500, 2, 64),
+            .accumulate = false,
+            .gradients = {}};
+  }
+
+  static Tensor at(int part, DType type, std::int64_t seq, std::int64_t heads, std::int64_t dim) {
+    return Tensor::bshd(reinterpret_cast<void*>(std::intptr_t{part} << 20), type, 2, seq, heads,
+                        dim);
+  }
+
+  Plan planned(WorkspaceSlices& slices) {
+    const auto encode = [](const char*, const BoxedTensor&) { return TensorMap{}; };
+    const auto no_words = [](int) -> unsigned* { return nullptr; };
+    return plan(problem, schedule, call, {132, hopper().l2_bytes, encode, no_words}, slices);
+  }
+  Plan planned() {
+    WorkspaceSlices slices;
+    return planned(slices);
+  }
+  const KernelLaunch& launch(const Plan& steps, std::size_t i) {
+    return std::get<KernelLaunch>(steps[i]);
+  }
+  std::size_t bytes() { return workspace_bytes(problem, schedule, call, 132, hopper().l2_bytes); }
+};
+
+std::string declines(const Problem& problem) {
+  for (const FamilyAnswer& answer : family_answers(Operation::backward, problem, hopper()))
+    if (answer.family == "backward_wgmma") return answer.declines;
+  return "there is no such family";
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture,
+                 "a backward plan sums rows, has a block for each key tile, and converts") {
+  const Plan steps = planned();
+  REQUIRE(steps.size() == 3);
+  for (std::size_t i = 0; i < 3; i++) CHECK(launch(steps, i).kernel == i);
+  CHECK(launch(steps, 1).blocks == 2 * 2 * 4);  // batch, key-value heads, tiles of 128 keys
+  CHECK(launch(steps, 2).blocks == 2 * 4 * 5);  // batch, heads, tiles of 64 queries
+  CHECK_FALSE(launch(steps, 0).overlaps_previous);
+  CHECK(launch(steps, 1).overlaps_previous);
+  CHECK(launch(steps, 2).overlaps_previous);
+}
+
+TEST_CASE_METHOD(Fixture, "the gradient of keys goes by TMA in 16 bits and from registers in 32") {
+  const Plan steps = planned();
+  BackwardParams p;
+  std::memcpy(&p, launch(steps, 1).parameters(), sizeof(p));
+  CHECK(p.d_k_direct.data == nullptr);
+  CHECK(p.d_v_direct.data == call.d_v.data);
+}
+
+TEST_CASE_METHOD(Fixture,
+                 "without keys the sums are converted, without queries the keys get zeros") {
+  call.forward.k.seq = call.forward.v.seq = call.d_k.seq = call.d_v.seq = 0;
+  Plan steps = planned();
+  REQUIRE(steps.size() == 2);
+  CHECK(launch(steps, 1).kernel == 2);
+  call = fresh();
+  call.forward.q.seq = call.forward.o.seq = call.forward.lse.seq = call.d_o.seq = call.d_q.seq = 0;
+  steps = planned();
+  REQUIRE(steps.size() == 1);
+  CHECK(launch(steps, 0).kernel == 1);
+  call = fresh();
+  for (Tensor* tensor : {&call.forward.q, &call.forward.k, &call.forward.v, &call.forward.o,
+                         &call.forward.lse, &call.d_o, &call.d_q, &call.d_k, &call.d_v})
+    tensor->batch = 0;
+  CHECK(planned().empty());
+}
+
+TEST_CASE_METHOD(Fixture, "the workspace of a backward launch is linear in the queries") {
+  const auto at_length = [&](std::int64_t seq) {
+    for (Tensor* tensor :
+         {&call.forward.q, &call.forward.o, &call.forward.lse, &call.d_o, &call.d_q})
+      tensor->seq = seq;
+    return static_cast<double>(bytes());
+  };
+  const double once = at_length(6400), twice = at_length(12800);
+  CHECK(twice / once == Approx(2).epsilon(1e-3));
+  // Four bytes a column of dQ, and two statistics a row; 1/64 of a counter.
+  CHECK(once == Approx(2.0 * 4 * 6400 * (4 * 64 + 8 + 4.0 / 64)).epsilon(1e-3));
+  for (Tensor* tensor : {&call.forward.k, &call.forward.v, &call.d_k, &call.d_v})
+    tensor->seq = 100000;
+  CHECK(at_length(6400) == once);
+}
+
+TEST_CASE_METHOD(Fixture, "sections hold as many heads as the L2 does") {
+  const auto section = [&] {
+    BackwardParams p;
+    const Plan steps = planned();
+    std::memcpy(&p, launch(steps, 1).parameters(), sizeof(p));
+    return p.order.section_heads;
+  };
+  CHECK(section() == 4);  // all
+  for (Tensor* tensor : {&call.forward.q, &call.forward.o, &call.forward.lse, &call.d_o, &call.d_q})
+    tensor->seq = 16384;
+  CHECK(section() == 2);
+  schedule.set("section_heads", std::int64_t{3});
+  CHECK(section() == 3);
+}
+
+TEST_CASE_METHOD(Fixture, "what TMA cannot move and what no kernel computes is refused by name") {
+  const auto complaint = [&] { return error_of([&] { planned(); }); };
+  call.d_o.seq_stride = 257;
+  CHECK_THAT(complaint(), contains_text("d_o: seq_stride is 514 bytes, the GPU needs a multiple"));
+  call = fresh();
+  float gradient = 0;
+  call.gradients[0].data = &gradient;
+  CHECK_THAT(complaint(),
+             contains_text("gradients: backward_wgmma computes none of named tensors; the target "
+                           "\"cpu\" does"));
+}
+
+TEST_CASE("the backward family says what it does not serve") {
+  CHECK(declines({.head_dim = 128}).empty());
+  CHECK(declines({.dtype = DType::f32}) == "dtype f32: wgmma takes f16 and bf16");
+  CHECK(declines({.head_dim = 192}) == "head_dim 192 is not in 16..128");
+  CHECK(declines({.head_dim = 68}) == "head_dim 68 is not a multiple of 8");
+  CHECK(declines({.value_head_dim = 256}) == "value_head_dim 256 is not in 16..128");
+  CHECK(declines({.out_dtype = DType::f32}) ==
+        "out_dtype f32: dO is an operand of wgmma, and must be bf16 as V is");
+  CHECK_THAT(declines({.score = alibi()}),
+             contains_text("scores other than the scaled product have no device code yet"));
+}
+
+TEST_CASE("registers that the backward launch does not have are refused") {
+  const auto complaint = [](const char* knobs) {
+    const Problem problem{.head_dim = 128};
+    const Schedule schedule =
+        parse_schedule(knobs, choose(Operation::backward, problem, {}, hopper()).schedule);
+    return error_of([&] { check(Operation::backward, problem, schedule, hopper()); });
+  };
+  CHECK(complaint("loader_registers=72") == "nothing");
+  CHECK_THAT(complaint("loader_registers=70"), contains_text("70 registers a thread are not a"));
+  CHECK_THAT(
+      complaint("loader_registers=80"),
+      contains_text("loader_registers 80 + 2 x math_registers 216 is 512, a launch has 504"));
+  CHECK_THAT(complaint("loader_registers=88,math_registers=208"),
+             contains_text("head dims 128 and 128 need about 216 math_registers, there are 208"));
+  CHECK_THAT(complaint("loader_registers=176"), contains_text("a launch has 168 a thread"));
+}
+
+}  // namespace streamattn
