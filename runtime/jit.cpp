@@ -204,9 +204,10 @@ const ForwardKernel& Jit::forward(const Problem& problem, const Shape& shape) co
   State::Memory& memory = state_->memory.get();
   const Request request{problem, shape};
   if (const ForwardKernel* known = memory.forward_answers.find(request)) return *known;
-  const ForwardKernel& kernel = state_->get(
-      memory.forward_kernels, Operation::forward, problem,
-      choose(Operation::forward, problem, shape, state_->target, state_->table, state_->row_device()));
+  const ForwardKernel& kernel =
+      state_->get(memory.forward_kernels, Operation::forward, problem,
+                  choose(Operation::forward, problem, shape, state_->target, state_->table,
+                         state_->row_device()));
   memory.forward_answers.remember(request, kernel);
   return kernel;
 }

@@ -18,7 +18,8 @@ struct JitOptions {
   std::optional<int> device = {};          ///< CUDA ordinal; default: the current context's, else 0
   ScheduleTable pins = {};                 ///< rows tried before the shipped ones
 
-  /// Use rows that were tuned on another device of the same architecture; Kernel::describe() says so.
+  /// Use rows that were tuned on another device of the same architecture; Kernel::describe() says
+  /// so.
   bool foreign_rows = false;
 
   /// Take the host CPU where the device is one that no family has kernels for. Without it that is
