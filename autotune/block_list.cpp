@@ -4,8 +4,8 @@
 #include <llvm/ADT/STLExtras.h>
 #include <llvm/Support/FormatVariadic.h>
 
+#include "autotune/toml_reader.h"
 #include "compiler/knobs.h"
-#include "compiler/toml.h"
 #include "streamattn/error.h"
 
 namespace streamattn {
@@ -89,30 +89,26 @@ std::string block_list_toml(const std::vector<BlockedSchedule>& list) {
 }
 
 std::vector<BlockedSchedule> parse_block_list(std::string_view text, std::string_view origin) {
-  const auto fail = [&](const toml::source_region& place, const std::string& complaint) {
-    throw Error(
-        ErrorCode::invalid_config,
-        llvm::formatv("{0}:{1}:{2}: {3}", origin, place.begin.line, place.begin.column, complaint));
-  };
+  const TomlReader reader(origin);
   std::vector<BlockedSchedule> list;
   try {
     const toml::table document = parse_toml(text);
     for (const auto& [key, node] : document) {
       const toml::array* entries = node.as_array();
       if (key.str() != "blocked" || !entries || !entries->is_array_of_tables())
-        fail(key.source(), "a block list has [[blocked]] and nothing else");
+        reader.fail(key.source(), "a block list has [[blocked]] and nothing else");
       for (const toml::node& one : *entries) {
         BlockedSchedule entry;
         visit_fields(entry, [&](const char* field, std::string& value) {
           const auto written = (*one.as_table())[field].value<std::string>();
-          if (!written) fail(one.source(), std::string(field) + " is missing, or no string");
+          if (!written) reader.fail(one.source(), std::string(field) + " is missing, or no string");
           value = *written;
         });
         list.push_back(std::move(entry));
       }
     }
   } catch (const toml::parse_error& error) {
-    fail(error.source(), std::string(error.description()));
+    reader.fail(error.source(), std::string(error.description()));
   }
   return list;
 }

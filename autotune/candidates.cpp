@@ -4,6 +4,7 @@
 #include <llvm/ADT/STLExtras.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "streamattn/compiler.h"
 #include "streamattn/error.h"
@@ -42,10 +43,13 @@ std::vector<CandidateRecord> list_candidates(const TuneGroup& group,
     if (is_legal(call, schedule, target)) add(schedule, all);
   for (const Schedule& schedule : schedules(call.operation, call.problem, call.shape, target))
     if (allows(space, schedule)) add(schedule, others);
-  std::ranges::stable_sort(others, {}, [](const auto& c) { return c.estimate.microseconds; });
-  for (const CandidateRecord& other : others)
-    if (other.estimate.microseconds <= method.model_margin * others.front().estimate.microseconds)
-      all.push_back(other);
+  // Equal ones stay in the families' order.
+  std::vector<std::pair<double, std::size_t>> order;
+  for (std::size_t i = 0; i < others.size(); i++)
+    order.emplace_back(others[i].estimate.microseconds, i);
+  std::ranges::sort(order);
+  for (const auto& [microseconds, i] : order)
+    if (microseconds <= method.model_margin * order.front().first) all.push_back(others[i]);
   const auto most = std::max(static_cast<std::size_t>(method.candidates), first.size());
   if (method.candidates > 0 && all.size() > most) all.resize(most);
   return all;

@@ -76,7 +76,7 @@ void decode_names(const llvm::json::Object& json, ForwardCase& call) {
     const llvm::StringRef kind = tensor->getString("kind").value_or("");
     NamedInput input{.name = tensor->getString("name").value_or("").str(),
                      .kind = parse_input_kind({kind.data(), kind.size()})};
-    if (const auto number = tensor->getNumber("number")) input.number = *number;
+    input.number = tensor->getNumber("number");
     call.tensors.push_back(std::move(input));
   }
 }

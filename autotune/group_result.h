@@ -15,10 +15,10 @@ namespace streamattn {
 
 /// How much is tried and measured.
 struct TuneMethod {
-  std::int64_t candidates = 0;  ///< most that are built for a group, by the model; 0: all
-  double model_margin = 2.5;    ///< slower than the best by the model by this factor: not built
-  double screen_margin = 0.1;   ///< slower than the best by this: out after one round
-  int rounds = 3;               ///< between those that come through
+  std::int64_t candidates = 400;  ///< most that are built for a group, by the model; 0: all
+  double model_margin = 2.5;      ///< slower than the best by the model by this factor: not built
+  double screen_margin = 0.1;     ///< slower than the best by this: out after one round
+  int rounds = 3;                 ///< between those that come through
   double round_milliseconds = 12;
   std::size_t finalists = 8;
   int final_rounds = 9;  ///< the first is dropped

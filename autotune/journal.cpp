@@ -72,7 +72,7 @@ llvm::json::Object read_journal_head(const std::filesystem::path& path) {
   return std::move(lines.front());
 }
 
-Journal::Journal(const std::filesystem::path& path, Open how, llvm::json::Object head)
+Journal::Journal(const std::filesystem::path& path, Open how, const llvm::json::Object& head)
     : path_(path) {
   int flags = O_CLOEXEC | O_RDONLY;
   if (how != Open::read_only) flags = O_CLOEXEC | O_RDWR | O_CREAT | O_APPEND;

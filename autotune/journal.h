@@ -22,7 +22,7 @@ class Journal {
   /// asks that the first line equals `head` but for the commit; a file that is not there is begun.
   /// A new file must not be there, so that nobody's measurements are lost. Throws Error
   /// (invalid_config).
-  Journal(const std::filesystem::path& path, Open how, llvm::json::Object head);
+  Journal(const std::filesystem::path& path, Open how, const llvm::json::Object& head);
 
   /// The lines that were there, without the head.
   const std::vector<llvm::json::Object>& lines() const { return lines_; }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 #include <random>
+#include <utility>
 
 #include "measure/statistics.h"
 
@@ -64,9 +65,13 @@ void run_stage(TuneDevice& device, const TuneGroup& group, const std::vector<Run
 std::vector<Runner*> leaders(std::vector<Runner*> runners, std::size_t rounds, std::size_t keep,
                              double margin, std::size_t most) {
   std::erase_if(runners, [](const Runner* runner) { return runner->out || runner->logs.empty(); });
-  std::ranges::stable_sort(runners, [&](const Runner* a, const Runner* b) {
-    return a->latest(rounds) < b->latest(rounds);
-  });
+  std::vector<std::pair<double, std::size_t>> order;  // equal ones stay as they are
+  for (std::size_t i = 0; i < runners.size(); i++)
+    order.emplace_back(runners[i]->latest(rounds), i);
+  std::ranges::sort(order);
+  std::vector<Runner*> sorted;
+  for (const auto& [log, i] : order) sorted.push_back(runners[i]);
+  runners = std::move(sorted);
   if (runners.empty()) return runners;
   const double limit = runners.front()->latest(rounds) + std::log1p(margin);
   std::size_t count = 0;

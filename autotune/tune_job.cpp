@@ -9,11 +9,10 @@
 #include <limits>
 
 #include "autotune/length_lists.h"
+#include "autotune/toml_reader.h"
 #include "compiler/expr/names.h"
-#include "compiler/toml.h"
 #include "streamattn/compiler.h"
 #include "streamattn/error.h"
-#include "support/did_you_mean.h"
 #include "support/files.h"
 
 namespace streamattn {
@@ -35,11 +34,11 @@ std::string read_text(const std::filesystem::path& path, std::size_t most_bytes)
               path.native() + (refused ? " " : " cannot be read: ") + file.problem);
 }
 
-/// Reads one document; every complaint carries the place.
-class JobReader {
+/// Reads the document of a job.
+class JobReader : public TomlReader {
  public:
   JobReader(std::string_view origin, const std::filesystem::path& folder)
-      : origin_(origin), folder_(folder) {}
+      : TomlReader(origin), folder_(folder) {}
 
   TuneJob read(const toml::table& document) const {
     TuneJob job;
@@ -59,12 +58,6 @@ class JobReader {
     }
     if (job.groups.empty()) fail(document.source(), "the job has no [[case]]");
     return job;
-  }
-
-  [[noreturn]] void fail(const toml::source_region& place, const std::string& complaint) const {
-    throw Error(ErrorCode::invalid_config,
-                llvm::formatv("{0}:{1}:{2}: {3}", origin_, place.begin.line, place.begin.column,
-                              complaint));
   }
 
  private:
@@ -229,58 +222,10 @@ class JobReader {
     return square_buckets({*from, *to});
   }
 
-  // ---- values of keys
-
-  std::vector<const toml::node*> elements(const toml::node& node) const {
-    std::vector<const toml::node*> list;
-    if (const toml::array* array = node.as_array()) {
-      for (const toml::node& element : *array) list.push_back(&element);
-    } else {
-      list.push_back(&node);
-    }
-    if (list.empty()) fail(node.source(), "the list is empty");
-    return list;
-  }
-
-  std::int64_t integer(std::string_view key, const toml::node& node) const {
-    const auto value = node.value_exact<std::int64_t>();
-    if (!value || *value < 0) fail(node.source(), std::string(key) + " is no integer from 0 on");
-    return *value;
-  }
-
-  double positive(std::string_view key, const toml::node& node) const {
-    const auto value = node.value<double>();
-    if (!value || !(*value > 0)) fail(node.source(), std::string(key) + " is no number above 0");
-    return *value;
-  }
-
-  std::optional<std::int64_t> number(const toml::table& from, std::string_view key) const {
-    const toml::node* node = from.get(key);
-    return node ? std::optional(integer(key, *node)) : std::nullopt;
-  }
-
-  std::vector<std::int64_t> numbers(const toml::table& from, std::string_view key,
-                                    std::vector<std::int64_t> otherwise) const {
-    const toml::node* node = from.get(key);
-    if (!node) return otherwise;
-    std::vector<std::int64_t> list;
-    for (const toml::node* element : elements(*node)) list.push_back(integer(key, *element));
-    return list;
-  }
-
   int small(const toml::table& from, std::string_view key, std::int64_t value) const {
     if (value < 1 || value > std::numeric_limits<int>::max())
       fail(from.source(), llvm::formatv("{0} {1} is out of range", key, value));
     return static_cast<int>(value);
-  }
-
-  std::vector<std::string> texts(const toml::table& from, std::string_view key,
-                                 std::string otherwise) const {
-    const toml::node* node = from.get(key);
-    if (!node) return {std::move(otherwise)};
-    std::vector<std::string> list;
-    for (const toml::node* element : elements(*node)) list.push_back(text(key, *element));
-    return list;
   }
 
   std::optional<DType> dtype(const toml::table& from, std::string_view key) const {
@@ -289,33 +234,6 @@ class JobReader {
     return at(*node, [&] { return parse_dtype(text(key, *node)); });
   }
 
-  std::string text(std::string_view key, const toml::node& node) const {
-    if (const auto value = node.value_exact<std::string>()) return *value;
-    fail(node.source(), std::string(key) + " is not a string");
-  }
-
-  const toml::table& table(std::string_view key, const toml::node& node) const {
-    if (const toml::table* inner = node.as_table()) return *inner;
-    fail(node.source(), std::string(key) + " is not a table { ... }");
-  }
-
-  [[noreturn]] void fail_unknown(const toml::key& key, std::string_view what,
-                                 std::span<const std::string_view> known) const {
-    fail(key.source(), llvm::formatv("unknown {0} \"{1}\", {2}", what, key.str(),
-                                     did_you_mean(key.str(), known)));
-  }
-
-  /// What `read` returns; its complaint gets the place of `node`.
-  template <class Read>
-  auto at(const toml::node& node, const Read& read) const -> decltype(read()) {
-    try {
-      return read();
-    } catch (const Error& error) {
-      fail(node.source(), error.what());
-    }
-  }
-
-  std::string_view origin_;
   const std::filesystem::path& folder_;
 };
 

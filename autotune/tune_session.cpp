@@ -138,7 +138,7 @@ TuneReport run_tune_job(TuneDevice& device, const TuneJob& job, const TuneSettin
     }
     report.is_complete = true;
   } catch (const TuningStopped&) {
-    // What was finished counts; the journal has the rest.
+    report.is_complete = false;  // what was finished counts; the journal has the rest
   }
   return report;
 }

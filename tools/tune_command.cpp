@@ -241,7 +241,7 @@ void add_flags(Flags& flags, Options& options) {
   flags.add("jobs", "N", "processes that compile (cores - 1)", options.jobs);
   flags.section("method");
   flags.add("budget", "TIME", "stop after 90s, 10m, 1h; --resume goes on (none)", options.budget);
-  flags.add("candidates", "N", "most that are built for a group, best by the model; 0: all (0)",
+  flags.add("candidates", "N", "most that are built for a group, best by the model; 0: all (400)",
             options.method.candidates);
   flags.add("rounds", "N", "between those that come to the finals (9)",
             options.method.final_rounds);

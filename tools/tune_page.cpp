@@ -7,9 +7,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "compiler/knobs.h"
 #include "measure/statistics.h"
@@ -55,11 +57,12 @@ std::vector<std::string> varied_knobs(const std::vector<const CandidateRecord*>&
   for (const CandidateRecord* candidate : timed)
     for (const auto& [knob, value] : knob_values(candidate->schedule))
       values[std::string(knob)].insert(value);
-  std::vector<std::string> names;
+  std::vector<std::pair<std::size_t, std::string>> order;
   for (const auto& [knob, some] : values)
-    if (some.size() > 1) names.push_back(knob);
-  std::ranges::stable_sort(
-      names, [&](const auto& a, const auto& b) { return values[a].size() > values[b].size(); });
+    if (some.size() > 1) order.emplace_back(some.size(), knob);
+  std::ranges::sort(order, std::greater());
+  std::vector<std::string> names;
+  for (const auto& [count, knob] : order) names.push_back(knob);
   return names;
 }
 

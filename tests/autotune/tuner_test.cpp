@@ -31,7 +31,7 @@ ForwardCase call_of(std::int64_t length) {
 }
 
 /// A job with a space that is small enough for hundreds of runs.
-TuneJob small_job(std::vector<std::int64_t> lengths = {4096}) {
+TuneJob small_job(const std::vector<std::int64_t>& lengths = {4096}) {
   std::vector<ForwardCase> calls;
   for (const std::int64_t length : lengths) calls.push_back(call_of(length));
   TuneJob job = job_of(calls);
