@@ -42,6 +42,7 @@ constexpr Row rows[] = {
     {64, 8, 128, 1, 32768, 4, 0, 51.3},   {64, 8, 128, 16, 8192, 4, 0, 139.4},
     {64, 8, 128, 1, 8192, 1, 16, 22.0},   {64, 8, 128, 1, 32768, 1, 16, 50.6},
     {32, 8, 128, 64, 4096, 1, 16, 273.1}, {32, 8, 128, 64, 4096, 1, 64, 0},
+    {64, 8, 128, 1, 8192, 1, 1, 0},       {32, 8, 128, 64, 4096, 1, 1, 0},
 };
 
 Problem problem_of(const Row& row) {
@@ -86,7 +87,7 @@ std::vector<ForwardCase> cases() {
   std::uint64_t seed = 0;
   for (const Problem& problem : problems) {
     for (const std::int64_t q_len : {1, 4}) {
-      for (const std::int64_t page_size : {8, 16, 64}) {
+      for (const std::int64_t page_size : {1, 4, 8, 16, 64}) {
         if (problem.kv_layout != paged && page_size != 16) continue;
         ForwardCase given{.problem = problem,
                           .shape = {.batch = static_cast<std::int64_t>(lengths.size()),

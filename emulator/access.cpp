@@ -11,6 +11,8 @@ const char* name(AccessKind kind) {
     case AccessKind::plain:
     case AccessKind::atomic:
       return "thread";
+    case AccessKind::copy_async:
+      return "cp.async";
     case AccessKind::wgmma:
       return "wgmma";
     case AccessKind::tma_load:
@@ -24,7 +26,7 @@ const char* name(AccessKind kind) {
 }  // namespace
 
 std::string text(const Access& access) {
-  if (is_async(access.kind))
+  if (is_async(access.kind) || access.kind == AccessKind::copy_async)
     return llvm::formatv("the {0} of warp {1} at {2}", name(access.kind), access.warp,
                          text(access.site));
   return llvm::formatv("warp {0}, lane {1} at {2}", access.warp, access.lane, text(access.site));

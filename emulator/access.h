@@ -10,11 +10,11 @@
 namespace streamattn::emulator {
 
 /// How a byte of memory was reached.
-enum class AccessKind { plain, atomic, wgmma, tma_load, tma_store };
+enum class AccessKind { plain, atomic, copy_async, wgmma, tma_load, tma_store };
 
 /// Whether it goes through the asynchronous proxy, for which accesses by threads need a fence.
 constexpr bool is_async(AccessKind kind) {
-  return kind != AccessKind::plain && kind != AccessKind::atomic;
+  return kind == AccessKind::wgmma || kind == AccessKind::tma_load || kind == AccessKind::tma_store;
 }
 
 /// It is complete for those who know event `event` of `actor`.

@@ -74,6 +74,10 @@ bool Barriers::test(unsigned barrier, unsigned parity, Site at) {
   return complete;
 }
 
+void Barriers::arrive_as(unsigned barrier, const Clock& clock) {
+  if (mbarriers_.at(barrier).arrive(clock, 0)) wake_waiters(barrier);
+}
+
 void Barriers::complete(unsigned address, int bytes) {
   if (mbarriers_.at(address).complete(bytes)) wake_waiters(address);
 }

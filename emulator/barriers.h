@@ -34,6 +34,9 @@ class Barriers {
   /// that it may use.
   Mbarrier& mbarrier_at(unsigned address);
 
+  /// An arrival by nobody, who knows `clock`: of copies that are complete.
+  void arrive_as(unsigned barrier, const Clock& clock);
+
   /// `bytes` have arrived by TMA for the mbarrier at `address`.
   void complete(unsigned address, int bytes);
 

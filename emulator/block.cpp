@@ -13,12 +13,14 @@ Block::Block(const BlockLaunch& launch, BlockName name, std::uint32_t complete_b
       registers_(threads_, launch.registers),
       global_(threads_, around.memory),
       copies_(threads_, memory_, barriers_, around.memory, around.background),
+      async_copies_(threads_, memory_, barriers_, around.memory, around.background),
       known_complete_(complete_below) {}
 
 void Block::run_thread() {
   try {
     launch_.thread();
     copies_.check_exit();
+    async_copies_.check_exit();
     matrix_.check_exit();
   } catch (const Violation& violation) {
     const int thread = threads_.current();

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "emulator/async_copies.h"
 #include "emulator/background.h"
 #include "emulator/barriers.h"
 #include "emulator/copies.h"
@@ -135,6 +136,11 @@ class Block final : public Machine {
   void dependency_wait(Site at) override;
   void launch_dependents(Site at) override;
 
+  void copy_async(unsigned to, const void* from, bool exists, Site at) override {
+    async_copies_.copy(to, from, exists, at);
+  }
+  void copy_async_arrive(unsigned barrier, Site at) override { async_copies_.arrive(barrier, at); }
+
   void tma_load(unsigned to, const TensorMap& map, unsigned barrier, const int (&box)[4],
                 Site at) override {
     copies_.load(to, map, barrier, box, at);
@@ -176,6 +182,7 @@ class Block final : public Machine {
   SharedAccesses shared_{threads_, memory_};
   GlobalAccesses global_;
   Copies copies_;
+  AsyncCopies async_copies_;
   Matrix matrix_{threads_, memory_};
   std::uint32_t known_complete_;  // blocks in front of it are
   bool lets_dependents_start_ = false, has_waited_ = false;

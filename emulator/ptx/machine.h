@@ -82,6 +82,9 @@ class Machine {
   virtual void dependency_wait(Site at) = 0;
   virtual void launch_dependents(Site at) = 0;
 
+  virtual void copy_async(unsigned to, const void* from, bool exists, Site at) = 0;  // 16 bytes
+  virtual void copy_async_arrive(unsigned barrier, Site at) = 0;
+
   virtual void tma_load(unsigned to, const TensorMap& map, unsigned barrier, const int (&box)[4],
                         Site at) = 0;
   virtual void tma_store(const TensorMap& map, unsigned from, const int (&box)[4], Site at) = 0;

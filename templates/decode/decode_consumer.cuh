@@ -85,6 +85,7 @@ struct DecodeConsumer {
 #pragma unroll
     for (int i = 0; i < rows / 2; i++) state.sum[column_of(i)] += p[i];
     shared.v_ring().wait(stage);
+    show_copies();
     if constexpr (Spec::layout.has_foreign_keys())
       if (first_key + tile_kv > sequence.kv_len) clear_values(sequence.kv_len - first_key);
     accumulate_pv();
@@ -95,6 +96,7 @@ struct DecodeConsumer {
   /// s = K Q^T of the tile.
   SA_DEVICE void multiply_qk() {
     shared.k_ring().wait(stage);
+    show_copies();
     u64 k = KTile::k_major(shared.k(stage.stage)), q = QTile::k_major(shared.q());
     wgmma_fence();
     Multiply::template multiply_ss<0>(s, k, q);
@@ -126,6 +128,11 @@ struct DecodeConsumer {
 #pragma unroll
     for (int m = 0; m < State::blocks; m++) pin(state.o[m]);
     if (lane == 0) shared.v_ring().release(stage);
+  }
+
+  /// What threads have copied, not TMA, to wgmma.
+  SA_DEVICE void show_copies() const {
+    if (Spec::layout.kv_paged && params.box_rows == 0) fence_shared_to_async();
   }
 
   /// P to shared memory, rows to rows.

@@ -43,8 +43,10 @@ struct PieceParams {
 
 /// Parameters of decode_wgmma.
 struct DecodeParams {
-  TensorMap k, v;  // boxes of one chunk of columns times box_rows rows
-  int box_rows;    // divides the keys of a tile
+  TensorMap k, v;               // boxes of one chunk of columns times box_rows rows
+  int box_rows;                 // divides the keys of a tile; 0: pages are too small for boxes
+  const void *k_data, *v_data;  // for copies row by row, where there are none
+  Strides k_strides, v_strides;
   const void* q;
   Strides q_strides;
   OutputParams output;

@@ -22,8 +22,10 @@ SA_DEVICE void run_decode_block(const DecodeParams& params) {
   if (threadIdx.x == 0) {
     tma_prefetch_map(params.k);
     tma_prefetch_map(params.v);
-    shared.k_ring().init(DecodeTiling::warps);
-    shared.v_ring().init(DecodeTiling::warps);
+    // Where there are no boxes all lanes of the loading warp arrive.
+    int arrivals = Spec::layout.kv_paged && params.box_rows == 0 ? 32 : 1;
+    shared.k_ring().init(DecodeTiling::warps, arrivals);
+    shared.v_ring().init(DecodeTiling::warps, arrivals);
     fence_mbarrier_init();
   }
   __syncthreads();

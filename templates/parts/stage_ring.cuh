@@ -19,17 +19,17 @@ struct RingCursor {
   }
 };
 
-/// The barriers of a ring: `full` completes when TMA has written a stage, `empty` when every
-/// consumer warp has read it.
+/// The barriers of a ring: `full` completes when the producer has arrived as often as it said and
+/// TMA has written what it announced, `empty` when every consumer warp has read the stage.
 template <int stages>
 struct StageRing {
   using Cursor = RingCursor<stages>;
   u32 full, empty;  // (stages) mbarriers each, shared
 
   /// One thread does this for all.
-  SA_DEVICE void init(int consumer_warps) const {
+  SA_DEVICE void init(int consumer_warps, int producer_arrivals = 1) const {
     for (int i = 0; i < stages; i++) {
-      mbarrier_init(full + 8 * i, 1);
+      mbarrier_init(full + 8 * i, producer_arrivals);
       mbarrier_init(empty + 8 * i, consumer_warps);
     }
   }

@@ -1,6 +1,7 @@
 // Faults planted in the templates of decode, each of which the emulator must name.
 #include "tests/emulated/emulated_case.h"
 #include "tests/support/catch.h"
+#include "tests/support/scratch.h"
 
 using namespace streamattn;
 
@@ -40,12 +41,12 @@ TEST_CASE("a wait, fence or barrier that decode lacks is named") {
        one_head},
       {"no wait for K",
        dense,
-       {consumer, "    shared.k_ring().wait(stage);\n    u64 k", "    u64 k"},
+       {consumer, "    shared.k_ring().wait(stage);\n", ""},
        "reads shared address",
        one_head},
       {"no wait for V",
        dense,
-       {consumer, "    shared.v_ring().wait(stage);\n    if", "    if"},
+       {consumer, "    shared.v_ring().wait(stage);\n", ""},
        "reads shared address",
        one_head},
       {"K is released before QK is complete",
@@ -209,4 +210,29 @@ TEST_CASE("tiles and rows of decode that are taken for others are named, or give
        "wrong result",
        one_head},
   });
+}
+
+TEST_CASE("what copies of small pages lack is named") {
+  const GoldenCase golden = golden_case("decode_wgmma_bf16_d128_g8_causal_paged");
+  ForwardCase given{.problem = golden.problem,
+                    .shape = {.batch = 1, .kv_heads = 1, .q_len = 1, .kv_len = 300}};
+  given.lengths.page_size = 4;
+  const struct {
+    Fault fault;
+    const char* cause;
+  } planted[] = {
+      {{consumer, "params.box_rows == 0) fence", "params.box_rows < 0) fence"},
+       "fence_shared_to_async is missing"},
+      {{producer, "    copy_async_arrive(ring.full + 8 * stage.stage);\n", ""}, "deadlock"},
+      {{producer, "if (lane == 0) ring.wait_empty(stage);", ""}, "overwrites shared address"},
+      {{block, "params.box_rows == 0 ? 32 : 1", "params.box_rows == 0 ? 31 : 1"}, "arrives"}};
+  for (const auto& [fault, cause] : planted) {
+    INFO(fault.from);
+    const std::string text = faulty_text(fault);
+    const EmbeddedFile instead[] = {{fault.file, text}};
+    const EmulatedKernel kernel(golden.problem, {golden.schedule, "golden"}, golden.program(),
+                                instead);
+    const ForwardTensors tensors(given);
+    CHECK_THROWS_WITH(kernel.launch(tensors.args()), contains_text(cause));
+  }
 }

@@ -13,16 +13,13 @@ namespace {
 
 constexpr int tile_kv = DecodeTiling::tile_kv;
 
-// A box is rows of one page, whole groups of a swizzle pattern, and part of one tile.
+// A box is rows of one page, whole groups of a swizzle pattern, and part of one tile; 0 where pages
+// have no such rows.
 int box_rows(const Problem& problem, const ForwardCall& call) {
   constexpr std::int64_t pattern = 8;
   if (problem.kv_layout != SequenceLayout::paged) return tile_kv;
   const std::int64_t rows = std::gcd<std::int64_t>(call.k.seq, tile_kv);
-  if (rows < pattern)
-    throw Error(ErrorCode::invalid_argument,
-                llvm::formatv("k: pages of {0} keys, decode_wgmma needs a multiple of {1}",
-                              call.k.seq, pattern));
-  return static_cast<int>(rows);
+  return rows < pattern ? 0 : static_cast<int>(rows);
 }
 
 BatchParams batch_params(const ForwardCall& call) {
@@ -90,13 +87,18 @@ Plan decode_plan(const Problem& problem, const Schedule& chosen, const ResolvedC
       decode_blocks(schedule, stream.tiles, stream.items, multiprocessors(call, device));
   constexpr int streamed = 128;  // bytes: K and V are read once
   const auto map = [&](const char* name, const Tensor& t) {
-    return device.encode(name, boxed(t, rows, /*anywhere=*/call.q.data, streamed));
+    return device.encode(name,
+                         boxed(t, rows > 0 ? rows : tile_kv, /*anywhere=*/call.q.data, streamed));
   };
   Plan steps;
   DecodeParams p = {};
   p.k = map("tensor map of k", call.k);
   p.v = map("tensor map of v", call.v);
   p.box_rows = rows;
+  p.k_data = call.k.data;
+  p.v_data = call.v.data;
+  p.k_strides = strides(call.k);
+  p.v_strides = strides(call.v);
   p.q = call.q.data;
   p.q_strides = strides(call.q);
   p.output = output_params(call);
