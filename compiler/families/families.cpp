@@ -12,10 +12,15 @@
 namespace streamattn {
 
 std::span<const Family> families() {
+  // clang-format off: a line each
   static const Family list[] = {
-      decode_wgmma_family(), flash_wgmma_family(),  backward_wgmma_family(),
-      cpu_tiled_family(),    cpu_backward_family(),
+      decode_wgmma_family(),
+      flash_wgmma_family(),
+      backward_wgmma_family(),
+      cpu_tiled_family(),
+      cpu_backward_family(),
   };
+  // clang-format on
   return list;
 }
 

@@ -17,13 +17,13 @@ struct WgmmaTransposed {
   SA_DEVICE static void accumulate_ss(float (&d)[N / 2], u64 a, u64 b, SA_SITE) {
     streamattn_machine->wgmma({.bf16 = is_bf16(Element()),
                                .accumulate = true,
+                               .a_mn_major = true,
                                .b_mn_major = true,
                                .n = N,
                                .d = d,
                                .a = nullptr,
                                .a_descriptor = a,
-                               .b_descriptor = b,
-                               .a_mn_major = true},
+                               .b_descriptor = b},
                               site);
   }
 };

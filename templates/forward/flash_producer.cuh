@@ -44,12 +44,11 @@ struct FlashProducer {
     int until_q = keys_before_q, next = 0;
 #pragma unroll 1
     for (bool more = true; more;) {
-      int tile = walk.tile;
-      bool by_screen = screens_v<Spec> && walk.hides_keys();
+      u32 visit = walk.visit();
       more = walk.next();
       if (!more) next = order.next(index);
       if (until_q-- == 0) load_q(item);
-      load_keys(item, tile, by_screen);
+      load_keys(item, visit);
     }
     if (until_q >= 0) load_q(item);
     return next;
@@ -62,12 +61,14 @@ struct FlashProducer {
                 item.batch, CachePolicy::evict_first);
   }
 
-  SA_DEVICE void load_keys(WorkItem item, int n, bool by_screen) {
-    int kv_head = item.head / Spec::group_size, row = n * tiling.tile_kv;
+  SA_DEVICE void load_keys(WorkItem item, u32 visit) {
+    using Walk = FlashWalk<Spec>;
+    int kv_head = item.head / Spec::group_size, row = Walk::tile_of(visit) * tiling.tile_kv;
     u32 full = shared.k_ring().acquire(kv, KTile::bytes);
     load<KTile>(shared.k(kv.stage), params.k, full, row, kv_head, item.batch,
                 CachePolicy::evict_last);
-    full = by_screen ? acquire_for_screen() : shared.v_ring().acquire(kv, VTile::bytes);
+    full = screens_v<Spec> && Walk::hides_keys(visit) ? acquire_for_screen()
+                                                      : shared.v_ring().acquire(kv, VTile::bytes);
     load<VTile>(shared.v(kv.stage), params.v, full, row, kv_head, item.batch,
                 CachePolicy::evict_last);
     kv.advance();

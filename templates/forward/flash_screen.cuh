@@ -91,7 +91,7 @@ SA_DEVICE void restore_not_finite(const FlashParams& params, WorkItem item, Frag
   int first_row = walk.sequence.q_position + item.q_tile * tiling.tile_q;
 #pragma unroll 1
   do {
-    if (!walk.hides_keys()) continue;
+    if (!walk.hides_keys(walk.visit())) continue;
     int first_key = walk.tile * tiling.tile_kv;
     int end = min(first_key + tiling.tile_kv, walk.sequence.kv_len);
 #pragma unroll 1

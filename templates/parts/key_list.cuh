@@ -73,8 +73,13 @@ struct ListWalk {
   SA_DEVICE bool has_rows() const { return !own.empty(); }
   SA_DEVICE bool masked() const { return entry.kind(warpgroup) != TileKind::full; }
 
+  /// The tile being visited, in a word.
+  SA_DEVICE u32 visit() const { return entry.bits; }
+  SA_DEVICE static int tile_of(u32 visit) { return ListEntry{visit}.tile(); }
   /// Whether some query of the block may not see some key of the tile.
-  SA_DEVICE bool hides_keys() const { return !entry.template is_full<warpgroups>(); }
+  SA_DEVICE static bool hides_keys(u32 visit) {
+    return !ListEntry{visit}.template is_full<warpgroups>();
+  }
 
   /// Goes on to the next tile. False at the end. An entry is loaded a tile ahead of its use.
   SA_DEVICE bool next() {

@@ -53,12 +53,17 @@ struct KeyWalk {
   /// Goes on to the next tile. False at the end.
   SA_DEVICE bool next() { return --tile >= begin || (several && open()); }
 
-  /// Whether some query of the block may not see some key of the tile.
-  SA_DEVICE bool hides_keys() const {
+  /// The tile being visited, in a word.
+  SA_DEVICE u32 visit() const {
     int first = sequence.k_position + tile * tile_kv;
     Span whole = score.full(block, {first, first + tile_kv});
-    return whole.begin > first || whole.end < first + tile_kv;
+    bool hides = whole.begin > first || whole.end < first + tile_kv;
+    return u32(tile) << 1 | (Score::screens_values && hides);
   }
+  SA_DEVICE static int tile_of(u32 visit) { return int(visit >> 1); }
+  /// Whether some query of the block may not see some key of the tile, where a policy screens
+  /// values.
+  SA_DEVICE static bool hides_keys(u32 visit) { return visit & 1; }
 
  private:
   SA_DEVICE static int tiles_up_to(int key) { return (key + tile_kv - 1) / tile_kv; }

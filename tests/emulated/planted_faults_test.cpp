@@ -175,9 +175,7 @@ TEST_CASE("wrong transactions and initialisation of mbarriers are named") {
        "which expects fewer"},
       {"V completes on K's barrier",
        q_registers,
-       {producer,
-        "    full = by_screen ? acquire_for_screen() : shared.v_ring().acquire(kv, VTile::bytes);",
-        "    shared.v_ring().acquire(kv, VTile::bytes);"},
+       {producer, "    full = screens_v<Spec> &&", "    screens_v<Spec> &&"},
        "which expects fewer"},
       {"barriers are not made visible to TMA",
        q_registers,
@@ -323,7 +321,8 @@ TEST_CASE("arithmetic that breaks no contract gives a wrong result") {
        "wrong result"},
       {"K is loaded one row off",
        q_registers,
-       {producer, "row = n * tiling.tile_kv;", "row = n * tiling.tile_kv + 1;"},
+       {producer, "row = Walk::tile_of(visit) * tiling.tile_kv;",
+        "row = Walk::tile_of(visit) * tiling.tile_kv + 1;"},
        "wrong result"},
   });
 }

@@ -108,7 +108,7 @@ TEST_CASE("faults of the screen are noticed") {
        "",
        {1, 1, 60, 60}},
       {"tiles are taken for whole",
-       {producer, "screens_v<Spec> && walk.hides_keys()", "false"},
+       {producer, "screens_v<Spec> && Walk::hides_keys(visit)", "false"},
        ""},
   };
   const Problem problem{.head_dim = 64, .mask = Expr::parse("k <= q && k < 150")};
