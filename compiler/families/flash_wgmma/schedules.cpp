@@ -94,6 +94,12 @@ std::vector<FlashSchedule> guesses(const Problem& problem, const Shape& shape,
   auto in_four_stages_q_in_registers = [](FlashSchedule& s) {
     s.stages = 4, s.q_in_registers = true;
   };
+  auto q_in_registers_without_turns = [](FlashSchedule& s) {
+    s.q_in_registers = true, s.ping_pong = false, s.softmax = Softmax::exact;
+  };
+  auto in_four_stages_without_turns = [](FlashSchedule& s) {
+    s.stages = 4, s.q_in_registers = true, s.ping_pong = false, s.softmax = Softmax::exact;
+  };
   auto in_six_stages_without_turns = [](FlashSchedule& s) {
     s.stages = 6, s.q_in_registers = true, s.ping_pong = false;
   };
@@ -108,6 +114,14 @@ std::vector<FlashSchedule> guesses(const Problem& problem, const Shape& shape,
     add(2, 128, split);
     add(2, 80, split);
     add(2, 64, split);
+  }
+  // Short rows wait for memory: two warpgroups and many loads under way, and keys that fit a tile
+  // in one.
+  constexpr std::int64_t short_row = 256, two_tiles = 128;
+  if (shape.kv_len <= short_row && std::max(problem.head_dim, problem.v_head_dim()) <= 64) {
+    if (problem.mask.node().is_constant() && shape.kv_len > two_tiles)
+      add(2, static_cast<int>((shape.kv_len + 15) / 16 * 16), q_in_registers_without_turns);
+    add(2, 64, in_four_stages_without_turns);
   }
   std::int64_t heads = shape.batch * shape.kv_heads * problem.group_size;
   bool few_tiles = heads * ((shape.q_len + 127) / 128) < 1024;
