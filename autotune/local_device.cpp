@@ -7,13 +7,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <fstream>
 
 #include "commit.h"
 #include "compiler/toolchain/nvrtc.h"
 #include "runtime/cache/kernel_cache.h"
 #include "streamattn/compiler.h"
 #include "streamattn/error.h"
-#include "support/files.h"
 
 namespace streamattn {
 namespace {
@@ -28,8 +28,10 @@ double finite(double value) { return std::isfinite(value) ? value : 1e30; }
 
 /// "580.159", or empty where the driver's module does not say.
 std::string driver_release() {
-  const FileContent file = read_regular_file("/proc/driver/nvidia/version", 1 << 16);
-  llvm::StringRef text = file.bytes;
+  std::ifstream file("/proc/driver/nvidia/version");
+  std::string line;
+  std::getline(file, line);
+  llvm::StringRef text = line;
   text = text.split("Kernel Module").second.ltrim();
   while (!text.empty() && !llvm::isDigit(text.front())) text = text.split(' ').second.ltrim();
   return text.take_until([](char c) { return c == ' ' || c == '\n'; }).str();
