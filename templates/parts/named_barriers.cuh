@@ -1,4 +1,5 @@
-// Ids of the named barriers, for none may serve two purposes. 0 is that of __syncthreads.
+// Ids of the named barriers, for none may serve two purposes of a skeleton. 0 is that of
+// __syncthreads.
 #pragma once
 
 #include "ptx/types.cuh"
@@ -10,6 +11,7 @@ SA_DEVICE constexpr int turn_barrier(int warpgroup) { return 1 + warpgroup; }
 
 /// The math warps of a decode block.
 constexpr int decode_barrier = 4;
+
 /// The warpgroup of dQ, between its tiles. 4.
 SA_DEVICE constexpr int query_gradient_barrier() { return 4; }
 
