@@ -254,7 +254,17 @@ double time_of(const ForwardKernel& kernel, const Caches& caches, Workbench& ben
   return graph.microseconds() / static_cast<double>(repeats * caches.count());
 }
 
-void time_row(const Jit& jit, Workbench& bench, const Row& row) {
+/// Equal pieces of every item, and as many as are resident.
+std::vector<std::int64_t> blocks_to_try(const Row& row) {
+  constexpr std::int64_t resident = 264;
+  std::vector<std::int64_t> blocks = {resident / 2, resident};
+  for (const std::int64_t pieces : {1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 48, 64})
+    if (const std::int64_t all = row.batch * row.kv_heads * pieces; all <= resident)
+      blocks.push_back(all);
+  return blocks;
+}
+
+void time_row(const Jit& jit, Workbench& bench, const Row& row, bool sweeps) {
   const Problem problem = problem_of(row);
   const Shape shape{row.batch, row.kv_heads, row.q_len, row.kv_len};
   const Caches caches(row, bench);
@@ -269,10 +279,10 @@ void time_row(const Jit& jit, Workbench& bench, const Row& row) {
   print("", chosen);
   if (row.peer > 0) std::printf(" = %.2f of the best peer's %.1f", chosen / row.peer, row.peer);
   constexpr int most_schedules = 2;
-  int tried = 0;
+  int tried = sweeps ? 0 : most_schedules;
   for (Schedule schedule : schedules(Operation::forward, problem, shape, jit.target())) {
     if (schedule.family() != "decode_wgmma" || ++tried > most_schedules) continue;
-    for (const std::int64_t blocks : {64, 132, 264}) {
+    for (const std::int64_t blocks : blocks_to_try(row)) {
       schedule.set("blocks", blocks);
       const double time = time_of(jit.forward(problem, schedule), caches, bench);
       std::printf("\n    %-70s", schedule.describe().c_str());
@@ -295,11 +305,11 @@ int main(int argc, char** argv) try {
   const auto bench = workbench_for(jit.device());
   std::printf("%s\n", bench->name().c_str());
   bool ok = true;
-  if (what != "time")
+  if (what.empty() || what == "check")
     for (const ForwardCase& given : cases()) ok = check_case(jit, *bench, given) && ok;
   std::printf(ok ? "all right\n" : "SOME ARE WRONG\n");
   if (what != "check")
-    for (const Row& row : rows) time_row(jit, *bench, row);
+    for (const Row& row : rows) time_row(jit, *bench, row, what == "sweep");
   return ok ? 0 : 1;
 } catch (const std::exception& error) {
   std::fprintf(stderr, "decode: %s\n", error.what());

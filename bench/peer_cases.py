@@ -25,7 +25,8 @@ def _same_score(score, q, k, head, tensors):
 @dataclass(frozen=True)
 class Case:
     """A mask and a score. `sees(q, k)` and `change(score, q, k, head, tensors)` say them once more in
-    Python; `pairs(s)` is how many of s x s pairs of a query and a key the mask holds."""
+    Python; `pairs(q_len, kv_len)` is how many pairs of a query and a key the mask holds, the last
+    query being at the last key."""
     name: str
     mask: str
     sees: Callable
@@ -53,13 +54,17 @@ class Case:
 
 
 def full():
-    return Case("full", "true", _all_keys, lambda s: s * s, fa3={},
+    return Case("full", "true", _all_keys, lambda q_len, kv_len: q_len * kv_len, fa3={},
                 sdpa=lambda tensors: {"is_causal": False})
 
 
+def _causal_pairs(q_len, kv_len):
+    """Half of a square, as the field counts; what a query sees of anything else."""
+    return q_len * q_len // 2 if q_len == kv_len else q_len * kv_len - q_len * (q_len - 1) // 2
+
+
 def causal():
-    # Half of the square, as the field counts.
-    return Case("causal", "k <= q", _keys_before, lambda s: s * s // 2, fa3={"causal": True},
+    return Case("causal", "k <= q", _keys_before, _causal_pairs, fa3={"causal": True},
                 sdpa=lambda tensors: {"is_causal": True})
 
 
@@ -69,18 +74,19 @@ def _window_pairs(s, window):
 
 
 def window(size):
-    """The last `size` keys, the query's own among them."""
+    """The last `size` keys, the query's own among them. Square."""
     return Case(f"window{size}", "k <= q && k > q - window",
-                lambda q, k: (k <= q) & (k > q - size), lambda s: _window_pairs(s, size),
+                lambda q, k: (k <= q) & (k > q - size),
+                lambda q_len, kv_len: _window_pairs(kv_len, size),
                 scalars={"window": size}, fa3={"causal": True, "window_size": (size - 1, 0)})
 
 
 def sinks_and_window(sinks, size):
-    """The same and the first `sinks` keys."""
-    def pairs(s):
-        behind = max(0, s - size)  # queries with keys in front of their window
+    """The same and the first `sinks` keys. Square."""
+    def pairs(q_len, kv_len):
+        behind = max(0, kv_len - size)  # queries with keys in front of their window
         rising = min(behind, sinks)
-        return (_window_pairs(s, size) + rising * (rising + 1) // 2 + (behind - rising) * sinks)
+        return (_window_pairs(kv_len, size) + rising * (rising + 1) // 2 + (behind - rising) * sinks)
 
     return Case(f"sinks{sinks}+window{size}", "k <= q && (k < sinks || k > q - window)",
                 lambda q, k: (k <= q) & ((k < sinks) | (k > q - size)), pairs,

@@ -8,25 +8,54 @@ from dataclasses import asdict, dataclass, field
 from peer_cases import case_of
 
 HIDDEN, TOKENS = 2048, 16384
+DECODE_QUERIES = 16  # at most, of a row whose figures are microseconds
 
 
 @dataclass(frozen=True)
 class Row:
-    """One forward call on square bf16 or f16 tensors in [batch, seq, heads, dim] order."""
+    """One forward call on bf16 or f16 tensors in [batch, seq, heads, dim] order: `b` sequences of `s`
+    queries in `h` heads."""
     d: int
     causal: bool
     s: int
     b: int
     h: int
     case: str = ""  # of the suite of masks and scores; empty: a plain or a causal one
+    kv_heads: int = 0  # 0: h
+    kv_len: int = 0  # 0: s, a square
+
+    @property
+    def group_size(self):
+        return self.h // (self.kv_heads or self.h)
+
+    @property
+    def keys(self):
+        return self.kv_len or self.s
+
+    @property
+    def is_square(self):
+        return self.keys == self.s
+
+    @property
+    def is_decode(self):
+        """Bound by memory and short: its figures are microseconds."""
+        return self.s <= DECODE_QUERIES and not self.is_square
 
     @property
     def flops(self):
-        return 4 * self.b * self.h * case_of(self).pairs(self.s) * self.d
+        return 4 * self.b * self.h * case_of(self).pairs(self.s, self.keys) * self.d
 
     @property
     def group(self):
         return f"d{self.d} {case_of(self).name}"
+
+    @property
+    def length(self):
+        return str(self.s) if self.is_square else f"{self.s} x {self.keys}"
+
+    @property
+    def heads(self):
+        return str(self.h) if self.group_size == 1 else f"{self.h}/{self.kv_heads}"
 
 
 def forward_rows():
@@ -48,7 +77,36 @@ def mask_rows():
             for case, seqs in lengths.items() for s in seqs]
 
 
-SUITES = {"h200-forward": forward_rows, "masks": mask_rows}
+def shape_rows():
+    """Kinds of calls that the square suite lacks: many short sequences, chunks of a prompt against a
+    long cache, grouped heads at odd lengths, one head, encoders."""
+    short = [Row(d, False, s, 32768 // s, HIDDEN // d) for d in (64, 128) for s in (128, 200)]
+    chunks = [Row(128, True, s, 1, 32, kv_heads=8, kv_len=keys)
+              for s, keys in ((512, 16384), (2048, 16384), (2048, 65536))]
+    grouped = [Row(128, True, s, 4, 32, kv_heads=8) for s in (1100, 1900, 3000)]
+    single = [Row(128, causal, 8192, 1, 1) for causal in (False, True)]
+    encoders = [Row(64, False, 1500, b, h) for b, h in ((8, 20), (16, 12))]
+    return short + chunks + grouped + single + encoders
+
+
+def decode_rows():
+    """Few queries against many keys."""
+    batch_1 = [Row(128, False, 1, 1, 64, kv_heads=8, kv_len=keys)
+               for keys in (2048, 8192, 32768, 131072)]
+    few_heads = [Row(128, False, 1, 1, 8, kv_heads=8, kv_len=4096),
+                 Row(128, False, 1, 1, 16, kv_heads=2, kv_len=2048),
+                 Row(256, False, 1, 1, 32, kv_heads=2, kv_len=8192),
+                 Row(64, False, 1, 1, 64, kv_heads=8, kv_len=8192)]
+    batches = [Row(d, False, 1, b, 32, kv_heads=kv_heads, kv_len=keys) for d, kv_heads, b, keys in (
+        (128, 8, 8, 4096), (128, 8, 64, 4096), (128, 8, 64, 16384), (128, 8, 256, 2048),
+        (256, 2, 64, 8192))]
+    queries = [Row(128, True, s, b, 64, kv_heads=8, kv_len=keys)
+               for s, b, keys in ((2, 1, 32768), (4, 1, 32768), (16, 1, 32768), (4, 16, 8192))]
+    return batch_1 + few_heads + batches + queries
+
+
+SUITES = {"h200-forward": forward_rows, "masks": mask_rows, "shapes": shape_rows,
+          "decode": decode_rows}
 
 
 def select(rows, filters):
@@ -89,6 +147,11 @@ class RowReport:
     def tflops(self, name):
         return next((r.tflops for r in self.results if r.name == name and not r.failure), None)
 
+    def figure(self, name):
+        """Microseconds of a decode row, TFLOP/s of another."""
+        tflops = self.tflops(name)
+        return self.row.flops / (tflops * 1e6) if tflops and self.row.is_decode else tflops
+
     def to_peer(self, name, peer):
         """TFLOP/s over those of a peer, measured in the same rounds."""
         ours, theirs = self.tflops(name), self.tflops(peer)
@@ -125,9 +188,9 @@ def _names(reports, ours):
 
 
 def _ratios(reports):
-    """By title, ratio(report, name): to cuDNN and through it to the best peer of the baseline; where
-    there are masks and scores, to every peer that was measured."""
-    if not any(report.row.case for report in reports):
+    """By title, ratio(report, name): to every peer that was measured; where there is a baseline, to
+    cuDNN and through it to the best peer there."""
+    if any(report.best for report in reports):
         return {"cudnn": RowReport.to_cudnn, "best": RowReport.to_best}
     return {peer: lambda report, name, peer=peer: report.to_peer(name, peer)
             for peer in _names(reports, ours=False)}
@@ -138,7 +201,7 @@ def _cell(value, digits):
 
 
 def table(reports):
-    """One line a row: TFLOP/s of every candidate, then our ratios."""
+    """One line a row: TFLOP/s, or microseconds, of every candidate, then our ratios."""
     names = list(dict.fromkeys(r.name for report in reports for r in report.results))
     ours, ratios = our_names(reports), _ratios(reports)
     header = ["d", "mask", "seq", "batch x heads", *names]
@@ -146,8 +209,8 @@ def table(reports):
     lines = [header]
     for report in reports:
         row = report.row
-        line = [str(row.d), case_of(row).name, str(row.s), f"{row.b} x {row.h}"]
-        line += [_cell(report.tflops(name), 1) for name in names]
+        line = [str(row.d), case_of(row).name, row.length, f"{row.b} x {row.heads}"]
+        line += [_cell(report.figure(name), 1) for name in names]
         line += [_cell(ratio(report, name), 3) for name in ours for ratio in ratios.values()]
         lines.append(line)
     widths = [max(map(len, column)) for column in zip(*lines)]
@@ -170,11 +233,11 @@ def summary(reports):
                 lines.append(f"  {group:12} {geometric_mean(values):.3f}  ({len(values)} rows)")
             lowest, row = min(rated, key=lambda pair: pair[0])
             lines.append(f"  {'all':12} {geometric_mean([v for v, _ in rated]):.3f}  "
-                         f"({len(rated)} rows), lowest {lowest:.3f} ({row.group}, seq {row.s})")
+                         f"({len(rated)} rows), lowest {lowest:.3f} ({row.group}, seq {row.length})")
     for report in reports:
         for result in report.results:
             if result.failure:
-                lines.append(f"{report.row.group}, seq {report.row.s}: {result.name}: "
+                lines.append(f"{report.row.group}, seq {report.row.length}: {result.name}: "
                              f"{result.failure}")
     return "\n".join(lines)
 
@@ -193,12 +256,12 @@ def write_csv(path, reports):
     """One line for every row and candidate."""
     with open(path, "w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["d", "mask", "causal", "seq", "batch", "heads", "candidate", "label", "ms",
-                         "spread", "tflops", "to_cudnn", "to_best", "error", "failure"])
+        writer.writerow(["d", "mask", "causal", "seq", "batch", "heads", "kv_heads", "kv_len",
+                         "candidate", "label", "ms", "spread", "tflops", "to_cudnn", "to_best", "error", "failure"])
         for report in reports:
             row = report.row
             for r in report.results:
                 writer.writerow([row.d, case_of(row).name, int(row.causal), row.s, row.b, row.h,
-                                 r.name, r.label, r.milliseconds, r.spread, r.tflops,
-                                 report.to_cudnn(r.name), report.to_best(r.name), r.error,
+                                 row.kv_heads or row.h, row.keys, r.name, r.label, r.milliseconds,
+                                 r.spread, r.tflops, report.to_cudnn(r.name), report.to_best(r.name), r.error,
                                  r.failure])

@@ -2,8 +2,8 @@
 """Times our forward kernels beside PyTorch's cuDNN, FlashAttention-2 and FlexAttention, and beside
 FlashAttention-3 where its package is installed.
 
-One process, interleaved rounds, the 36 rows of the h200-forward suite, or the masks and scores of the
-suite of that name. Every result of ours is checked against float64 before it is timed. Needs PyTorch
+One process, interleaved rounds, a suite of rows: the 36 of h200-forward; masks and scores; other
+shapes; decode, in kernel time. Every result of ours is checked against float64 before it is timed. Needs PyTorch
 with CUDA; see bench/README.md.
 
     bench/peers.py --library build/lib/libstreamattn.so --peers cudnn fa2 --json peers.json
@@ -24,14 +24,15 @@ import peer_cases
 import peer_report
 from peer_cases import Unserved, case_of
 from peer_report import Result, RowReport
-from rounds import Candidate, CudaStopwatch, time_interleaved
+from rounds import Candidate, CudaStopwatch, KernelStopwatch, time_interleaved
 from streamattn_library import Library, Problem, Shape, named_torch_tensor, torch_tensor
 
 # A word in the name of the kernel that proves which backend ran.
 PROOF = {"cudnn": "cudnn", "fa2": "flash_fwd", "fa3": "flashattnfwd", "flex": "triton",
          "flex_flash": "flash"}
 # What is measured beside ours where no peers are named.
-DEFAULT_PEERS = {"h200-forward": ["cudnn"], "masks": ["fa3", "cudnn", "flex", "flex_flash"]}
+DEFAULT_PEERS = {"h200-forward": ["cudnn"], "masks": ["fa3", "cudnn", "flex", "flex_flash"],
+                 "shapes": ["fa3", "cudnn"], "decode": ["fa3", "cudnn"]}
 DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
 
 
@@ -41,10 +42,11 @@ class Inputs:
 
     def __init__(self, row, dtype, seed):
         generator = torch.Generator("cuda").manual_seed(seed)
-        sizes = (row.b, row.s, row.h, row.d)
+        kv_sizes = (row.b, row.keys, row.kv_heads or row.h, row.d)
         self.row, self.case = row, case_of(row)
         self.q, self.k, self.v = (torch.randn(sizes, device="cuda", dtype=dtype,
-                                              generator=generator) for _ in range(3))
+                                              generator=generator)
+                                  for sizes in ((row.b, row.s, row.h, row.d), kv_sizes, kv_sizes))
         self.tensors = {}
         for name, (contents, _) in self.case.tensors.items():
             if contents == "slopes":
@@ -61,20 +63,34 @@ def sdpa_peer(name, backend):
     def build(inputs):
         q, k, v = inputs.bhsd()
         arguments = inputs.case.sdpa_arguments(inputs.tensors)
+        if inputs.row.causal and not inputs.row.is_square:
+            raise Unserved("PyTorch's causal mask puts the first query at the first key")
+        grouped = inputs.row.group_size > 1
 
         def call():
-            return scaled_dot_product_attention(q, k, v, **arguments)
+            return scaled_dot_product_attention(q, k, v, enable_gqa=grouped, **arguments)
 
         return Candidate(name, call, lambda: sdpa_kernel(backend))
     return build
 
 
+def fa3_module():
+    """FlashAttention-3 of whichever package is installed: its own or tokenspeed-fa3, else fa3-fwd."""
+    try:
+        import flash_attn_interface as module
+    except ModuleNotFoundError:
+        import fa3_fwd_interface as module
+    return module
+
+
 def fa3_peer(inputs):
     arguments = inputs.case.fa3_arguments()
-    from flash_attn_interface import flash_attn_func
+    # The function for caches splits keys over the multiprocessors.
+    function = getattr(fa3_module(), "flash_attn_with_kvcache" if inputs.row.is_decode
+                       else "flash_attn_func")
 
     def call():
-        result = flash_attn_func(inputs.q, inputs.k, inputs.v, **arguments)
+        result = function(inputs.q, inputs.k, inputs.v, **arguments)
         # Some versions return the log-sum-exp as well.
         return (result[0] if isinstance(result, tuple) else result).transpose(1, 2)
 
@@ -87,6 +103,8 @@ def flex_peer(name, options):
         torch._dynamo.reset()  # past a number of shapes flex_attention silently runs unfused
         compiled = torch.compile(flex_attention, dynamic=False)
         q, k, v = inputs.bhsd()
+        if not inputs.row.is_square:
+            raise Unserved("compared on squares alone")
         case, s, mask, score = inputs.case, inputs.row.s, None, None
         sees, change, tensors = case.sees, case.change, inputs.tensors
         if case.mask != "true":
@@ -99,6 +117,7 @@ def flex_peer(name, options):
                 return change(found, q_index, k_index, h, tensors)
 
         return Candidate(name, lambda: compiled(q, k, v, block_mask=mask, score_mod=score,
+                                                enable_gqa=inputs.row.group_size > 1,
                                                 kernel_options=options))
     return build
 
@@ -132,8 +151,9 @@ class Ours:
         """A candidate whose call returns (o, lse); its label is the kernel's description."""
         row, case = inputs.row, inputs.case
         problem = Problem(dtype=dtype, head_dim=row.d, mask=case.mask,
-                          score=case.score.format(dtype=dtype))
-        kernel = self._jit.forward(problem, Shape(row.b, row.h, row.s, row.s))
+                          score=case.score.format(dtype=dtype), group_size=row.group_size)
+        kernel = self._jit.forward(
+            problem, Shape(row.b, row.h // row.group_size, row.s, row.keys))
         label = kernel.describe()
         o = torch.full_like(inputs.q, math.nan)
         lse = torch.full((row.b, row.h, row.s, 1), math.nan, device="cuda").transpose(1, 2)
@@ -166,10 +186,12 @@ class Sample:
         exact, plain, lse = [], [], []
         for _ in range(heads):
             b, h = int(torch.randint(row.b, ())), int(torch.randint(row.h, ()))
-            index = torch.randperm(row.s)[:rows].cuda()
+            index, kv_h = torch.randperm(row.s)[:rows].cuda(), h // row.group_size
             self.picks.append((b, h, index))
-            q, k, v = inputs.q[b, index, h], inputs.k[b, :, h], inputs.v[b, :, h]
-            at_q, at_k = index[:, None], torch.arange(row.s, device="cuda")[None, :]
+            q, k, v = inputs.q[b, index, h], inputs.k[b, :, kv_h], inputs.v[b, :, kv_h]
+            # The last query is at the last key.
+            at_q = (index + row.keys - row.s)[:, None]
+            at_k = torch.arange(row.keys, device="cuda")[None, :]
             hidden = ~case.sees(at_q, at_k)
 
             def scores(q, k):
@@ -290,7 +312,7 @@ def parse_options():
     parser.add_argument("--library", required=True, help="libstreamattn.so")
     parser.add_argument("--suite", choices=peer_report.SUITES, default="h200-forward")
     parser.add_argument("--peers", nargs="*", choices=PEERS,
-                        help="(cudnn; of the suite of masks all but fa2)")
+                        help="(cudnn; fa3 too of other suites, of masks all but fa2)")
     parser.add_argument("--rows", action="append", default=[], metavar="FILTER",
                         help='such as "d=128,causal=1" or "case=softcap"; may be repeated')
     parser.add_argument("--schedule-variants", nargs="*", default=[], type=Path, metavar="TOML",
@@ -329,17 +351,19 @@ def main():
              "rounds": options.rounds, "round_ms": options.round_ms}
     print(", ".join(f"{key} {value}" for key, value in about.items()), flush=True)
 
-    stopwatch, reports = CudaStopwatch(), []
+    stopwatch = KernelStopwatch() if options.suite == "decode" else CudaStopwatch()
+    reports = []
     rows = peer_report.select(peer_report.SUITES[options.suite](), options.rows)
     begin = time.monotonic()
     for row in rows:
         report = measure(row, all_ours, options, stopwatch)
         report.cudnn_of_file, report.best = baseline.get(row, (None, None))
         reports.append(report)
-        figures = ", ".join(f"{r.name} {r.failure or f'{r.tflops:.1f} +-{100 * r.spread:.0f}%'}"
+        figures = ", ".join(f"{r.name} "
+                            f"{r.failure or f'{report.figure(r.name):.1f} +-{100 * r.spread:.0f}%'}"
                             for r in report.results)
         print(f"{len(reports)}/{len(rows)} {time.monotonic() - begin:.0f} s  {row.group} seq "
-              f"{row.s}: {figures}", file=sys.stderr, flush=True)
+              f"{row.length}: {figures}", file=sys.stderr, flush=True)
         write_files(options, about, reports)  # a run that is cut short keeps what it has
     prove_backends(reports, options)
     write_files(options, about, reports)

@@ -4,6 +4,7 @@
 #include <llvm/Support/FormatVariadic.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "streamattn/error.h"
 #include "templates/params.h"
@@ -49,7 +50,16 @@ BoxedTensor boxed(const Tensor& t, int rows, void* anywhere, int l2_bytes) {
           t.dtype,
           rows,
           chunk_columns(static_cast<int>(size(t.dim))),
-          l2_bytes};
+          l2_bytes,
+          /*planes=*/1};
+}
+
+BoxedTensor boxed_by_heads(const Tensor& t, int rows, int heads, void* anywhere) {
+  BoxedTensor box = boxed(t, heads, anywhere);
+  std::swap(box.dims[1], box.dims[2]);
+  std::swap(box.byte_strides[0], box.byte_strides[1]);
+  box.planes = rows / heads;
+  return box;
 }
 
 void require_tma(const char* name, const Tensor& tensor) {

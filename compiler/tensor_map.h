@@ -11,11 +11,12 @@ namespace streamattn {
 /// everything that a tensor map depends on.
 struct BoxedTensor {
   void* data;
-  std::uint64_t dims[4];          // dim, seq, heads, batch
+  std::uint64_t dims[4];          // dim, seq, heads, batch; or dim, heads, seq, batch
   std::uint64_t byte_strides[3];  // of all but dim
   DType type;
-  int rows, columns;  // of the box; a row is one swizzle span
+  int rows, columns;  // of the box, along dims[1] and dims[0]; a row is one swizzle span
   int l2_bytes;       // that the L2 fetches at least: 128 or 256
+  int planes;         // of the box, along dims[2]
 
   friend bool operator==(const BoxedTensor&, const BoxedTensor&) = default;
 };
@@ -25,6 +26,10 @@ struct BoxedTensor {
 /// without elements, which no kernel touches, is mapped as one element at `anywhere`. An L2 that
 /// fetches 256 bytes is no slower where K and V are read again, and 7 % slower where they stream.
 BoxedTensor boxed(const Tensor& tensor, int rows, void* anywhere, int l2_bytes = 256);
+
+/// The same with rows of `heads` heads together, position by position: the tensor as dim, heads,
+/// seq, batch. `heads` divides `rows`.
+BoxedTensor boxed_by_heads(const Tensor& tensor, int rows, int heads, void* anywhere);
 
 /// Throws Error (invalid_argument) that names the tensor `name` unless TMA can move it: data and
 /// strides in bytes are multiples of 16, strides lie in [0, 2^40). Strides of dimensions of size 1

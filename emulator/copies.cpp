@@ -31,7 +31,7 @@ void Copies::load(unsigned to, const TensorMap& map, unsigned barrier, const int
     load.rows.push_back(bytes == 0 ? nullptr : global_.read(box.address(r), bytes, clock, access));
     for (int p = 0; p < box.pieces(); p++)
       shared_.write(box.shared_address(to, r, p), clock, access,
-                    {tensor.data, box.row(r), box.column(p), box.entry()});
+                    {tensor.data, box.running_row(r), box.column(p), box.entry()});
   }
   completes.begin_load(access);
   background_.add([this, load, thread = threads_.current(), at] {

@@ -43,7 +43,7 @@ int Box::bytes(int r) const {
   auto inside = [&](int i, int value) {
     return value >= 0 && static_cast<std::uint64_t>(value) < tensor_.dims[i];
   };
-  if (!inside(0, at_[0]) || !inside(1, row(r)) || !inside(2, at_[2]) || !inside(3, at_[3]))
+  if (!inside(0, at_[0]) || !inside(1, row(r)) || !inside(2, plane(r)) || !inside(3, at_[3]))
     return 0;
   const std::uint64_t columns = tensor_.dims[0] - static_cast<std::uint64_t>(at_[0]);
   return static_cast<int>(std::min<std::uint64_t>(columns * 2, span()));
@@ -54,7 +54,7 @@ int Box::piece_bytes(int r, int piece) const { return std::clamp(bytes(r) - piec
 char* Box::address(int r) const {
   return static_cast<char*>(tensor_.data) + at_[0] * 2LL +
          row(r) * static_cast<std::int64_t>(tensor_.byte_strides[0]) +
-         at_[2] * static_cast<std::int64_t>(tensor_.byte_strides[1]) +
+         plane(r) * static_cast<std::int64_t>(tensor_.byte_strides[1]) +
          at_[3] * static_cast<std::int64_t>(tensor_.byte_strides[2]);
 }
 

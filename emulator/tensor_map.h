@@ -12,16 +12,20 @@ TensorMap encode(const char* name, const BoxedTensor& tensor);
 /// What encode() was given. Throws Violation for anything else, such as a map that was never set.
 BoxedTensor decode(const TensorMap& map);
 
-/// The box of a tensor at element (column, row, head, batch), in pieces of 16 bytes.
+/// The box of a tensor at an element, by the order of its dimensions, in pieces of 16 bytes. Its
+/// planes follow each other row by row.
 class Box {
  public:
   /// Throws Violation for a box that begins in front of the first column: not modelled.
   Box(const BoxedTensor& tensor, const int (&at)[4]);
 
-  int rows() const { return tensor_.rows; }
+  int rows() const { return tensor_.rows * tensor_.planes; }
   int pieces() const { return span() / 16; }  // of a row
-  int bytes() const { return tensor_.rows * span(); }
-  int row(int r) const { return at_[1] + r; }
+  int bytes() const { return rows() * span(); }
+  int row(int r) const { return at_[1] + r % tensor_.rows; }
+  int plane(int r) const { return at_[2] + r / tensor_.rows; }
+  /// Counts on from box to box of a tile.
+  int running_row(int r) const { return r + (tensor_.planes == 1 ? at_[1] : at_[2] * rows()); }
   int column(int piece) const { return at_[0] + piece * 8; }
   int entry() const { return at_[3]; }
 

@@ -67,17 +67,17 @@ struct RowsParams {
 
 /// Where results of shares of the keys go, each by itself: float32, dense.
 struct PartialParams {
-  float* o;    // [splits, batch * heads, q_len, value_head_dim]
-  float* lse;  // [splits, batch * heads, q_len]
+  float* o;    // [splits, batch * heads, rows, value_head_dim]
+  float* lse;  // [splits, batch * heads, rows]
 };
 
 /// Work items are (section of heads, query tile, head of the section, share of the keys), the last
 /// one fastest and query tiles from the last to the first: under a causal mask the longest come
-/// first. A head index here counts batch * heads.
+/// first. A head index here counts batch * heads. Query heads that share tiles count as one.
 struct OrderParams {
   int items;               // work items in all
   int q_tiles;             // query tiles of a head
-  int heads;               // query heads of one batch entry
+  int heads;               // heads of one batch entry
   int all_heads;           // batch * heads
   int section_heads;       // heads of a section; the last section may have fewer
   int splits;              // shares of the keys of a query tile; 1 unless the kernel splits them
@@ -114,12 +114,13 @@ struct FlashParams {
   RowsParams v_rows;
 };
 
-/// Parameters of combine, which merges the results of shares.
+/// Parameters of combine, which merges the results of shares. Heads count as in OrderParams.
 struct CombineParams {
   PartialParams partial;
   OutputParams output;
-  int q_len, heads, all_heads;  // all_heads = batch * heads; all_heads * q_len below 2^31
-  int columns;                  // value_head_dim, a multiple of 8
+  int rows, heads, all_heads;  // rows of a head; all_heads = batch * heads; all_heads * rows < 2^31
+  int packed_heads;            // query heads of a head, rows of which follow each other
+  int columns;                 // value_head_dim, a multiple of 8
   int splits;
 };
 
@@ -154,7 +155,8 @@ struct FlashTiling {
   int head_dim, value_head_dim;
   int tile_q, tile_kv, stages;
   OutputPath output;
-  int o_passes;  // parts in which O goes through its buffer
+  int o_passes;          // parts in which O goes through its buffer
+  int packed_heads = 1;  // heads of a group whose rows lie in one tile, query by query
 
   static constexpr int element_bytes = 2;
 

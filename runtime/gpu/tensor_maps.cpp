@@ -17,7 +17,8 @@ CUtensorMapSwizzle swizzle(int chunk) {
 
 TensorMap encode(const char* name, const BoxedTensor& tensor) {
   const std::uint32_t box[4] = {static_cast<std::uint32_t>(tensor.columns),
-                                static_cast<std::uint32_t>(tensor.rows), 1, 1};
+                                static_cast<std::uint32_t>(tensor.rows),
+                                static_cast<std::uint32_t>(tensor.planes), 1};
   const std::uint32_t element_strides[4] = {1, 1, 1, 1};
   auto type = tensor.type == DType::f16 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16
                                         : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;

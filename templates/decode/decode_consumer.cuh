@@ -42,7 +42,7 @@ struct DecodeConsumer {
       begin(at);
 #pragma unroll 1
       for (int n = piece.begin; n < piece.tiles_end(); n++) visit(piece.sequence, piece.tiles[n]);
-      state.add_up(exchange(0));
+      state.add_up(exchange(0), exchange(1));
       bool complete = piece.is_whole();
       if (!complete && output.leave(stream, piece, at, state)) {
         output.merge(stream, piece, at, state);
@@ -54,7 +54,10 @@ struct DecodeConsumer {
   }
 
  private:
-  SA_DEVICE RowExchange<rows> exchange(int n) const { return {shared.exchange(n), warp, lane}; }
+  // In the P of the tile before, which all warps have read behind the barrier of this one.
+  SA_DEVICE RowExchange<rows> exchange(int n) const {
+    return {shared.exchange(p_buffer ^ 1, n), warp, lane};
+  }
   SA_DEVICE void sync() const { named_barrier_sync(decode_barrier, decode_math_threads); }
 
   SA_DEVICE void begin(const DecodeRows<Spec>& at) {
@@ -72,25 +75,24 @@ struct DecodeConsumer {
 
   SA_DEVICE void visit(const Sequence& sequence, int tile) {
     int first_key = tile * tile_kv;
+    p_buffer ^= 1;
     multiply_qk();
     score_tile(sequence, first_key);
     bool moves = state.relate(s, score[0].scale_log2);
-    float p[rows / 2];
+    typename State::Weights p;
     store_p(p);
     if (named_barrier_any(decode_barrier, decode_math_threads, moves)) {
       state.move(s, exchange(0), exchange(1));
       store_p(p);
       sync();
     }
-#pragma unroll
-    for (int i = 0; i < rows / 2; i++) state.sum[column_of(i)] += p[i];
+    state.add(p);
     shared.v_ring().wait(stage);
     show_copies();
     if constexpr (Spec::layout.has_foreign_keys())
       if (first_key + tile_kv > sequence.kv_len) clear_values(sequence.kv_len - first_key);
     accumulate_pv();
     stage.advance();
-    p_buffer ^= 1;
   }
 
   /// s = K Q^T of the tile.
@@ -136,15 +138,21 @@ struct DecodeConsumer {
   }
 
   /// P to shared memory, rows to rows.
-  SA_DEVICE void store_p(float (&p)[rows / 2]) {
-#pragma unroll
-    for (int i = 0; i < rows / 2; i++) p[i] = exp2_approx(s[i]);
+  SA_DEVICE void store_p(typename State::Weights& p) {
     u32 to = shared.p(p_buffer);
 #pragma unroll
-    for (int j = 0; j < rows / 8; j++)
+    for (int j = 0; j < rows / 8; j++) {
+      float weight[4];
+#pragma unroll
+      for (int i = 0; i < 4; i++) weight[i] = exp2_approx(s[4 * j + i]);
+#pragma unroll
+      for (int i = 0; i < 2; i++) {
+        p.sum[2 * j + i] = weight[i] + weight[i + 2];
+        p.packed[2 * j + i] = pack(Element(), weight[2 * i], weight[2 * i + 1]);
+      }
       store_matrix_x2_transposed(to + PTile::place(8 * j + lane % 8, warp, lane / 8 % 2 * 16),
-                                 pack(Element(), p[4 * j], p[4 * j + 1]),
-                                 pack(Element(), p[4 * j + 2], p[4 * j + 3]));
+                                 p.packed[2 * j], p.packed[2 * j + 1]);
+    }
     fence_shared_to_async();
   }
 

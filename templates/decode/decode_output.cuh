@@ -45,10 +45,12 @@ struct DecodeOutput {
         const float* x = state.o[m] + 4 * j;
         store_global(o_of(slot, m, j), make_float4(x[0], x[1], x[2], x[3]));
       }
-      if (lane < 4)
-        store_global(stats_of(slot, j),
-                     make_float4(state.reference[2 * j], state.sum[2 * j],
-                                 state.reference[2 * j + 1], state.sum[2 * j + 1]));
+      if (lane >= 4) continue;
+      store_global(stats_of(slot, j),
+                   make_float4(state.reference[2 * j], state.sum[2 * j], state.reference[2 * j + 1],
+                               state.sum[2 * j + 1]));
+      store_global(rounded_sums_of(slot, j),
+                   make_float2(state.rounded_sum[2 * j], state.rounded_sum[2 * j + 1]));
     }
     return is_last(first_block(stream, piece), pieces(stream, piece));
   }
@@ -65,17 +67,19 @@ struct DecodeOutput {
 #pragma unroll 1
       for (int p = 0; p < count; p += group) {
         float4 stats[group], part[group][blocks];
+        float2 rounded_sums[group];
 #pragma unroll
         for (int i = 0; i < group; i++) {
           int slot = slot_of(first, min(p + i, count - 1));
           stats[i] = load_global((const float4*)stats_of(slot, j));
+          rounded_sums[i] = load_global((const float2*)rounded_sums_of(slot, j));
 #pragma unroll
           for (int m = 0; m < blocks; m++)
             part[i][m] = load_global((const float4*)o_of(slot, m, j));
         }
 #pragma unroll
         for (int i = 0; i < group; i++)
-          if (p + i < count) add(stats[i], part[i], j, state);
+          if (p + i < count) add(stats[i], rounded_sums[i], part[i], j, state);
       }
     }
   }
@@ -84,18 +88,21 @@ struct DecodeOutput {
   // The factor that divides O by the sum is applied; returns the LSE.
   SA_DEVICE float normalise(const DecodeRows<Spec>& at, State& state, int c) const {
     constexpr float ln_2 = 0.693147180559945f;
-    float sum = state.sum[c], reference = sum == 0 ? -infinity : state.reference[c], rescale = 1;
+    float sum = state.sum[c], rounded_sum = state.rounded_sum[c];
+    float reference = sum == 0 ? -infinity : state.reference[c], rescale = 1;
     if constexpr (Spec::Score::has_sink) {
       int row = at.row(c);
       float logit = at.piece.sequence.score(params.score, at.head(row)).sink(at.position(row));
       float moved = fmaxf(reference, logit);
       if (moved != -infinity) {
         rescale = exp2_approx(reference - moved);
-        sum = fmaf(sum, rescale, exp2_approx(logit - moved));
+        float weight = exp2_approx(logit - moved);
+        sum = fmaf(sum, rescale, weight);
+        rounded_sum = fmaf(rounded_sum, rescale, weight);
         reference = moved;
       }
     }
-    state.scale(c, sum == 0 ? 0 : rescale * reciprocal_approx(sum));
+    state.scale(c, rounded_sum == 0 ? 0 : rescale * reciprocal_approx(rounded_sum));
     return sum == 0 ? -infinity : (reference + log2_approx(sum)) * ln_2;
   }
 
@@ -138,9 +145,15 @@ struct DecodeOutput {
     return (float4*)params.pieces.o +
            ((long long)slot * fragments + fragment) * decode_math_threads + threadIdx.x;
   }
+  // Of the warp: references and sums, then the sums of rounded weights, of pairs of columns.
+  SA_DEVICE float* sums_of_warp(int slot) const {
+    return params.pieces.stats + (slot * DecodeTiling::warps + warp) * 3 * rows;
+  }
   SA_DEVICE float4* stats_of(int slot, int eight) const {
-    return (float4*)params.pieces.stats + (slot * DecodeTiling::warps + warp) * (rows / 2) +
-           4 * eight + lane % 4;
+    return (float4*)sums_of_warp(slot) + 4 * eight + lane % 4;
+  }
+  SA_DEVICE float2* rounded_sums_of(int slot, int eight) const {
+    return (float2*)(sums_of_warp(slot) + 2 * rows) + 4 * eight + lane % 4;
   }
 
   SA_DEVICE static int first_block(const DecodeStream<Spec>& stream,
@@ -166,10 +179,14 @@ struct DecodeOutput {
   }
 
   // A piece, relative to the larger one of its reference and that of the sum so far.
-  SA_DEVICE static void add(float4 stats, const float4 (&part)[blocks], int j, State& state) {
+  SA_DEVICE static void add(float4 stats, float2 rounded_sums, const float4 (&part)[blocks], int j,
+                            State& state) {
     float keep[2], take[2];
     rescale(state.reference[2 * j], state.sum[2 * j], stats.x, stats.y, keep[0], take[0]);
     rescale(state.reference[2 * j + 1], state.sum[2 * j + 1], stats.z, stats.w, keep[1], take[1]);
+    float* sums = state.rounded_sum + 2 * j;
+    sums[0] = fmaf(sums[0], keep[0], take[0] * rounded_sums.x);
+    sums[1] = fmaf(sums[1], keep[1], take[1] * rounded_sums.y);
 #pragma unroll
     for (int m = 0; m < blocks; m++) {
       float* o = state.o[m] + 4 * j;

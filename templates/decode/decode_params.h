@@ -37,7 +37,7 @@ struct BatchParams {
 /// one that others go on with.
 struct PieceParams {
   float* o;            // [2 * blocks, fragments, 128 threads, 4], as a thread holds them
-  float* stats;        // [2 * blocks, 4 warps, rows, 2]: reference and sum
+  float* stats;        // [2 * blocks, 4 warps, 3, rows]: references, sums
   unsigned* arrivals;  // [blocks, 4 warps], zero between launches: of the item that a block began
 };
 
@@ -80,13 +80,10 @@ struct DecodeTiling {
   SA_ANYWHERE constexpr int v_offset() const { return stages * k_bytes(); }
   SA_ANYWHERE constexpr int q_offset() const { return v_offset() + stages * v_bytes(); }
   SA_ANYWHERE constexpr int p_offset() const { return aligned(q_offset() + q_bytes()); }
-  /// Two values of every row, from every warp; P is there twice.
-  SA_ANYWHERE constexpr int exchange_offset() const { return p_offset() + 2 * p_bytes(); }
+  /// A value of every row, from every warp.
   SA_ANYWHERE constexpr int exchange_bytes() const { return warps * rows * 4; }
-  /// Full and empty barriers of every stage of K and V.
-  SA_ANYWHERE constexpr int barrier_offset() const {
-    return exchange_offset() + 2 * exchange_bytes();
-  }
+  /// Behind P, which is there twice, full and empty barriers of every stage of K and V.
+  SA_ANYWHERE constexpr int barrier_offset() const { return p_offset() + 2 * p_bytes(); }
   SA_ANYWHERE constexpr int bytes() const { return barrier_offset() + 8 * 4 * stages; }
 
  private:

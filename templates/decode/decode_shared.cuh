@@ -24,8 +24,9 @@ struct DecodeShared {
   SA_DEVICE u32 v(u32 stage) const { return base + tiling.v_offset() + stage * VTile::bytes; }
   SA_DEVICE u32 q() const { return base + tiling.q_offset(); }
   SA_DEVICE u32 p(u32 buffer) const { return base + tiling.p_offset() + buffer * PTile::bytes; }
-  SA_DEVICE u32 exchange(int n) const {
-    return base + tiling.exchange_offset() + n * tiling.exchange_bytes();
+  /// The n-th of two exchanges between warps, in a buffer of P that nobody reads or writes.
+  SA_DEVICE u32 exchange(u32 buffer, int n) const {
+    return p(buffer) + n * tiling.exchange_bytes();
   }
   SA_DEVICE Ring k_ring() const { return ring(0); }
   SA_DEVICE Ring v_ring() const { return ring(1); }

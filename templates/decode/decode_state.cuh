@@ -35,10 +35,19 @@ struct DecodeState {
   static constexpr int blocks = Spec::tiling.value_head_dim / 64;  // of columns of V
   static constexpr float range = reference_range(Element(), typename Spec::Output());
 
+  /// A thread's weights of a tile: summed by column, and rounded, pairs of columns of its first and
+  /// of its second eight keys.
+  struct Weights {
+    float sum[columns];
+    u32 packed[columns];
+  };
+
   float o[blocks][rows / 2];  // (value_head_dim, rows) float
   float reference[columns];
-  float sum[columns];     // of this thread's keys, until add_up()
-  bool settled[columns];  // the reference is one of the row's scores
+  // Of this thread's keys, until add_up(): sums of weights, and of weights as V is multiplied by
+  // them, rounded. O over the second is a mean whatever the rounding; the LSE wants the first.
+  float sum[columns], rounded_sum[columns];
+  float limit[columns];  // of scores, relative; -inf until the reference is one of the row's scores
 
   SA_DEVICE void clear() {
 #pragma unroll
@@ -46,22 +55,20 @@ struct DecodeState {
 #pragma unroll
       for (int i = 0; i < rows / 2; i++) o[m][i] = 0;
 #pragma unroll
-    for (int c = 0; c < columns; c++) reference[c] = sum[c] = 0, settled[c] = false;
+    for (int c = 0; c < columns; c++)
+      reference[c] = sum[c] = rounded_sum[c] = 0, limit[c] = -infinity;
   }
 
   /// Takes scores times `scale_log2` relative to the references; hidden ones are -inf. Returns
   /// whether a reference must move.
   SA_DEVICE bool relate(float (&s)[rows / 2], float scale_log2) const {
-    float highest = -infinity;
-    bool is_first = false;
+    bool moves = false;
 #pragma unroll
-    for (int i = 0; i < rows / 2; i++) {
-      int c = column_of(i);
-      s[i] = fmaf(s[i], scale_log2, -reference[c]);
-      highest = fmaxf(highest, s[i]);
-      is_first = is_first || (s[i] != -infinity && !settled[c]);
-    }
-    return highest > range || is_first;
+    for (int i = 0; i < rows / 2; i++) s[i] = fmaf(s[i], scale_log2, -reference[column_of(i)]);
+    // Without branches: one warp of a scheduler has nothing to hide them behind.
+#pragma unroll
+    for (int c = 0; c < columns; c++) moves |= highest(s, c) > limit[c];
+    return moves;
   }
 
   /// Moves references to the largest scores where these are above them, and where a row has seen no
@@ -70,8 +77,7 @@ struct DecodeState {
     float top[columns], weight[columns];
 #pragma unroll
     for (int c = 0; c < columns; c++) {
-      int first = 4 * (c / 2) + c % 2;
-      top[c] = over_keys(fmaxf(s[first], s[first + 2]), fmaxf_of);
+      top[c] = over_keys(highest(s, c), fmaxf_of);
       weight[c] = over_keys(sum[c], fmaxf_of);
     }
     tops.put(top);
@@ -88,7 +94,8 @@ struct DecodeState {
       float shrink = has_weight ? exp2_approx(-by) : 1;
       reference[c] += by;
       sum[c] *= shrink;
-      settled[c] = settled[c] || has_weight || top[c] != -infinity;
+      rounded_sum[c] *= shrink;
+      if (has_weight || top[c] != -infinity) limit[c] = range;
       scale(c, shrink);
       int first = 4 * (c / 2) + c % 2;
       s[first] -= by;
@@ -105,21 +112,43 @@ struct DecodeState {
     }
   }
 
-  /// Sums over all keys, the same in all threads. All math warps together; the memory of `sums` is
-  /// free before, and until a barrier behind.
-  SA_DEVICE void add_up(RowExchange<rows> sums) {
-    float part[columns];
+  /// Adds a tile's weights.
+  SA_DEVICE void add(const Weights& weights) {
 #pragma unroll
-    for (int c = 0; c < columns; c++)
-      part[c] = over_keys(sum[c], [](float a, float b) { return a + b; });
-    sums.put(part);
+    for (int c = 0; c < columns; c++) {
+      sum[c] += weights.sum[c];
+      int high = c % 2 * 16, first = c / 2 * 2;
+      rounded_sum[c] += unpack(Element(), u16(weights.packed[first] >> high)) +
+                        unpack(Element(), u16(weights.packed[first + 1] >> high));
+    }
+  }
+
+  /// Sums over all keys, the same in all threads. All math warps together; the memory of both
+  /// exchanges is free before, and until a barrier behind.
+  SA_DEVICE void add_up(RowExchange<rows> sums, RowExchange<rows> rounded_sums) {
+    put_sums(sums, sum);
+    put_sums(rounded_sums, rounded_sum);
     named_barrier_sync(decode_barrier, decode_math_threads);
 #pragma unroll
-    for (int c = 0; c < columns; c++) sum[c] = 0;
+    for (int c = 0; c < columns; c++) sum[c] = rounded_sum[c] = 0;
     sums.for_each([&](int c, float x) { sum[c] += x; });
+    rounded_sums.for_each([&](int c, float x) { rounded_sum[c] += x; });
   }
 
  private:
+  SA_DEVICE static void put_sums(RowExchange<rows> exchange, const float (&of_keys)[columns]) {
+    float part[columns];
+#pragma unroll
+    for (int c = 0; c < columns; c++)
+      part[c] = over_keys(of_keys[c], [](float a, float b) { return a + b; });
+    exchange.put(part);
+  }
+
+  // Of a column's scores in this thread.
+  SA_DEVICE static float highest(const float (&s)[rows / 2], int c) {
+    int first = 4 * (c / 2) + c % 2;
+    return fmaxf(s[first], s[first + 2]);
+  }
   SA_DEVICE static float fmaxf_of(float a, float b) { return fmaxf(a, b); }
 };
 

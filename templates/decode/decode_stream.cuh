@@ -52,6 +52,7 @@ struct DecodeStream {
   int lane;
 
   int total;                           // length of the stream
+  int blocks;                          // with a share of it, one tile at least
   int at, end;                         // what is left of the share
   int sequence_index, sequence_begin;  // where `at` is
 
@@ -63,6 +64,7 @@ struct DecodeStream {
       int each = length_of(0);
       total = params.batch.batch * each;
     }
+    blocks = max(min(int(gridDim.x), total), 1);
     at = share_begin(blockIdx.x);
     end = share_begin(blockIdx.x + 1);
     if (at == end) return;
@@ -99,16 +101,14 @@ struct DecodeStream {
 
   /// The block to whose share a place in the stream belongs.
   SA_DEVICE int owner(int place) const {
-    int each = total / int(gridDim.x), longer = total % int(gridDim.x);
-    int behind = place - longer * (each + 1);
-    return behind < 0 ? place / (each + 1) : longer + behind / each;
+    return int(((unsigned long long)(place + 1) * blocks - 1) / u32(total));
   }
 
  private:
-  // The first blocks take one more where shares are not equal.
+  // block * total / blocks: where blocks are a multiple of equal items, no share has part of two.
   SA_DEVICE int share_begin(int block) const {
-    int each = total / int(gridDim.x), longer = total % int(gridDim.x);
-    return block * each + min(block, longer);
+    int before = min(block, blocks), each = total / blocks;
+    return before * each + before * (total - blocks * each) / blocks;
   }
 
   SA_DEVICE Tiles tiles_of(const DecodeSequence<Spec>& sequence) const {

@@ -28,7 +28,7 @@ struct Combine {
   }
 
  private:
-  SA_DEVICE int rows() const { return params.all_heads * params.q_len; }
+  SA_DEVICE int rows() const { return params.all_heads * params.rows; }
 
   // Row `row` of all, from `column` on. Shares are added in their order, so that the result is the
   // same each time. -inf - -inf is never computed: a row without keys is taken relative to 0.
@@ -61,8 +61,10 @@ struct Combine {
 
   SA_DEVICE void store(int row, int column, const float (&o)[width], float lse) const {
     const OutputParams& out = params.output;
-    int all_head = row / params.q_len, q = row % params.q_len;
-    int batch = all_head / params.heads, head = all_head % params.heads;
+    int all_head = row / params.rows, in_head = row % params.rows;
+    int q = in_head / params.packed_heads;
+    int batch = all_head / params.heads;
+    int head = all_head % params.heads * params.packed_heads + in_head % params.packed_heads;
     auto place = [&](const Strides& strides) {
       return batch * strides.batch + head * strides.head + q * strides.seq;
     };

@@ -23,6 +23,7 @@ struct FlashConsumer {
   using PV = Wgmma<Element, VTile::padded>;
   static constexpr int qk_steps = KTile::padded / KTile::step;
   static constexpr int pv_steps = tiling.tile_kv / VTile::step;
+  static constexpr int heads = tiling.packed_heads;  // row r is of query r / heads of the tile
   static constexpr int q_registers = Spec::q_in_registers ? QTile::padded / 4 : 4;
 
   const FlashParams& params;
@@ -107,10 +108,14 @@ struct FlashConsumer {
   SA_DEVICE void add_sinks(WorkItem done) {
     if (splits_keys<Spec> && done.share > 0) return;
     Sequence sequence(params.sequence, done);
-    Score score(params.score, done, sequence);
-    int first_row = sequence.q_position + done.q_tile * tiling.tile_q;
+    int first_row = first_query_of<Spec>(sequence, done);
 #pragma unroll
-    for (int r = 0; r < 2; r++) stats.add_logit(r, score.sink(first_row + at.row(r)));
+    for (int r = 0; r < 2; r++) {
+      WorkItem of_head = first_head_of<Spec>(done);
+      of_head.head += at.row(r) % heads;
+      Score score(params.score, of_head, sequence);
+      stats.add_logit(r, score.sink(first_row + at.row(r) / heads));
+    }
   }
 
   SA_DEVICE void release_q() {
@@ -325,7 +330,7 @@ struct FlashConsumer {
 
   // In front of the products that it runs under.
   SA_DEVICE void load_elements() {
-    const int rows[2] = {first_query() + at.row(0), first_query() + at.row(1)};
+    const int rows[2] = {first_query() + at.row(0) / heads, first_query() + at.row(1) / heads};
     int first_key = walk.sequence.k_position + walk.tile * tiling.tile_kv;
     walk.score.load(elements, rows, first_key + at.column());
     if constexpr (Score::element_bytes > 0)
@@ -339,15 +344,13 @@ struct FlashConsumer {
 #pragma unroll
     for (int i = 0; i < (64 * lines + 127) / 128; i++) {
       int index = 128 * i + threadIdx.x % 128;
-      walk.score.prefetch(first_query() + at.first_row() + index / lines % 64,
+      walk.score.prefetch(first_query() + at.first_row() / heads + index / lines % 64 / heads,
                           first_key + index % lines * line);
     }
   }
 
-  // Position of the tile's row 0.
-  SA_DEVICE int first_query() const {
-    return walk.sequence.q_position + item.q_tile * tiling.tile_q;
-  }
+  // Position of the tile's first query.
+  SA_DEVICE int first_query() const { return first_query_of<Spec>(walk.sequence, item); }
 
   /// Products become scores, of keys that the policy hides or, with `bounded`, that do not exist
   /// -inf.
@@ -360,7 +363,7 @@ struct FlashConsumer {
     int k_first = walk.sequence.k_position + first_key;
     if constexpr (Score::through_tanh) {
       for_each(s, [&](int r, int column, float& x) {
-        x = score.tangent_of(x, first_row + at.row(r), k_first, column);
+        x = score.tangent_of(x, first_row + at.row(r) / heads, k_first, column);
       });
       tangents(s, score.tangent_factor());
     }
@@ -368,11 +371,12 @@ struct FlashConsumer {
     int next_element = 0;
     if constexpr (Score::changes)
       for_each(s, [&](int r, int column, float& x) {
-        x = score.change(x, first_row + at.row(r), k_first, column, elements[next_element++]);
+        x = score.change(x, first_row + at.row(r) / heads, k_first, column,
+                         elements[next_element++]);
       });
     if ((Score::trivial && !bounded) || !walk.masked()) return;
     for_each(s, [&](int r, int column, float& x) {
-      bool keep = score.keeps(first_row + at.row(r), k_first, column);
+      bool keep = score.keeps(first_row + at.row(r) / heads, k_first, column);
       if (bounded) keep = keep && column < keys;
       if (!keep) x = -infinity;
     });

@@ -25,10 +25,15 @@ struct FlashEpilogueBase {
  protected:
   SA_DEVICE static int tile_row(WorkItem item) { return item.q_tile * tiling.tile_q; }
 
-  SA_DEVICE OutputRows rows(float* tensor, const Strides& strides, WorkItem item) const {
-    float* first =
-        tensor ? tensor + item.batch * strides.batch + item.head * strides.head : nullptr;
-    return {first, strides.seq, Sequence(params.sequence, item).q_len};
+  SA_DEVICE auto rows(float* tensor, const Strides& strides, WorkItem item) const {
+    constexpr int heads = tiling.packed_heads;
+    long long place = item.batch * strides.batch + item.head * heads * strides.head;
+    float* first = tensor ? tensor + place : nullptr;
+    int q_len = Sequence(params.sequence, item).q_len;
+    if constexpr (heads == 1)
+      return OutputRows{first, strides.seq, q_len};
+    else
+      return PackedRows<heads>{first, strides.seq, strides.head, q_len * heads};
   }
 
   SA_DEVICE void write_lse(WorkItem item, const float (&lse)[2]) const {
@@ -38,8 +43,8 @@ struct FlashEpilogueBase {
   template <int chunks, int N>
   SA_DEVICE void write_chunks(WorkItem item, int first, const float (&o)[N],
                               const float (&normalise)[2]) const {
-    store_tma<Element, Tile, chunks>(params.o, item, tile_row(item), at, shared.o(), first, o,
-                                     normalise);
+    store_tma<Element, Tile, chunks, tiling.packed_heads>(params.o, item, tile_row(item), at,
+                                                          shared.o(), first, o, normalise);
   }
 
   // Until shared memory has been read by the stores so far.
@@ -112,7 +117,8 @@ struct FlashEpilogue<Spec, OutputPath::partial> : FlashEpilogueBase<Spec> {
     constexpr int columns = Spec::tiling.value_head_dim;
     const OrderParams& order = this->params.order;
     const PartialParams& partial = this->params.partial;
-    int rows = Sequence(this->params.sequence, item).q_len, tile_row = this->tile_row(item);
+    int rows = Sequence(this->params.sequence, item).q_len * Spec::tiling.packed_heads;
+    int tile_row = this->tile_row(item);
     int head = item.share * order.all_heads + item.batch * order.heads + item.head;
     long long first = (long long)head * rows;
     store_lse({partial.lse + first, 1, rows}, tile_row, this->at, lse);

@@ -57,13 +57,14 @@ struct FlashProducer {
   SA_DEVICE void load_q(WorkItem item) {
     announce(item, 1 + item.share);
     mbarrier_arrive_expect(shared.q_full(), QTile::bytes);
-    load<QTile>(shared.q(), params.q, shared.q_full(), item.q_tile * tiling.tile_q, item.head,
-                item.batch, CachePolicy::evict_first);
+    BoxPlace at = box_place<tiling.packed_heads>(item.q_tile * tiling.tile_q, item.head);
+    load<QTile>(shared.q(), params.q, shared.q_full(), at.row, at.plane, item.batch,
+                CachePolicy::evict_first);
   }
 
   SA_DEVICE void load_keys(WorkItem item, u32 visit) {
     using Walk = FlashWalk<Spec>;
-    int kv_head = item.head / Spec::group_size, row = Walk::tile_of(visit) * tiling.tile_kv;
+    int kv_head = kv_head_of<Spec>(item), row = Walk::tile_of(visit) * tiling.tile_kv;
     u32 full = shared.k_ring().acquire(kv, KTile::bytes);
     load<KTile>(shared.k(kv.stage), params.k, full, row, kv_head, item.batch,
                 CachePolicy::evict_last);
@@ -89,12 +90,13 @@ struct FlashProducer {
   }
 
   template <class Tile>
-  SA_DEVICE static void load(u32 to, const TensorMap& map, u32 barrier, int row, int head,
+  SA_DEVICE static void load(u32 to, const TensorMap& map, u32 barrier, int row, int plane,
                              int batch, CachePolicy policy) {
     // Unrolled, many chunks spill the producer's few registers.
 #pragma unroll(Tile::chunks <= 4 ? Tile::chunks : 1)
     for (int c = 0; c < Tile::chunks; c++)
-      tma_load(to + c * Tile::chunk_bytes, map, barrier, c * Tile::chunk, row, head, batch, policy);
+      tma_load(to + c * Tile::chunk_bytes, map, barrier, c * Tile::chunk, row, plane, batch,
+               policy);
   }
 };
 

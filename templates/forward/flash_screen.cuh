@@ -86,9 +86,9 @@ SA_DEVICE void restore_not_finite(const FlashParams& params, WorkItem item, Frag
   constexpr FlashTiling tiling = Spec::tiling;
   const Strides& strides = params.v_rows.strides;
   const u16* v = (const u16*)params.v_rows.data + item.batch * strides.batch +
-                 item.head / Spec::group_size * strides.head + at.column();
+                 kv_head_of<Spec>(item) * strides.head + at.column();
   auto walk = key_walk<Spec>(params, item, 0, tiling.tile_q);
-  int first_row = walk.sequence.q_position + item.q_tile * tiling.tile_q;
+  int first_row = first_query_of<Spec>(walk.sequence, item);
 #pragma unroll 1
   do {
     if (!walk.hides_keys(walk.visit())) continue;
@@ -99,7 +99,8 @@ SA_DEVICE void restore_not_finite(const FlashParams& params, WorkItem item, Frag
       bool sees[2];
 #pragma unroll
       for (int r = 0; r < 2; r++)
-        sees[r] = walk.score.keeps(first_row + at.row(r), walk.sequence.k_position + key, 0);
+        sees[r] = walk.score.keeps(first_row + at.row(r) / tiling.packed_heads,
+                                   walk.sequence.k_position + key, 0);
       for_each_pair(o, [&](int r, int column, float& left, float& right) {
         if (column >= tiling.value_head_dim) return;
         u32 pair = load_global((const u32*)(v + key * strides.seq + column));

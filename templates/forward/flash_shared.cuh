@@ -61,15 +61,35 @@ struct FlashWalkOf<Spec, true> {
 template <class Spec>
 using FlashWalk = typename FlashWalkOf<Spec>::Type;
 
-/// The walk of `item` for those of its queries that begin at `first_row` of the tile and are
-/// `rows`.
+/// Of an item: the KV head, and the first of the query heads whose rows it has.
+template <class Spec>
+SA_DEVICE int kv_head_of(WorkItem item) {
+  return item.head / (Spec::group_size / Spec::tiling.packed_heads);
+}
+template <class Spec>
+SA_DEVICE WorkItem first_head_of(WorkItem item) {
+  item.head *= Spec::tiling.packed_heads;
+  return item;
+}
+
+/// Queries of a tile; of an item, the position of the first.
+template <class Spec>
+constexpr int tile_queries = Spec::tiling.tile_q / Spec::tiling.packed_heads;
+template <class Spec>
+SA_DEVICE int first_query_of(const Sequence& sequence, WorkItem item) {
+  return sequence.q_position + item.q_tile * tile_queries<Spec>;
+}
+
+/// The walk of `item` for those of its queries that have the rows from `first_row` of the tile on,
+/// `rows` of them.
 template <class Spec>
 SA_DEVICE FlashWalk<Spec> key_walk(const FlashParams& params, WorkItem item, int first_row,
                                    int rows) {
   Sequence sequence(params.sequence, item);
-  typename Spec::Score score(params.score, item, sequence);
-  int tile = item.q_tile * Spec::tiling.tile_q, first = tile + first_row;
-  Span own = sequence.queries(first, first + rows);
+  typename Spec::Score score(params.score, first_head_of<Spec>(item), sequence);
+  constexpr int heads = Spec::tiling.packed_heads;
+  int tile = item.q_tile * tile_queries<Spec>, first = tile + first_row / heads;
+  Span own = sequence.queries(first, first + rows / heads);
   if constexpr (Spec::key_lists)
     return {params.lists,
             item,
@@ -80,7 +100,7 @@ SA_DEVICE FlashWalk<Spec> key_walk(const FlashParams& params, WorkItem item, int
             first_row / 64,
             rows == 64 && !own.empty()};
   else
-    return {sequence, score,      sequence.queries(tile, tile + Spec::tiling.tile_q),
+    return {sequence, score,      sequence.queries(tile, tile + tile_queries<Spec>),
             own,      item.share, params.order.splits};
 }
 

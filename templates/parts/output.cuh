@@ -17,20 +17,44 @@ struct OutputRows {
   float* first;  // null: not written
   long long stride;
   int count;
+
+  SA_DEVICE float* at(int row) const { return first + row * stride; }
 };
 
+/// The same where rows of so many heads follow each other.
+template <int heads>
+struct PackedRows {
+  float* first;
+  long long stride, head_stride;
+  int count;
+
+  SA_DEVICE float* at(int row) const {
+    return first + row / heads * stride + row % heads * head_stride;
+  }
+};
+
+/// Where the box of a row is in a tensor map: of one head, or of `heads` together.
+struct BoxPlace {
+  int row, plane;
+};
+template <int heads>
+SA_DEVICE BoxPlace box_place(int row, int head) {
+  if constexpr (heads == 1) return {row, head};
+  return {head * heads, row / heads};
+}
+
 /// LSE of the thread's two rows of the tile at `tile_row`. One lane of each quad writes.
-SA_DEVICE void store_lse(OutputRows rows, int tile_row, Fragment at, const float (&lse)[2]) {
+template <class Rows = OutputRows>
+SA_DEVICE void store_lse(Rows rows, int tile_row, Fragment at, const float (&lse)[2]) {
   if (!rows.first || !at.leads_quad()) return;
 #pragma unroll
   for (int r = 0; r < 2; r++)
-    if (int row = tile_row + at.row(r); row < rows.count)
-      store_global(rows.first + row * rows.stride, lse[r]);
+    if (int row = tile_row + at.row(r); row < rows.count) store_global(rows.at(row), lse[r]);
 }
 
 /// Registers times a factor of each row, in float, `columns` of them.
-template <int columns, int N>
-SA_DEVICE void store_direct(OutputRows rows, int tile_row, Fragment at, const float (&o)[N],
+template <int columns, class Rows = OutputRows, int N>
+SA_DEVICE void store_direct(Rows rows, int tile_row, Fragment at, const float (&o)[N],
                             const float (&factor)[2]) {
   float* out[2];
   bool exists[2];
@@ -38,7 +62,7 @@ SA_DEVICE void store_direct(OutputRows rows, int tile_row, Fragment at, const fl
   for (int r = 0; r < 2; r++) {
     int row = tile_row + at.row(r);
     exists[r] = row < rows.count;
-    out[r] = rows.first + row * rows.stride + at.column();
+    out[r] = rows.at(row) + at.column();
   }
   for_each_pair(o, [&](int r, int column, float left, float right) {
     if (column < columns && exists[r])
@@ -63,8 +87,8 @@ SA_DEVICE void add_direct(OutputRows rows, int tile_row, Fragment at, const floa
 /// `chunks` chunks of the output's columns, from chunk `first` on: registers times a factor of each
 /// row to the swizzled chunks at `buffer` (shared), and from there by TMA, which clips rows and
 /// columns that do not exist. The leader of the warpgroup must wait for the store to have read the
-/// buffer before it is written again.
-template <class Element, class Tile, int chunks, int N>
+/// buffer before it is written again. Rows may be those of several heads, as in PackedRows.
+template <class Element, class Tile, int chunks, int heads = 1, int N>
 SA_DEVICE void store_tma(const TensorMap& map, WorkItem item, int tile_row, Fragment at, u32 buffer,
                          int first, const float (&o)[N], const float (&factor)[2]) {
   constexpr int steps = Tile::chunk / Tile::step;
@@ -78,10 +102,11 @@ SA_DEVICE void store_tma(const TensorMap& map, WorkItem item, int tile_row, Frag
   fence_shared_to_async();
   named_barrier_sync(output_barrier(at.warpgroup), 128);
   if (!at.leads_warpgroup()) return;
+  BoxPlace place = box_place<heads>(tile_row + at.first_row(), item.head);
 #pragma unroll
   for (int c = 0; c < chunks; c++)
     tma_store(map, buffer + c * Tile::chunk_bytes + at.first_row() * Tile::span,
-              (first + c) * Tile::chunk, tile_row + at.first_row(), item.head, item.batch);
+              (first + c) * Tile::chunk, place.row, place.plane, item.batch);
   tma_store_commit();
 }
 

@@ -61,9 +61,9 @@ TEST_CASE("a wait, fence or barrier that decode lacks is named") {
       {"P is not shown to wgmma",
        dense,
        {consumer,
-        "                                 pack(Element(), p[4 * j + 2], p[4 * j + 3]));\n    "
+        "                                 p.packed[2 * j], p.packed[2 * j + 1]);\n    }\n    "
         "fence_shared_to_async();",
-        "                                 pack(Element(), p[4 * j + 2], p[4 * j + 3]));"},
+        "                                 p.packed[2 * j], p.packed[2 * j + 1]);\n    }"},
        "fence_shared_to_async is missing",
        one_head},
       {"P has one buffer",
@@ -98,7 +98,7 @@ TEST_CASE("a wait, fence or barrier that decode lacks is named") {
       {"barriers are not initialised for all",
        dense,
        {block, "  __syncthreads();\n", ""},
-       "an mbarrier",
+       "no barrier orders its initialisation",
        one_head},
   });
 }
@@ -139,7 +139,7 @@ TEST_CASE("what pieces of items lack on their way to the last block is named") {
       {"blocks share a slot",
        dense,
        {output, "int slot = 2 * blockIdx.x +", "int slot = "},
-       "overwrites",
+       "which nothing has written",
        one_head},
   });
 }
@@ -170,6 +170,12 @@ TEST_CASE("tiles and rows of decode that are taken for others are named, or give
       {"sums miss a warp's keys",
        dense,
        {state, "sum[c] += x; });", "sum[c] = x; });"},
+       "wrong result",
+       one_head},
+      {"the sum that divides O misses half of the keys",
+       dense,
+       {state,
+        "+\n                        unpack(Element(), u16(weights.packed[first + 1] >> high))", ""},
        "wrong result",
        one_head},
       {"references move without O",

@@ -76,7 +76,7 @@ TEST_CASE("every row of a long sequence is merged from the pieces of many blocks
   for (const char* name : {"decode_wgmma_bf16_d128_g8", "decode_wgmma_bf16_f32_d256_g16"}) {
     const GoldenCase golden = golden_case(name);
     const EmulatedKernel kernel = kernel_of(golden);
-    for (const int multiprocessors : {1, 2, 5, 12})
+    for (const int multiprocessors : {1, 2, 5, 12, 132})
       check_case(kernel,
                  {.problem = golden.problem,
                   .shape = {.batch = 1, .kv_heads = 1, .q_len = 1, .kv_len = 1500},
@@ -94,6 +94,19 @@ TEST_CASE("the last block to arrive may be any, and gives the same bits") {
   const std::vector<double> expected = result_of(kernel, given, {.seed = 0, .multiprocessors = 4});
   for (std::uint64_t seed = 1; seed < 12; seed++)
     CHECK(result_of(kernel, given, {.seed = seed, .multiprocessors = 4}) == expected);
+}
+
+TEST_CASE("blocks that find no tile of short sequences are no one's pieces") {
+  GoldenCase golden = golden_case("decode_wgmma_bf16_d128_g8_causal_paged");
+  golden.schedule.set("blocks", std::int64_t{40});
+  const EmulatedKernel kernel = kernel_of(golden);
+  ForwardCase given{.problem = golden.problem,
+                    .shape = {.batch = 3, .kv_heads = 1, .q_len = 1, .kv_len = 1000}};
+  for (const std::vector<std::int64_t>& lengths :
+       {std::vector<std::int64_t>{130, 0, 200}, {64, 1, 0}, {0, 0, 0}, {1000, 3, 64}}) {
+    given.lengths.kv = lengths;
+    check_case(kernel, given, 132);
+  }
 }
 
 TEST_CASE("scores far from each other move references, up and down") {

@@ -1,6 +1,6 @@
 // streamattn  forward  decode_wgmma  sm_90a
 // problem:  bf16 -> bf16, head_dim 128, group 5; mask: k <= q; q packed; kv packed
-// schedule: 24 rows, 6 stages, 1 blocks a multiprocessor
+// schedule: 24 rows, 3 stages, 2 blocks a multiprocessor
 #include "decode/decode_wgmma.cuh"
 
 namespace streamattn {
@@ -26,10 +26,10 @@ struct Spec {
       .q_lens = false, .kv_lens = false};
   static constexpr bool tiles_by_sequence = true;
   static constexpr streamattn::DecodeTiling tiling = {
-      .head_dim = 128, .value_head_dim = 128, .rows = 24, .stages = 6};
+      .head_dim = 128, .value_head_dim = 128, .rows = 24, .stages = 3};
 };
 
-extern "C" __global__ void __launch_bounds__(160, 1)
+extern "C" __global__ void __launch_bounds__(160, 2)
 streamattn_forward(const __grid_constant__ streamattn::DecodeParams params) {
   streamattn::decode_wgmma<Spec>(params);
 }

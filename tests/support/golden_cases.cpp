@@ -61,6 +61,29 @@ std::vector<GoldenCase> expression_cases() {
   return cases;
 }
 
+// Rows of the heads of a group in one tile, by every way of O.
+std::vector<GoldenCase> packed_cases() {
+  std::vector<GoldenCase> cases;
+  const auto add = [&](const Problem& problem, const char* suffix, const char* changes) {
+    GoldenCase golden = chosen(problem);
+    golden.name += std::string("_packed") + suffix;
+    golden.schedule = parse_schedule(changes, golden.schedule);
+    cases.push_back(golden);
+  };
+  add({.head_dim = 128, .group_size = 8, .mask = causal()}, "_split",
+      "packed_heads=8,split_keys=true,o_buffer=false,tile_q=128,tile_kv=64,math_warpgroups=2");
+  add({.head_dim = 64,
+       .group_size = 8,
+       .mask = causal() && sliding_window(128),
+       .sink = Expr::parse("sink[head]", ExprRole::score)},
+      "_window_sink", "packed_heads=8,o_buffer=true,o_passes=1,softmax=stale");
+  add({.head_dim = 128, .group_size = 4, .mask = causal()}, "_over_q",
+      "packed_heads=4,o_buffer=false,tile_q=64,tile_kv=64,math_warpgroups=1,ping_pong=false,"
+      "q_in_registers=false");
+  add({.out_dtype = DType::f32, .head_dim = 64, .group_size = 6}, "", "packed_heads=2");
+  return cases;
+}
+
 }  // namespace
 
 Program GoldenCase::program() const { return emit(operation, problem, schedule, hopper()); }
@@ -83,6 +106,7 @@ std::vector<GoldenCase> golden_cases() {
   cases.push_back(chosen({.head_dim = 128, .group_size = 4, .mask = causal()}));
 
   for (GoldenCase& golden : expression_cases()) cases.push_back(std::move(golden));
+  for (GoldenCase& golden : packed_cases()) cases.push_back(std::move(golden));
   for (GoldenCase& golden : decode_golden_cases()) cases.push_back(std::move(golden));
 
   auto with = [&](const char* suffix, const char* changes) {

@@ -21,7 +21,7 @@ import peer_cases  # noqa: E402
 import peer_report  # noqa: E402
 from peer_cases import Unserved, case_of  # noqa: E402
 from peer_report import Result, Row, RowReport  # noqa: E402
-from rounds import Candidate, spread, time_interleaved  # noqa: E402
+from rounds import Candidate, kernel_spans, spread, time_interleaved  # noqa: E402
 from streamattn_library import (Library, Problem, Shape, StreamattnError, named_tensor,  # noqa: E402
                                 tensor)
 
@@ -64,6 +64,13 @@ class RoundsTest(unittest.TestCase):
             time_interleaved(self.candidates("a"), stopwatch, rounds=1)
             self.assertEqual(stopwatch.diary[-1], ("a", runs))
 
+    def test_kernel_time_is_from_the_first_kernel_to_the_last_of_a_call(self):
+        events = [(0, 90, "Memcpy DtoD (Device -> Device)"), (100, 300, "main"), (310, 400, "merge"),
+                  (500, 600, "Memcpy DtoD (Device -> Device)"), (700, 900, "main"),
+                  (950, 990, "Memcpy DtoD (Device -> Device)")]
+        shuffled = random.Random(1).sample(events, len(events))
+        self.assertEqual(kernel_spans(shuffled), [300 / 1e6, 200 / 1e6])
+
     def test_the_spread_leaves_out_extremes(self):
         self.assertEqual(spread([1, 2, 2.5, 100]), 0.25)
         self.assertEqual(spread([2, 3]), 0.5)
@@ -87,6 +94,22 @@ class ReportTest(unittest.TestCase):
         full, causal = Row(64, False, 1024, 2, 4), Row(64, True, 1024, 2, 4)
         self.assertEqual(full.flops, 4 * 2 * 4 * 1024 * 1024 * 64)
         self.assertEqual(causal.flops * 2, full.flops)
+
+    def test_rows_of_a_cache_say_their_keys_and_heads(self):
+        row = Row(128, False, 1, 2, 64, kv_heads=8, kv_len=2048)
+        self.assertEqual((row.keys, row.group_size, row.heads, row.length),
+                         (2048, 8, "64/8", "1 x 2048"))
+        self.assertTrue(row.is_decode)
+        self.assertFalse(Row(128, False, 1, 1, 8).is_decode)
+        for suite in (peer_report.shape_rows, peer_report.decode_rows):
+            self.assertEqual(len(set(suite())), len(suite()))
+
+    def test_decode_rows_show_microseconds(self):
+        row = Row(128, False, 1, 1, 8, kv_heads=8, kv_len=4096)
+        measured = RowReport(row, [Result("ours", True, tflops=row.flops / (10e-6 * 1e12)),
+                                   Result("fa3", False, tflops=row.flops / (20e-6 * 1e12))])
+        self.assertAlmostEqual(measured.figure("ours"), 10)
+        self.assertAlmostEqual(measured.to_peer("ours", "fa3"), 2)
 
     def test_filters_choose_rows(self):
         rows = peer_report.forward_rows()
@@ -165,11 +188,16 @@ class MaskSuiteTest(unittest.TestCase):
                      peer_cases.sinks_and_window(0, 9)):
             for s in (1, 5, 20, 40):
                 held = sum(bool(case.sees(q, k)) for q in range(s) for k in range(s))
-                self.assertEqual(case.pairs(s), held, (case.name, s))
+                self.assertEqual(case.pairs(s, s), held, (case.name, s))
+
+    def test_queries_behind_a_cache_see_what_is_in_front_of_them(self):
+        held = sum(k <= q + 20 - 6 for q in range(6) for k in range(20))
+        self.assertEqual(peer_cases.causal().pairs(6, 20), held)
+        self.assertEqual(peer_cases.full().pairs(6, 20), 120)
 
     def test_flops_count_the_pairs(self):
         row = Row(128, True, 4096, 2, 16, "window64")
-        self.assertEqual(row.flops, 4 * 2 * 16 * 128 * case_of(row).pairs(4096))
+        self.assertEqual(row.flops, 4 * 2 * 16 * 128 * case_of(row).pairs(4096, 4096))
 
     def test_windows_and_caps_reach_flash_attention_3_and_the_rest_does_not(self):
         self.assertEqual(peer_cases.window(1024).fa3_arguments(),

@@ -88,9 +88,15 @@ TEST_CASE_METHOD(Fixture, "shares are neither too short nor an item in too many 
   shape.kv_len = 2048;
   CHECK(blocks(chosen) == 64);  // of 4 tiles
   shape.kv_len = 8192;
-  CHECK(blocks(chosen) == 128);  // 16 pieces of each item
+  CHECK(blocks(chosen) == 64);  // 8 pieces of each item
+  shape.kv_len = 32768;
+  CHECK(blocks(chosen) == 128);  // 16
+  shape.batch = 8;
+  CHECK(blocks(chosen) == 128);  // 2
   shape.batch = 64;
-  CHECK(blocks(chosen) == 264);  // all that are resident
+  CHECK(blocks(chosen) == 256);  // two whole items each
+  shape.batch = 100;
+  CHECK(blocks(chosen) == 200);  // four
   Schedule fewer = chosen;
   fewer.set("blocks", std::int64_t{20});
   CHECK(blocks(fewer) == 20);
@@ -123,10 +129,10 @@ TEST_CASE("rows, stages and blocks of decode that do not fit are refused with wh
   CHECK(complaint("blocks_per_sm=3") ==
         "invalid_schedule: decode_wgmma: blocks_per_sm 3 is not 1 or 2");
   CHECK(complaint("stages=4") ==
-        "invalid_schedule: decode_wgmma: stages 4 with 2 blocks_per_sm need 135552 bytes of shared "
+        "invalid_schedule: decode_wgmma: stages 4 with 2 blocks_per_sm need 135296 bytes of shared "
         "memory, sm_90a has 115712");
   CHECK(complaint("tile_q=64") ==
-        "invalid_schedule: decode_wgmma: tile_q 64 with 2 blocks_per_sm needs about 292 registers "
+        "invalid_schedule: decode_wgmma: tile_q 64 with 2 blocks_per_sm needs about 262 registers "
         "a thread, there are 168");
 }
 

@@ -43,10 +43,10 @@ std::string refuses(const Problem& problem, const Schedule& schedule, const Targ
   return decode_refusal(problem, settings_of<DecodeSchedule>(schedule), target);
 }
 
-// What a math thread needs: O, S and P, what it knows of its columns, and about 100 for everything
+// What a math thread needs: O, S and P, what it knows of its columns, and about 70 for everything
 // else, fitted to compiled kernels.
 int registers_needed(const Problem& problem, const DecodeSchedule& schedule) {
-  return problem.v_head_dim() / 64 * schedule.tile_q / 2 + 2 * schedule.tile_q + 100;
+  return problem.v_head_dim() / 64 * schedule.tile_q / 2 + 2 * schedule.tile_q + 70;
 }
 
 // What it gets, in eights: warps are dealt out to four parts of a multiprocessor.

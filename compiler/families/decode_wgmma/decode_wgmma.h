@@ -41,9 +41,15 @@ Plan decode_plan(const Problem& problem, const Schedule& schedule, const Resolve
 std::string decode_refusal(const Problem& problem, const DecodeSchedule& schedule,
                            const Target& target);
 
-/// Blocks that share a stream of so many tiles of so many items, on so many multiprocessors.
-std::int64_t decode_blocks(const DecodeSchedule& schedule, std::int64_t tiles, std::int64_t items,
-                           int sms);
+/// The key tiles that a launch is about, at the most: those of all items in one stream.
+struct KeyStream {
+  std::int64_t items, tiles;  ///< tiles of the longest item, one at least
+  int box_rows;               ///< rows of a TMA load; 0: rows are copied one by one
+};
+
+/// Blocks that share the stream on so many multiprocessors.
+std::int64_t decode_blocks(const DecodeTiling& tiling, const DecodeSchedule& schedule,
+                           const KeyStream& stream, int sms);
 
 /// Tiles and shared memory of the kernel.
 DecodeTiling decode_tiling(const Problem& problem, const DecodeSchedule& schedule);

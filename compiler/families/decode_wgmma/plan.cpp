@@ -41,18 +41,14 @@ BatchParams batch_params(const ForwardCall& call) {
   return p;
 }
 
-/// What the stream of key tiles is at the longest: a tile at least for every item.
-struct KeyTiles {
-  std::int64_t items, tiles;
-};
-
-KeyTiles longest_stream(const Problem& problem, const DecodeSchedule& schedule,
-                        const ForwardCall& call) {
+KeyStream longest_stream(const Problem& problem, const DecodeSchedule& schedule,
+                         const ForwardCall& call, int box_rows) {
   const std::int64_t rows = call.q_len() * problem.group_size;
   const std::int64_t items =
       call.batch() * call.kv_heads() * ((rows + schedule.tile_q - 1) / schedule.tile_q);
   const std::int64_t tiles = std::max<std::int64_t>((call.kv_len() + tile_kv - 1) / tile_kv, 1);
-  return {items, checked_int(items * tiles, "key tiles of all heads")};
+  checked_int(items * tiles, "key tiles of all heads");
+  return {items, tiles, box_rows};
 }
 
 /// Memory for pieces of items, and counters that are zero; adds a step that makes them so where the
@@ -63,7 +59,7 @@ PieceParams piece_params(const DecodeTiling& tiling, std::int64_t blocks, const 
   PieceParams p = {
       .o = workspace.take<float>("O of pieces", slots * tiling.rows * tiling.value_head_dim),
       .stats =
-          workspace.take<float>("sums of pieces", slots * DecodeTiling::warps * tiling.rows * 2),
+          workspace.take<float>("sums of pieces", slots * DecodeTiling::warps * tiling.rows * 3),
       .arrivals = device.zero_words(static_cast<int>(counters))};
   if (p.arrivals == nullptr) {
     p.arrivals = workspace.take<unsigned>("arrivals of pieces", counters);
@@ -82,9 +78,10 @@ Plan decode_plan(const Problem& problem, const Schedule& chosen, const ResolvedC
   const int rows = box_rows(problem, call);
   if (call.batch() == 0 || call.heads() == 0 || call.q_len() == 0) return {};
 
-  const KeyTiles stream = longest_stream(problem, schedule, call);
+  const DecodeTiling tiling = decode_tiling(problem, schedule);
   const std::int64_t blocks =
-      decode_blocks(schedule, stream.tiles, stream.items, multiprocessors(call, device));
+      decode_blocks(tiling, schedule, longest_stream(problem, schedule, call, rows),
+                    multiprocessors(call, device));
   constexpr int streamed = 128;  // bytes: K and V are read once
   const auto map = [&](const char* name, const Tensor& t) {
     return device.encode(name,
@@ -105,7 +102,7 @@ Plan decode_plan(const Problem& problem, const Schedule& chosen, const ResolvedC
   p.batch = batch_params(call);
   p.score = score_params(call);
   p.kv_heads = static_cast<int>(call.kv_heads());
-  p.pieces = piece_params(decode_tiling(problem, schedule), blocks, device, workspace, steps);
+  p.pieces = piece_params(tiling, blocks, device, workspace, steps);
   add_launch(steps, 0, blocks, p);
   return steps;
 }

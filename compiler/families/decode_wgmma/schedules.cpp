@@ -43,6 +43,21 @@ bool is_worth_it(const Problem& problem, const Shape& shape) {
   return few || problem.is_ragged();
 }
 
+// What a launch takes in `pieces` of every item, but for what does not depend on it: tiles one
+// after the other or all at the speed of memory, and a merge. Fitted to rounds on an H200,
+// docs/decode.md.
+double microseconds_of(const DecodeTiling& tiling, const KeyStream& stream, std::int64_t pieces) {
+  constexpr double memory = 4.3e6;  // bytes a microsecond
+  const double tile_bytes = tiling.k_bytes() + tiling.v_bytes();
+  const double smaller_loads = stream.box_rows == 0 ? 6.5 : stream.box_rows < 64 ? 1.7 : 1;
+  const double tile = smaller_loads * (0.1 + 1.3e-5 * tile_bytes);
+  const double piece = 0.13 + 1e-4 * tiling.rows * tiling.value_head_dim;
+  const auto tiles_of_piece = static_cast<double>((stream.tiles + pieces - 1) / pieces);
+  const double stream_bytes = tile_bytes * static_cast<double>(stream.items * stream.tiles);
+  const double merge = pieces == 1 ? 0 : piece * static_cast<double>(pieces);
+  return std::max(tiles_of_piece * tile, stream_bytes / memory) + merge;
+}
+
 }  // namespace
 
 std::optional<Schedule> decode_first_guess(const Problem& problem, const Shape& shape,
@@ -64,17 +79,25 @@ std::vector<Schedule> decode_schedules(const Problem& problem, const Shape& shap
   return all;
 }
 
-std::int64_t decode_blocks(const DecodeSchedule& schedule, std::int64_t tiles, std::int64_t items,
-                           int sms) {
+std::int64_t decode_blocks(const DecodeTiling& tiling, const DecodeSchedule& schedule,
+                           const KeyStream& stream, int sms) {
   const std::int64_t resident = std::int64_t{schedule.blocks_per_sm} * sms;
+  const std::int64_t tiles = stream.items * stream.tiles;
   if (schedule.blocks > 0) return std::min({std::int64_t{schedule.blocks}, tiles, resident});
-  // A block begins in some microseconds and takes a tile in a third of one; a merge reads eight
-  // pieces in half of one. Half the multiprocessors draw all that the memory gives.
-  constexpr std::int64_t least_tiles = 4, most_pieces = 16, long_share = 16;
-  const std::int64_t blocks = std::min(resident, std::max(tiles / least_tiles, items));
-  if (blocks <= most_pieces * items) return std::min(blocks, tiles);
-  const std::int64_t enough = tiles / sms < long_share ? sms / 2 : sms;
-  return std::min({blocks, std::max<std::int64_t>(most_pieces * items, enough), tiles});
+  // Whole items, as many to every block.
+  if (stream.items >= sms) {
+    const std::int64_t each = (stream.items + resident - 1) / resident;
+    return (stream.items + each - 1) / each;
+  }
+  // As many pieces to every item, so that no block has part of two where all are equal. Where loads
+  // are small, two blocks of a multiprocessor load more.
+  const std::int64_t most = stream.box_rows == 0 ? resident : sms;
+  std::int64_t best = 1;
+  for (std::int64_t pieces = 2; pieces <= stream.tiles && pieces * stream.items <= most;
+       pieces *= 2)
+    if (microseconds_of(tiling, stream, pieces) < microseconds_of(tiling, stream, best))
+      best = pieces;
+  return stream.items * best;
 }
 
 }  // namespace streamattn

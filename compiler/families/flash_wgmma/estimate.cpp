@@ -47,7 +47,8 @@ struct Items {
 
 Items items_of(const Problem& problem, const FlashSchedule& schedule, const Shape& shape) {
   constexpr std::int64_t most_samples = 8;
-  const std::int64_t tiles = (shape.q_len + schedule.tile_q - 1) / schedule.tile_q;
+  const std::int64_t queries = schedule.tile_q / schedule.packed_heads;  // of a tile
+  const std::int64_t tiles = (shape.q_len + queries - 1) / queries;
   const std::int64_t samples = std::min(tiles, most_samples);
   const double step = step_clocks(problem, schedule);
   const double overhead = clocks_of_item - (schedule.o_buffer ? 600 : 0) + 40 * schedule.o_passes +
@@ -55,8 +56,8 @@ Items items_of(const Problem& problem, const FlashSchedule& schedule, const Shap
   Items items{.count = static_cast<double>(tiles)};
   for (std::int64_t i = 0; i < samples; i++) {
     const std::int64_t tile = samples == 1 ? 0 : i * (tiles - 1) / (samples - 1);
-    const std::int64_t first = shape.kv_len - shape.q_len + tile * schedule.tile_q;
-    const std::int64_t end = std::min(first + schedule.tile_q, shape.kv_len);
+    const std::int64_t first = shape.kv_len - shape.q_len + tile * queries;
+    const std::int64_t end = std::min(first + queries, shape.kv_len);
     const std::int64_t keys = walked_keys(problem.mask, first, end, shape.kv_len);
     const double steps = std::ceil(static_cast<double>(keys) / schedule.tile_kv);
     const double clocks = overhead + steps * step;
@@ -83,16 +84,16 @@ double makespan(const Items& items, double count, double sms) {
 Estimate flash_estimate(const Problem& problem, const Schedule& given, const Shape& shape,
                         const Target& target) {
   const auto schedule = settings_of<FlashSchedule>(given);
-  const auto heads = static_cast<double>(shape.batch * shape.kv_heads * problem.group_size);
+  const auto heads = static_cast<double>(flash_heads(problem, schedule, shape));
   Items items = items_of(problem, schedule, shape);
   double count = heads * items.count;
   const int splits =
-      flash_splits(schedule, shape, static_cast<std::int64_t>(count), target.sm_count);
+      flash_splits(problem, schedule, shape, static_cast<std::int64_t>(count), target.sm_count);
   items.mean /= splits, items.longest /= splits, items.shortest /= splits;
   count *= splits;
 
   const double columns = problem.head_dim + problem.v_head_dim();
-  const double rows = heads * static_cast<double>(shape.q_len);
+  const double rows = heads * static_cast<double>(flash_rows(schedule, shape));
   double traffic = heads * items.keys * columns * bytes(problem.dtype) +
                    rows * (problem.head_dim * bytes(problem.dtype) +
                            problem.v_head_dim() * bytes(problem.output_dtype()));
@@ -122,7 +123,7 @@ std::vector<Schedule> flash_launch_choices(const Problem& problem, const Schedul
     const bool is_new = std::ranges::find(choices, changed) == choices.end();
     if (is_new && flash_refusal(problem, settings, target).empty()) choices.push_back(changed);
   };
-  const std::int64_t heads = shape.batch * shape.kv_heads * problem.group_size;
+  const std::int64_t heads = flash_heads(problem, settings_of<FlashSchedule>(schedule), shape);
   for (const int section : std::array{1, 2, 4, 8, 16, 32, 64})
     if (section <= heads) add([&](FlashSchedule& s) { s.section_heads = section; });
   add([](FlashSchedule& s) { s.tile_order = TileOrder::fixed; });

@@ -3,6 +3,9 @@
 
 #include <llvm/Support/FormatVariadic.h>
 
+#include <numeric>
+#include <utility>
+
 #include "compiler/expr/node.h"
 #include "compiler/expr/score_policy.h"
 #include "compiler/expr/tile_policy.h"
@@ -31,6 +34,23 @@ std::string declines(const Problem& problem, const Target&) {
 // Whether O goes straight from registers to global memory, in float32.
 bool is_from_registers(const Problem& problem, const FlashSchedule& schedule) {
   return schedule.split_keys || problem.output_dtype() == DType::f32;
+}
+
+// Rows of heads that are packed lie in the 64 rows of one warpgroup, and see the same keys.
+std::string refuse_packing(const Problem& problem, const FlashSchedule& schedule) {
+  constexpr int warpgroup_rows = 64;
+  const int heads = schedule.packed_heads;
+  if (heads == 1) return {};
+  if (heads < 1 || warpgroup_rows % heads != 0)
+    return llvm::formatv("packed_heads {0} does not divide the 64 rows of a warpgroup", heads);
+  if (problem.group_size % heads != 0)
+    return llvm::formatv("packed_heads {0} does not divide the {1} query heads of a group", heads,
+                         problem.group_size);
+  if (schedule.key_lists) return "packed_heads above 1: key lists are of the queries of one head";
+  for (const auto& [what, expression] : {std::pair("mask", problem.mask), {"score", problem.score}})
+    if (expression.node().uses_variable(Variable::head))
+      return llvm::formatv("packed_heads above 1: the {0} differs between query heads", what);
+  return {};
 }
 
 // As many shares as anybody could compute at once; the workspace grows with them.
@@ -67,6 +87,7 @@ std::string flash_refusal(const Problem& problem, const FlashSchedule& schedule,
   if (auto reason = refuse_tiles(schedule); !reason.empty()) return reason;
   if (schedule.key_lists && !is_data_dependent(problem.mask))
     return "key_lists: no tensor decides which keys a query sees";
+  if (auto reason = refuse_packing(problem, schedule); !reason.empty()) return reason;
   if (schedule.ping_pong && schedule.math_warpgroups < 2)
     return "ping_pong needs 2 math_warpgroups, the schedule has 1";
   bool direct = is_from_registers(problem, schedule);
@@ -128,9 +149,23 @@ FlashTiling flash_tiling(const Problem& problem, const FlashSchedule& schedule) 
                       : problem.output_dtype() == DType::f32 ? OutputPath::direct
                       : schedule.o_buffer                    ? OutputPath::buffered
                                                              : OutputPath::over_q;
-  return {problem.head_dim, problem.v_head_dim(), schedule.tile_q,
-          schedule.tile_kv, schedule.stages,      output,
-          schedule.o_passes};
+  return {problem.head_dim,  problem.v_head_dim(), schedule.tile_q,
+          schedule.tile_kv,  schedule.stages,      output,
+          schedule.o_passes, schedule.packed_heads};
+}
+
+int flash_packed_heads(const Problem& problem) {
+  const int most = std::gcd(problem.group_size, 64);
+  return refuse_packing(problem, {.packed_heads = most}).empty() ? most : 1;
+}
+
+std::int64_t flash_rows(const FlashSchedule& schedule, const Shape& shape) {
+  return shape.q_len * schedule.packed_heads;
+}
+
+std::int64_t flash_heads(const Problem& problem, const FlashSchedule& schedule,
+                         const Shape& shape) {
+  return shape.batch * shape.kv_heads * problem.group_size / schedule.packed_heads;
 }
 
 // O, S and P beside it; Q where it is held; and about 24 for everything else, fitted to compiled

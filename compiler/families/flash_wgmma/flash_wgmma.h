@@ -36,6 +36,7 @@ struct FlashSchedule {
   int o_passes = 1;         ///< parts in which O goes through that memory, each as large as one
   bool split_keys = false;  ///< blocks share the keys of a query tile; a last kernel merges
   bool key_lists = false;   ///< first kernels list the key tiles that a query tile sees
+  int packed_heads = 1;     ///< heads of a group whose rows lie in one tile, query by query
   Softmax softmax = Softmax::exact;
   TileOrder tile_order = TileOrder::dynamic;
   int section_heads = 0;  ///< heads that share the L2 in the dynamic order; 0: by shape
@@ -53,6 +54,7 @@ struct FlashSchedule {
     visit("o_passes", self.o_passes, KnobUse::compiled);
     visit("split_keys", self.split_keys, KnobUse::compiled);
     visit("key_lists", self.key_lists, KnobUse::compiled);
+    visit("packed_heads", self.packed_heads, KnobUse::compiled);
     visit("softmax", self.softmax, KnobUse::compiled);
     visit("tile_order", self.tile_order, KnobUse::launch);
     visit("section_heads", self.section_heads, KnobUse::launch);
@@ -75,6 +77,10 @@ Program flash_emit(const Problem& problem, const Schedule& schedule, const Targe
 Plan flash_plan(const Problem& problem, const Schedule& schedule, const ResolvedCall& call,
                 const DeviceFacts& device, WorkspaceSlices& workspace);
 
+/// Legal schedules that are good without any measurement, the best guess first.
+std::vector<FlashSchedule> flash_guesses(const Problem& problem, const Shape& shape,
+                                         const Target& target);
+
 /// Why the schedule cannot serve the problem; empty if it can.
 std::string flash_refusal(const Problem& problem, const FlashSchedule& schedule,
                           const Target& target);
@@ -92,6 +98,13 @@ FlashRegisters flash_registers(const FlashSchedule& schedule);
 /// Registers that a math thread needs.
 int flash_registers_needed(const Problem& problem, const FlashSchedule& schedule);
 
+/// Rows of what counts as a head, and how many of these a call has: query heads, or packs of them.
+std::int64_t flash_rows(const FlashSchedule& schedule, const Shape& shape);
+std::int64_t flash_heads(const Problem& problem, const FlashSchedule& schedule, const Shape& shape);
+
+/// The most heads whose rows may lie in one tile: 1 where the heads of a group differ.
+int flash_packed_heads(const Problem& problem);
+
 /// Threads of a block, and of one of the kernel that merges split keys.
 int flash_threads(const FlashSchedule& schedule);
 inline constexpr int flash_combine_threads = 128;
@@ -100,10 +113,15 @@ inline constexpr int flash_combine_threads = 128;
 inline constexpr int flash_listing_threads = 256;
 
 /// Shares into which the keys of each of `items` query tiles are split: as many as fill the
-/// multiprocessors, none of them too short.
-int flash_splits(const FlashSchedule& schedule, const Shape& shape, std::int64_t items, int sms);
+/// multiprocessors, twice where tiles see more and more keys, none of them too short.
+int flash_splits(const Problem& problem, const FlashSchedule& schedule, const Shape& shape,
+                 std::int64_t items, int sms);
 
-/// Query heads (of batch * heads) in one L2 section of the tile order on a device with `sms`
+/// Whether later queries see more keys, under one bound as that of a causal mask. Under others they
+/// need not.
+bool flash_items_grow(const Problem& problem);
+
+/// Heads (of batch * heads) in one L2 section of the tile order on a device with `sms`
 /// multiprocessors and an L2 of `l2_bytes`.
 int flash_section_heads(const Problem& problem, const FlashSchedule& schedule, const Shape& shape,
                         int sms, std::int64_t l2_bytes);

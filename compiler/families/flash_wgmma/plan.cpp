@@ -11,13 +11,14 @@ namespace {
 OrderParams order_params(const Problem& problem, const FlashSchedule& schedule,
                          const ForwardCall& call, const DeviceFacts& device) {
   const int sms = multiprocessors(call, device);
-  const std::int64_t heads = call.batch() * call.heads();
-  const std::int64_t q_tiles = (call.q_len() + schedule.tile_q - 1) / schedule.tile_q;
-  const int splits = flash_splits(schedule, call.shape(), heads * q_tiles, sms);
+  const std::int64_t heads = flash_heads(problem, schedule, call.shape());
+  const std::int64_t q_tiles =
+      (flash_rows(schedule, call.shape()) + schedule.tile_q - 1) / schedule.tile_q;
+  const int splits = flash_splits(problem, schedule, call.shape(), heads * q_tiles, sms);
   return {
       .items = checked_int(heads * q_tiles * splits, "work items"),
       .q_tiles = static_cast<int>(q_tiles),
-      .heads = static_cast<int>(call.heads()),
+      .heads = static_cast<int>(call.heads() / schedule.packed_heads),
       .all_heads = static_cast<int>(heads),
       .section_heads = flash_section_heads(problem, schedule, call.shape(), sms, device.l2_bytes),
       .splits = splits,
@@ -25,18 +26,19 @@ OrderParams order_params(const Problem& problem, const FlashSchedule& schedule,
 }
 
 /// The launch that merges the shares.
-void add_combine(Plan& steps, std::size_t kernel, const ForwardCall& call,
-                 const FlashParams& shares, int sms) {
+void add_combine(Plan& steps, std::size_t kernel, const FlashSchedule& schedule,
+                 const ForwardCall& call, const FlashParams& shares, int sms) {
   const CombineParams p{.partial = shares.partial,
                         .output = output_params(call),
-                        .q_len = shares.sequence.q_len,
+                        .rows = static_cast<int>(flash_rows(schedule, call.shape())),
                         .heads = shares.order.heads,
                         .all_heads = shares.order.all_heads,
+                        .packed_heads = schedule.packed_heads,
                         .columns = static_cast<int>(call.o.dim),
                         .splits = shares.order.splits};
   constexpr std::int64_t columns_of_thread = 8, blocks_of_multiprocessor = 16;
   const std::int64_t rows_of_block = flash_combine_threads / (p.columns / columns_of_thread);
-  const std::int64_t rows = std::int64_t{p.all_heads} * p.q_len;
+  const std::int64_t rows = std::int64_t{p.all_heads} * p.rows;
   const std::int64_t blocks =
       std::min((rows + rows_of_block - 1) / rows_of_block, sms * blocks_of_multiprocessor);
   add_launch(steps, kernel, blocks, p, /*overlaps_previous=*/true);
@@ -90,21 +92,23 @@ Plan flash_plan(const Problem& problem, const Schedule& chosen, const ResolvedCa
   const FlashTiling tiling = flash_tiling(problem, schedule);
   if (call.batch() == 0 || call.heads() == 0 || call.q_len() == 0) return {};
 
-  const auto map = [&](const char* name, const Tensor& t, int rows) {
-    return device.encode(name, boxed(t, rows, /*anywhere=*/call.q.data));
+  const auto map = [&](const char* name, const Tensor& t, int rows, int heads = 1) {
+    void* const anywhere = call.q.data;
+    return device.encode(
+        name, heads > 1 ? boxed_by_heads(t, rows, heads, anywhere) : boxed(t, rows, anywhere));
   };
   FlashParams p = {};
   p.order = order_params(problem, schedule, call, device);
-  p.q = map("tensor map of q", call.q, tiling.tile_q);
+  p.q = map("tensor map of q", call.q, tiling.tile_q, tiling.packed_heads);
   p.k = map("tensor map of k", call.k, tiling.tile_kv);
   p.v = map("tensor map of v", call.v, tiling.tile_kv);
-  if (tiling.o_bytes() > 0) p.o = map("tensor map of o", call.o, 64);
+  if (tiling.o_bytes() > 0) p.o = map("tensor map of o", call.o, 64, tiling.packed_heads);
   p.sequence = sequence_params(call);
   p.score = score_params(call);
   p.v_rows = {call.v.data, strides(call.v)};
   if (schedule.split_keys) {
     const std::int64_t rows =
-        checked_int(std::int64_t{p.order.all_heads} * p.sequence.q_len, "rows of O");
+        checked_int(p.order.all_heads * flash_rows(schedule, call.shape()), "rows of O");
     p.partial.o = workspace.take<float>("O of shares", p.order.splits * rows * call.o.dim);
     p.partial.lse = workspace.take<float>("LSE of shares", p.order.splits * rows);
   } else {
@@ -123,7 +127,7 @@ Plan flash_plan(const Problem& problem, const Schedule& chosen, const ResolvedCa
   }
   add_launch(steps, kernel, std::min(p.order.items, sms), p,
              /*overlaps_previous=*/schedule.key_lists);
-  if (schedule.split_keys) add_combine(steps, kernel + 1, call, p, sms);
+  if (schedule.split_keys) add_combine(steps, kernel + 1, schedule, call, p, sms);
   return steps;
 }
 

@@ -32,6 +32,7 @@ std::string describe_compiled(const FlashSchedule& s) {
   if (s.q_in_registers) text += ", Q in registers";
   if (s.split_keys) text += ", split keys";
   if (s.key_lists) text += ", key lists";
+  if (s.packed_heads > 1) text += llvm::formatv(", rows of {0} heads together", s.packed_heads);
   return text;
 }
 
@@ -59,9 +60,11 @@ std::string main_text(const Problem& problem, const FlashSchedule& schedule, con
       "  static constexpr streamattn::FlashTiling tiling = {{\n"
       "      .head_dim = {0}, .value_head_dim = {1},\n"
       "      .tile_q = {2}, .tile_kv = {3}, .stages = {4},\n"
-      "      .output = streamattn::OutputPath::{5}, .o_passes = {6}};\n",
+      "      .output = streamattn::OutputPath::{5}, .o_passes = {6}{7}};\n",
       tiling.head_dim, tiling.value_head_dim, tiling.tile_q, tiling.tile_kv, tiling.stages,
-      output_path(tiling.output), tiling.o_passes);
+      output_path(tiling.output), tiling.o_passes,
+      tiling.packed_heads > 1 ? llvm::formatv(", .packed_heads = {0}", tiling.packed_heads).str()
+                              : "");
   text += llvm::formatv(
       "  static constexpr bool ping_pong = {0}, q_in_registers = {1}, stale_reference = {2};\n",
       spelled(schedule.ping_pong), spelled(schedule.q_in_registers),

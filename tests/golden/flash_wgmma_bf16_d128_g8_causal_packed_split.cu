@@ -1,0 +1,36 @@
+// streamattn  forward  flash_wgmma  sm_90a
+// problem:  bf16 -> bf16, head_dim 128, group 8; mask: k <= q
+// schedule: tile 128 x 64, 3 stages, 2 math warpgroups, ping-pong, stale maximum, split keys, rows of 8 heads together
+#include "forward/flash_wgmma.cuh"
+
+namespace streamattn {
+WGMMA_SHAPE(bf16, 64)
+WGMMA_SHAPE(bf16, 128)
+
+struct ProblemScore : ScaledScore {
+  static constexpr bool trivial = false;
+  static constexpr int range_count = 1;
+  using ScaledScore::ScaledScore;
+  SA_DEVICE Span seen(int i, Span q) const { return {first_position, q.end}; }
+  SA_DEVICE Span full(Span q, Span keys) const { return {first_position, (q.begin + 1)}; }
+  SA_DEVICE bool keeps(int q, int k, int column) const { return column <= q - k; }
+};
+}
+
+struct Spec {
+  using Element = streamattn::bf16;
+  using Score = streamattn::ProblemScore;
+  static constexpr int group_size = 8;
+  static constexpr streamattn::FlashTiling tiling = {
+      .head_dim = 128, .value_head_dim = 128,
+      .tile_q = 128, .tile_kv = 64, .stages = 3,
+      .output = streamattn::OutputPath::partial, .o_passes = 1, .packed_heads = 8};
+  static constexpr bool ping_pong = true, q_in_registers = false, stale_reference = true;
+  static constexpr int producer_registers = 24, consumer_registers = 240;
+  static constexpr bool key_lists = false;
+};
+
+extern "C" __global__ void __launch_bounds__(384, 1)
+streamattn_forward(const __grid_constant__ streamattn::FlashParams params) {
+  streamattn::flash_wgmma<Spec>(params);
+}
