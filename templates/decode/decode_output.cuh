@@ -13,8 +13,7 @@ struct DecodeOutput {
   using State = DecodeState<Spec>;
   static constexpr int rows = State::rows, columns = State::columns, blocks = State::blocks;
   static constexpr int fragments = blocks * rows / 8;
-  // Pieces that are loaded at a time: as many as there are registers for.
-  static constexpr int group = (blocks <= 2 ? 8 : 4) / (rows > 8 ? 2 : 1);
+  static constexpr int group = Spec::pieces_together;
 
   const DecodeParams& params;
   int warp, lane;

@@ -16,6 +16,7 @@ template <class Spec>
 concept HasDecodeOutput = requires {
   typename Spec::Output;
   { Spec::tiles_by_sequence } -> Is<const bool&>;
+  { Spec::pieces_together } -> Is<const int&>;
 };
 
 /// False where Spec lacks something, with an error of one line that says what.
@@ -27,7 +28,8 @@ SA_DEVICE constexpr bool is_decode_spec() {
       HasDecodeTiling<Spec>,
       "Spec needs a DecodeLayout layout and a DecodeTiling tiling with rows in eights and "
       "value columns in 64s");
-  static_assert(HasDecodeOutput<Spec>, "Spec needs a type Output and a bool tiles_by_sequence");
+  static_assert(HasDecodeOutput<Spec>,
+                "Spec needs a type Output, a bool tiles_by_sequence and an int pieces_together");
   return HasOperands<Spec> && HasScore<Spec> && HasDecodeTiling<Spec> && HasDecodeOutput<Spec>;
 }
 

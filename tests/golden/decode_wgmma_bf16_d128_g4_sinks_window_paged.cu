@@ -37,6 +37,7 @@ struct Spec {
       .q_packed = false, .kv_packed = false, .kv_paged = true,
       .q_lens = false, .kv_lens = true};
   static constexpr bool tiles_by_sequence = true;
+  static constexpr int pieces_together = 8;
   static constexpr streamattn::DecodeTiling tiling = {
       .head_dim = 128, .value_head_dim = 128, .rows = 8, .stages = 3};
 };

@@ -25,6 +25,7 @@ struct Spec {
       .q_packed = true, .kv_packed = true, .kv_paged = false,
       .q_lens = false, .kv_lens = false};
   static constexpr bool tiles_by_sequence = true;
+  static constexpr int pieces_together = 4;
   static constexpr streamattn::DecodeTiling tiling = {
       .head_dim = 128, .value_head_dim = 128, .rows = 24, .stages = 3};
 };

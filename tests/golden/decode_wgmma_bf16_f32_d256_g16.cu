@@ -25,6 +25,7 @@ struct Spec {
       .q_packed = false, .kv_packed = false, .kv_paged = false,
       .q_lens = false, .kv_lens = false};
   static constexpr bool tiles_by_sequence = false;
+  static constexpr int pieces_together = 8;
   static constexpr streamattn::DecodeTiling tiling = {
       .head_dim = 256, .value_head_dim = 256, .rows = 16, .stages = 3};
 };

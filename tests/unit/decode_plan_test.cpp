@@ -5,6 +5,7 @@
 #include "compiler/plan.h"
 #include "streamattn/compiler.h"
 #include "streamattn/error.h"
+#include "streamattn/masks.h"
 #include "tests/support/catch.h"
 #include "tests/support/scratch.h"
 
@@ -153,15 +154,33 @@ TEST_CASE("decode declines what it has no kernel for, and says why") {
        "mask: heads that share keys see other ranges of them");
 }
 
-TEST_CASE("few queries are decoded, many are not, and sequences that differ always are") {
-  const auto family = [](const Problem& problem, std::int64_t q_len) {
+TEST_CASE("items of a KV head have about as many rows") {
+  const auto rows = [](std::int64_t q_len) {
+    const Problem problem{.group_size = 8, .kv_lens = true};
     const Shape shape{.batch = 1, .kv_heads = 1, .q_len = q_len, .kv_len = 4096};
+    const Schedule chosen =
+        choose(Operation::forward, problem, shape, hopper(), ScheduleTable()).schedule;
+    return std::get<std::int64_t>(chosen.get("tile_q"));
+  };
+  CHECK(rows(1) == 8);
+  CHECK(rows(5) == 40);
+  CHECK(rows(8) == 32);   // twice
+  CHECK(rows(17) == 48);  // three times
+}
+
+TEST_CASE("few queries are decoded, many are not, and sequences that differ always are") {
+  const auto family = [](const Problem& problem, std::int64_t q_len, std::int64_t batch = 1) {
+    const Shape shape{.batch = batch, .kv_heads = 1, .q_len = q_len, .kv_len = 4096};
     return std::string(
         choose(Operation::forward, problem, shape, hopper(), ScheduleTable()).schedule.family());
   };
   CHECK(family({.group_size = 8}, 1) == "decode_wgmma");
-  CHECK(family({.group_size = 4}, 16) == "decode_wgmma");
-  CHECK(family({.group_size = 8}, 16) == "flash_wgmma");
+  CHECK(family({.group_size = 8}, 2) == "decode_wgmma");
+  CHECK(family({.group_size = 8}, 4) == "flash_wgmma");
+  CHECK(family({.group_size = 8}, 4, 66) == "decode_wgmma");  // many items
+  CHECK(family({.group_size = 12}, 4) == "decode_wgmma");     // nobody packs 12 heads
+  CHECK(family({.group_size = 8, .score = alibi()}, 4) == "decode_wgmma");
+  CHECK(family({.group_size = 8}, 16, 66) == "flash_wgmma");
   CHECK(family({}, 17) == "flash_wgmma");
   CHECK(family({.kv_lens = true}, 512) == "decode_wgmma");
 }

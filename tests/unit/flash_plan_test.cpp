@@ -6,6 +6,7 @@
 
 #include "compiler/families/flash_wgmma/flash_wgmma.h"
 #include "streamattn/error.h"
+#include "streamattn/masks.h"
 #include "tests/support/catch.h"
 
 namespace streamattn {
@@ -28,6 +29,7 @@ struct Fixture {
                    .k_position = 0,
                    .scale = 0.125F,
                    .max_sms = 0};
+  std::vector<BoxedTensor> boxes;
   int maps = 0, words = 0;
   unsigned word = 0;
 
@@ -37,7 +39,11 @@ struct Fixture {
   }
 
   Plan planned(WorkspaceSlices& slices) {
-    const auto encode = [&](const char*, const BoxedTensor&) { return maps++, TensorMap{}; };
+    boxes.clear();
+    const auto encode = [&](const char*, const BoxedTensor& box) {
+      boxes.push_back(box);
+      return maps++, TensorMap{};
+    };
     const auto zero_words = [&](int count) { return words += count, &word; };
     return plan(problem, schedule, call, {132, hopper().l2_bytes, encode, zero_words}, slices);
   }
@@ -67,6 +73,67 @@ TEST_CASE_METHOD(Fixture, "a plan launches one block for each item, up to the mu
   call.max_sms = 7;
   CHECK(blocks() == 7);
   CHECK(words == 3);
+}
+
+TEST_CASE_METHOD(Fixture, "packed heads count as one, in boxes of their rows by position") {
+  const auto blocks = [&] { return std::get<KernelLaunch>(planned().front()).blocks; };
+  schedule = parse_schedule("tile_q=128,tile_kv=64,math_warpgroups=2,packed_heads=2", schedule);
+  call.q.seq = call.o.seq = call.lse.seq = 65;  // 130 rows of two heads
+  CHECK(blocks() == 2 * 2 * 2);
+  REQUIRE(boxes.size() == 4);
+  for (const BoxedTensor& q_or_o : {boxes.front(), boxes.back()}) {
+    CHECK(q_or_o.dims[1] == 4);
+    CHECK(q_or_o.dims[2] == 65);
+    CHECK(q_or_o.rows == 2);
+  }
+  CHECK(boxes.front().planes == 64);
+  CHECK(boxes.back().planes == 32);  // the rows of a warpgroup
+  CHECK(boxes[1].planes == 1);
+}
+
+TEST_CASE("heads are packed where they fill tiles, and refused where they differ") {
+  const auto refusal = [](const Problem& problem, const char* changes) {
+    FlashSchedule schedule{.tile_q = 128, .tile_kv = 64, .o_buffer = true};
+    schedule = settings_of<FlashSchedule>(parse_schedule(changes, to_schedule(schedule)));
+    return flash_refusal(problem, schedule, hopper());
+  };
+  const Problem eight{.group_size = 8};
+  CHECK(refusal(eight, "packed_heads=8").empty());
+  CHECK(refusal(eight, "packed_heads=2").empty());
+  CHECK(refusal(eight, "packed_heads=0") ==
+        "packed_heads 0 does not divide the 64 rows of a warpgroup");
+  CHECK(refusal({.group_size = 12}, "packed_heads=12") ==
+        "packed_heads 12 does not divide the 64 rows of a warpgroup");
+  CHECK(refusal({.group_size = 12}, "packed_heads=8") ==
+        "packed_heads 8 does not divide the 12 query heads of a group");
+  CHECK(refusal({.group_size = 8, .score = alibi()}, "packed_heads=8") ==
+        "packed_heads above 1: the score differs between query heads");
+  CHECK(refusal({.group_size = 8, .mask = Expr::parse("k > q - reach[head]")}, "packed_heads=8") ==
+        "packed_heads above 1: the mask differs between query heads");
+  CHECK(refusal({.group_size = 8, .mask = document()}, "packed_heads=8,key_lists=true") ==
+        "packed_heads above 1: key lists are of the queries of one head");
+
+  const auto guess = [](const Problem& problem, std::int64_t q_len) {
+    const Shape shape{.batch = 1, .kv_heads = 8, .q_len = q_len, .kv_len = 32768};
+    return settings_of<FlashSchedule>(*flash_first_guess(problem, shape, hopper()));
+  };
+  CHECK(guess(eight, 16).packed_heads == 8);
+  CHECK(guess(eight, 16).tile_q == 128);
+  CHECK(guess(eight, 16).split_keys);
+  CHECK(guess(eight, 8).tile_q == 64);
+  CHECK(guess(eight, 4096).packed_heads == 1);
+  CHECK(guess({.group_size = 8, .score = alibi()}, 16).packed_heads == 1);
+  CHECK(guess({.group_size = 8, .mask = causal() && sliding_window(128)}, 4096).packed_heads == 8);
+}
+
+TEST_CASE("keys are split where the model is sure that it pays") {
+  const auto splits = [](std::int64_t heads, std::int64_t seq) {
+    const Shape shape{.batch = 1, .kv_heads = heads, .q_len = seq, .kv_len = seq};
+    return settings_of<FlashSchedule>(*flash_first_guess({}, shape, hopper())).split_keys;
+  };
+  CHECK(splits(1, 8192));
+  CHECK_FALSE(splits(8, 1024));
+  CHECK_FALSE(splits(16, 8192));
 }
 
 TEST_CASE_METHOD(Fixture, "nothing to write is an empty plan, and takes nothing of the device") {

@@ -85,6 +85,16 @@ std::string decode_refusal(const Problem& problem, const DecodeSchedule& schedul
   return {};
 }
 
+// Of a piece a thread has four columns of O of every 64, and six sums; O is there, too, and
+// everything else, which is more where sequences differ.
+int decode_pieces_together(const Problem& problem, const DecodeSchedule& schedule,
+                           const Target& target) {
+  const int blocks = problem.v_head_dim() / 64;
+  const int taken = blocks * schedule.tile_q / 2 + (problem.is_ragged() ? 60 : 47);
+  const int room = (registers_there(schedule, target) - taken) / (4 * blocks + 6);
+  return room >= 7 ? 8 : room >= 4 ? 4 : 2;
+}
+
 Family decode_wgmma_family() {
   return {.name = DecodeSchedule::family,
           .operation = Operation::forward,

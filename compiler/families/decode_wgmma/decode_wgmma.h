@@ -54,6 +54,11 @@ std::int64_t decode_blocks(const DecodeTiling& tiling, const DecodeSchedule& sch
 /// Tiles and shared memory of the kernel.
 DecodeTiling decode_tiling(const Problem& problem, const DecodeSchedule& schedule);
 
+/// Pieces of an item that a thread loads before it adds the first: as many as there are registers
+/// for.
+int decode_pieces_together(const Problem& problem, const DecodeSchedule& schedule,
+                           const Target& target);
+
 /// Threads of a block: 4 math warps and one that loads.
 inline constexpr int decode_threads = 160;
 

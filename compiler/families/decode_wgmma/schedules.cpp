@@ -2,8 +2,10 @@
 #include <llvm/ADT/STLExtras.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "compiler/families/decode_wgmma/decode_wgmma.h"
+#include "compiler/families/packing.h"
 
 namespace streamattn {
 namespace {
@@ -17,10 +19,10 @@ std::int64_t rows_of_head(const Problem& problem, const Shape& shape) {
   return std::max<std::int64_t>(shape.q_len, 1) * problem.group_size;
 }
 
-// Rows that hold all of a KV head, or as many as there can be.
-int wanted_rows(const Problem& problem, const Shape& shape) {
-  return static_cast<int>(
-      std::min<std::int64_t>((rows_of_head(problem, shape) + 7) / 8 * 8, most_rows));
+// Rows of an item, `most` at most, where all items of a KV head have about as many.
+int equal_rows(const Problem& problem, const Shape& shape, int most) {
+  const std::int64_t rows = rows_of_head(problem, shape), items = (rows + most - 1) / most;
+  return static_cast<int>(((rows + items - 1) / items + 7) / 8 * 8);
 }
 
 // The order in which they are tried: two blocks hide each other's waits, if each has two stages at
@@ -28,19 +30,28 @@ int wanted_rows(const Problem& problem, const Shape& shape) {
 template <class Visit>
 void for_each_schedule(const Problem& problem, const Shape& shape, const Target& target,
                        Visit&& visit) {
-  for (int rows = wanted_rows(problem, shape); rows >= 8; rows -= 8)
+  int last = 0;
+  for (int most = most_rows; most >= 8; most -= 8) {
+    const int rows = equal_rows(problem, shape, most);
+    if (std::exchange(last, rows) == rows) continue;
     for (const int blocks : {2, 1})
       for (int stages = 6; stages >= 2; stages--) {
         const DecodeSchedule schedule{.tile_q = rows, .stages = stages, .blocks_per_sm = blocks};
         if (decode_refusal(problem, schedule, target).empty()) visit(schedule);
       }
+  }
 }
 
-// Whether the rows of a KV head are few. Other families take no sequences that differ.
-bool is_worth_it(const Problem& problem, const Shape& shape) {
-  const bool few =
-      shape.q_len >= 1 && shape.q_len <= most_queries && rows_of_head(problem, shape) <= most_rows;
-  return few || problem.is_ragged();
+// Whether the rows of a KV head are few: other families take no sequences that differ, but with
+// more than 16 rows the softmax, which nothing overlaps here, takes longer than loading keys. That
+// matters least with many items, and where no other family packs the rows of all heads.
+bool is_worth_it(const Problem& problem, const Shape& shape, const Target& target) {
+  constexpr int one_fragment = 16, two_fragments = 32;
+  if (problem.is_ragged()) return true;
+  const std::int64_t rows = rows_of_head(problem, shape);
+  if (shape.q_len < 1 || shape.q_len > most_queries || rows > most_rows) return false;
+  if (rows <= one_fragment || packable_heads(problem) < problem.group_size) return true;
+  return rows <= two_fragments && 2 * shape.batch * shape.kv_heads >= target.sm_count;
 }
 
 // What a launch takes in `pieces` of every item, but for what does not depend on it: tiles one
@@ -62,7 +73,7 @@ double microseconds_of(const DecodeTiling& tiling, const KeyStream& stream, std:
 
 std::optional<Schedule> decode_first_guess(const Problem& problem, const Shape& shape,
                                            const Target& target) {
-  if (!is_worth_it(problem, shape)) return {};
+  if (!is_worth_it(problem, shape, target)) return {};
   std::optional<Schedule> first;
   for_each_schedule(problem, shape, target, [&](const DecodeSchedule& schedule) {
     if (!first) first = to_schedule(schedule);
@@ -73,7 +84,7 @@ std::optional<Schedule> decode_first_guess(const Problem& problem, const Shape& 
 std::vector<Schedule> decode_schedules(const Problem& problem, const Shape& shape,
                                        const Target& target) {
   std::vector<Schedule> all;
-  if (!is_worth_it(problem, shape)) return all;
+  if (!is_worth_it(problem, shape, target)) return all;
   for_each_schedule(problem, shape, target,
                     [&](const DecodeSchedule& schedule) { all.push_back(to_schedule(schedule)); });
   return all;

@@ -54,6 +54,8 @@ std::string text_of(const Problem& problem, const DecodeSchedule& schedule, cons
   text += layout_text(problem);
   text += llvm::formatv("  static constexpr bool tiles_by_sequence = {0};\n",
                         spelled(has_tiles_by_sequence(problem)));
+  text += llvm::formatv("  static constexpr int pieces_together = {0};\n",
+                        decode_pieces_together(problem, schedule, target));
   text += llvm::formatv(
       "  static constexpr streamattn::DecodeTiling tiling = {{\n"
       "      .head_dim = {0}, .value_head_dim = {1}, .rows = {2}, .stages = {3}};\n",

@@ -11,6 +11,7 @@
 #include "compiler/expr/score_policy.h"
 #include "compiler/expr/tile_policy.h"
 #include "compiler/families/flash_wgmma/flash_wgmma.h"
+#include "compiler/families/packing.h"
 
 namespace streamattn {
 namespace {
@@ -134,6 +135,8 @@ std::vector<Guess> guesses(const Problem& problem, const Shape& shape) {
   // Where O's chunks are not those of Q.
   add({2, 64});
   add({2, 48});
+  // Of few rows.
+  add({1, 96, 3, no_turns, q_in_registers});
   return list;
 }
 
@@ -142,13 +145,13 @@ std::vector<Guess> split_guesses() {
   constexpr auto stale = Softmax::stale;
   return {{2, 128, 2, true, true, stale, 0, true},  {3, 80, 2, true, false, stale, 0, true},
           {2, 128, 2, true, false, stale, 0, true}, {2, 80, 2, true, false, stale, 0, true},
-          {2, 64, 2, true, false, stale, 0, true},  {1, 128, 3, false, true, stale, 0, true}};
+          {2, 64, 2, true, false, stale, 0, true},  {1, 64, 6, false, true, stale, 0, true}};
 }
 
 // Heads of a group go together where this leaves fewer rows of tiles empty, and where a query sees
 // few keys: a tile of fewer queries sees fewer that are not common to all.
 int packed_heads(const Guess& guess, const Problem& problem, const Shape& shape) {
-  const int most = flash_packed_heads(problem);
+  const int most = packable_heads(problem);
   if (most == 1 || is_data_dependent(problem.mask)) return 1;
   if (reach_of(problem.mask) == Reach::narrow) return most;
   const std::int64_t tile = 64 * guess.warpgroups;

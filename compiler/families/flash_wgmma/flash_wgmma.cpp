@@ -3,7 +3,6 @@
 
 #include <llvm/Support/FormatVariadic.h>
 
-#include <numeric>
 #include <utility>
 
 #include "compiler/expr/node.h"
@@ -152,11 +151,6 @@ FlashTiling flash_tiling(const Problem& problem, const FlashSchedule& schedule) 
   return {problem.head_dim,  problem.v_head_dim(), schedule.tile_q,
           schedule.tile_kv,  schedule.stages,      output,
           schedule.o_passes, schedule.packed_heads};
-}
-
-int flash_packed_heads(const Problem& problem) {
-  const int most = std::gcd(problem.group_size, 64);
-  return refuse_packing(problem, {.packed_heads = most}).empty() ? most : 1;
 }
 
 std::int64_t flash_rows(const FlashSchedule& schedule, const Shape& shape) {

@@ -102,9 +102,6 @@ int flash_registers_needed(const Problem& problem, const FlashSchedule& schedule
 std::int64_t flash_rows(const FlashSchedule& schedule, const Shape& shape);
 std::int64_t flash_heads(const Problem& problem, const FlashSchedule& schedule, const Shape& shape);
 
-/// The most heads whose rows may lie in one tile: 1 where the heads of a group differ.
-int flash_packed_heads(const Problem& problem);
-
 /// Threads of a block, and of one of the kernel that merges split keys.
 int flash_threads(const FlashSchedule& schedule);
 inline constexpr int flash_combine_threads = 128;

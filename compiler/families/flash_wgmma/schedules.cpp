@@ -6,6 +6,7 @@
 #include "compiler/expr/node.h"
 #include "compiler/expr/tile_policy.h"
 #include "compiler/families/flash_wgmma/flash_wgmma.h"
+#include "compiler/families/packing.h"
 
 namespace streamattn {
 namespace {
@@ -49,7 +50,7 @@ std::vector<Schedule> flash_schedules(const Problem& problem, const Shape& shape
   };
   for (const FlashSchedule& schedule : flash_guesses(problem, shape, target)) add(schedule);
   const bool by_data = is_data_dependent(problem.mask);
-  const int packs = flash_packed_heads(problem);
+  const int packs = packable_heads(problem);
   for_each_schedule([&](FlashSchedule schedule) {
     add(schedule);
     schedule.key_lists = by_data;
