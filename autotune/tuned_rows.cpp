@@ -9,8 +9,8 @@
 #include <cmath>
 #include <limits>
 
+#include "compiler/field_values.h"
 #include "compiler/knobs.h"
-#include "compiler/problem_fields.h"
 #include "compiler/schedule_rows.h"
 #include "compiler/toml.h"
 
@@ -46,14 +46,9 @@ TunedRow merged(const TunedRow& a, const TunedRow& b) {
   return row;
 }
 
-std::string value_text(DType value) { return toml_string(name(value)); }
-std::string value_text(SequenceLayout value) { return toml_string(name(value)); }
-std::string value_text(bool value) { return value ? "true" : "false"; }
-std::string value_text(int value) { return std::to_string(value); }
-std::string value_text(const Expr& value) { return toml_string(value.text()); }
 std::string value_text(const std::string& value) { return toml_string(value); }
 std::string value_text(double value) { return llvm::formatv("{0:f4}", value); }
-std::string value_text(const KnobValue& value) {
+std::string value_text(const FieldValue& value) {
   if (const bool* flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
   if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
   return toml_string(std::get<std::string>(value));
@@ -77,9 +72,6 @@ class InlineTable {
   void add(std::string_view key, const Value& value) {
     text_ += (text_.empty() ? " " : ", ") + std::string(key) + " = " + value_text(value);
   }
-  void add(std::string_view key, const std::optional<Expr>& value) {
-    if (value) add(key, *value);
-  }
 
   std::string text() const { return "{" + text_ + " }"; }
 
@@ -92,7 +84,9 @@ std::string when_text(const TunedRow& row, const Target& target) {
   const Problem& problem = group.call.problem;
   InlineTable when;
   when.add("op", std::string(name(group.call.operation)));
-  for_each_problem_field([&](const auto& field) { when.add(field.name, field.value(problem)); });
+  for_each_field_value(problem, [&](std::string_view name, const auto& value) {
+    if (value) when.add(name, *value);
+  });
   when.add("q_len", group.q_len);
   when.add("kv_len", group.kv_len);
   when.add("tiles", tiles_like(problem, group.shapes, target));

@@ -36,6 +36,14 @@ bool holds(const Wanted& wanted, Integer value) {
   return std::get<NumberRange>(wanted).contains(value);
 }
 
+template <class Value>
+std::optional<FieldValue> only_of(const Value& value) {
+  return field_value(value);
+}
+std::optional<FieldValue> only_of(const NumberRange& range) {
+  return range.first == range.last ? std::optional(field_value(range.first)) : std::nullopt;
+}
+
 /// "64..128", "2048..", "..512"; nothing for anything else.
 std::optional<NumberRange> parse_range(llvm::StringRef text) {
   NumberRange range;
@@ -275,6 +283,10 @@ bool RowCondition::holds_for(const Problem& problem, const Shape& shape) const {
     if (field.name == key) all = holds(wanted, field.value(problem));
   });
   return all;
+}
+
+std::optional<FieldValue> RowCondition::only_value() const {
+  return std::visit([](const auto& held) { return only_of(held); }, wanted);
 }
 
 bool ScheduleRow::fits(Operation wanted, const Problem& problem, const Shape& shape,

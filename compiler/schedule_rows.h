@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "compiler/field_values.h"
 #include "streamattn/schedule_table.h"
 
 namespace streamattn {
@@ -32,6 +33,9 @@ struct RowCondition {
   std::variant<DType, Expr, NumberRange, SequenceLayout, bool> wanted;
 
   bool holds_for(const Problem& problem, const Shape& shape) const;
+
+  /// The one value that fits; nothing where several do.
+  std::optional<FieldValue> only_value() const;
 };
 
 struct ScheduleRow {

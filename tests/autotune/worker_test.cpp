@@ -60,6 +60,22 @@ TEST_CASE("a call goes to a worker as JSON and comes back the same") {
         "invalid_argument: a call in JSON has no usable \"q_len\"");
 }
 
+TEST_CASE("a field of another kind than the problem's is refused") {
+  const std::pair<const char*, llvm::json::Value> wrong[] = {
+      {"dtype", 3},  {"head_dim", "wide"}, {"head_dim", -1}, {"mask", true},
+      {"q_lens", 1}, {"kv_layout", false}, {"sink", 2},      {"out_dtype", llvm::json::Array()},
+  };
+  for (const auto& [field, value] : wrong) {
+    llvm::json::Object json = encode_case(small_call());
+    json[field] = value;
+    CHECK(error_of([&] { decode_case(json); }) ==
+          "invalid_argument: a call in JSON has no usable \"" + std::string(field) + "\"");
+  }
+  llvm::json::Object json = encode_case(small_call());
+  json["dtype"] = "f17";
+  CHECK_THAT(error_of([&] { decode_case(json); }), contains_text("unknown element type \"f17\""));
+}
+
 TEST_CASE("outcomes come back from JSON as they were") {
   BuildOutcome build{
       .registers = 168, .spill_bytes = 8, .is_serialised = true, .milliseconds = 2.5};
