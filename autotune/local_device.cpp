@@ -89,12 +89,11 @@ const Target& LocalDevice::target() const { return jit_.target(); }
 
 TuneSite LocalDevice::site() {
   if (!bench_) bench_ = workbench_for(jit_.device());
-  TuneSite site{
-      .device = bench_->name(), .commit = STREAMATTN_COMMIT, .l2 = "warm", .launch = "eager"};
+  TuneSite site{bench_->name(), {.commit = STREAMATTN_COMMIT, .l2 = "warm", .launch = "eager"}};
   if (target().is_cpu()) return site;
-  site.driver = driver_release();
-  site.nvrtc = llvm::StringRef(compiler_identity()).split(' ').second.split(' ').first.str();
-  site.l2 = "cold";
+  site.timed.driver = driver_release();
+  site.timed.nvrtc = llvm::StringRef(compiler_identity()).split(' ').second.split(' ').first.str();
+  site.timed.l2 = "cold";
   return site;
 }
 

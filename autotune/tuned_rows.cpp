@@ -101,11 +101,7 @@ std::string use_text(const Schedule& schedule) {
 }
 
 std::string from_text(const TunedRow& row, const TuneSite& site) {
-  TuningRecord record{.driver = site.driver,
-                      .nvrtc = site.nvrtc,
-                      .commit = site.commit,
-                      .l2 = site.l2,
-                      .launch = site.launch,
+  TuningRecord record{.timed = site.timed,
                       .microseconds = row.decision.microseconds,
                       .spread = row.decision.spread,
                       .noise = row.decision.noise,

@@ -64,6 +64,27 @@ inline constexpr ShapeKey shape_keys[] = {
     {"tiles", tile_count},
 };
 
+/// Calls visit(name, text) for everything that a time holds for.
+template <class Conditions, class Visitor>
+void for_each_condition(Conditions& timed, Visitor&& visit) {
+  visit("driver", timed.driver);
+  visit("nvrtc", timed.nvrtc);
+  visit("commit", timed.commit);
+  visit("l2", timed.l2);
+  visit("launch", timed.launch);
+}
+
+/// Calls visit(name, field) for every field of a record.
+template <class Record, class Visitor>
+void for_each_record_field(Record& record, Visitor&& visit) {
+  for_each_condition(record.timed, visit);
+  visit("shapes", record.shapes);
+  visit("us", record.microseconds);
+  visit("spread", record.spread);
+  visit("noise", record.noise);
+  visit("gain", record.gain);
+}
+
 /// The rows of TOML `text`. Throws Error (invalid_config) with origin, line and column.
 std::vector<ScheduleRow> read_schedule_rows(std::string_view text, std::string_view origin);
 

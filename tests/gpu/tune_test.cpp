@@ -35,8 +35,8 @@ TEST_CASE("tuning in process on a GPU gives a row that is no slower than the fir
   CHECK(result.decision->gain >= 0.99);
   CHECK(result.decision->microseconds.front() > 10);
   CHECK(result.decision->microseconds.front() < 10'000);
-  CHECK(report.site.l2 == "cold");
-  CHECK_FALSE(report.site.nvrtc.empty());
+  CHECK(report.site.timed.l2 == "cold");
+  CHECK_FALSE(report.site.timed.nvrtc.empty());
 }
 
 }  // namespace
