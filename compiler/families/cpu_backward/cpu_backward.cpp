@@ -3,6 +3,7 @@
 
 #include <llvm/Support/FormatVariadic.h>
 
+#include "compiler/families/refusals.h"
 #include "compiler/operations/backward/evaluate.h"
 #include "streamattn/error.h"
 
@@ -15,7 +16,7 @@ std::string misses(const Target& target) {
 }
 
 std::string declines(const Problem& problem, const Target&) {
-  if (problem.is_ragged()) return "sequences differ: all of a batch must be dense and equally long";
+  if (auto reason = decline_ragged(problem); !reason.empty()) return reason;
   try {
     const FlatSlopes slopes(problem);
     return {};

@@ -9,6 +9,7 @@
 #include "compiler/expr/node.h"
 #include "compiler/expr/score_policy.h"
 #include "compiler/expr/tile_policy.h"
+#include "compiler/families/refusals.h"
 
 namespace streamattn {
 namespace {
@@ -26,7 +27,7 @@ std::string misses(const Target& target) {
 
 std::string declines(const Problem& problem, const Target&) {
   if (problem.dtype == DType::f32) return "dtype f32: wgmma takes f16 and bf16";
-  if (problem.is_ragged()) return "sequences differ: all of a batch must be dense and equally long";
+  if (auto reason = decline_ragged(problem); !reason.empty()) return reason;
   if (auto reason = check_head_dim("head_dim", problem.head_dim); !reason.empty()) return reason;
   return check_head_dim("value_head_dim", problem.v_head_dim());
 }
