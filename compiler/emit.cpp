@@ -31,6 +31,13 @@ std::vector<FamilyAnswer> family_answers(Operation operation, const Problem& pro
   return answers;
 }
 
+bool is_served(Operation operation, const Problem& problem, const Schedule& schedule,
+               const Target& target) {
+  const Family& family = find_family(schedule.family());
+  return decline(family, operation, problem, target).empty() &&
+         family.refuses(problem, schedule, target).empty();
+}
+
 void check(Operation operation, const Problem& problem, const Schedule& schedule,
            const Target& target) {
   problem.validate();

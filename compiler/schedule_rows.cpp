@@ -10,6 +10,7 @@
 #include <concepts>
 
 #include "compiler/families/family.h"
+#include "compiler/family_answers.h"
 #include "compiler/problem_fields.h"
 #include "compiler/toml.h"
 #include "streamattn/error.h"
@@ -293,9 +294,10 @@ bool ScheduleRow::fits(Operation wanted, const Problem& problem, const Shape& sh
                        const Target& where) const {
   return target == where.name && operation.value_or(wanted) == wanted &&
          find_family(schedule.family()).operation == wanted &&
-         std::ranges::all_of(conditions, [&](const RowCondition& condition) {
-           return condition.holds_for(problem, shape);
-         });
+         std::ranges::all_of(
+             conditions,
+             [&](const RowCondition& condition) { return condition.holds_for(problem, shape); }) &&
+         (!is_shipped || is_served(wanted, problem, schedule, where));
 }
 
 std::vector<ScheduleRow> read_schedule_rows(std::string_view text, std::string_view origin) {

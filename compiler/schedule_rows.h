@@ -45,8 +45,11 @@ struct ScheduleRow {
   std::vector<RowCondition> conditions;
   Schedule schedule;
   TuningRecord record;
-  std::string origin;  ///< file and line
+  std::string origin;       ///< file and line
+  bool is_shipped = false;  ///< with the library
 
+  /// Of shipped rows, whether their family would run it, too: where somebody pinned a schedule that
+  /// cannot be used, that is an error, and not for this to hide.
   bool fits(Operation wanted, const Problem& problem, const Shape& shape,
             const Target& where) const;
 };
