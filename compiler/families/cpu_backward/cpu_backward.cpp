@@ -40,6 +40,11 @@ std::vector<Schedule> schedules(const Problem& problem, const Shape& shape, cons
   return {*first_guess(problem, shape, target)};
 }
 
+TileWalk walk(const Problem&, const Schedule& schedule) {
+  const auto [tile_q, tile_kv] = settings_of<CpuBackwardSchedule>(schedule);
+  return {.rows = tile_q, .keys = tile_kv, .by_data = true};
+}
+
 }  // namespace
 
 Family cpu_backward_family() {
@@ -53,6 +58,7 @@ Family cpu_backward_family() {
           .schedules = schedules,
           .estimate = nullptr,
           .launch_choices = nullptr,
+          .walk = walk,
           .emit = nullptr,
           .plan = nullptr};
 }

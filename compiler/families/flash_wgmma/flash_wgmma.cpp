@@ -81,6 +81,11 @@ std::string refuses(const Problem& problem, const Schedule& schedule, const Targ
   return flash_refusal(problem, settings_of<FlashSchedule>(schedule), target);
 }
 
+TileWalk walk(const Problem&, const Schedule& schedule) {
+  const auto settings = settings_of<FlashSchedule>(schedule);
+  return {.rows = settings.tile_q, .keys = settings.tile_kv, .by_data = settings.key_lists};
+}
+
 }  // namespace
 
 std::string flash_refusal(const Problem& problem, const FlashSchedule& schedule,
@@ -131,6 +136,7 @@ Family flash_wgmma_family() {
           .schedules = flash_schedules,
           .estimate = flash_estimate,
           .launch_choices = flash_launch_choices,
+          .walk = walk,
           .emit = flash_emit,
           .plan = flash_plan};
 }
