@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <future>
 
 #include "commit.h"
 #include "compiler/toolchain/nvrtc.h"
@@ -82,7 +83,8 @@ struct LocalDevice::OpenCall {
   std::optional<Expected> expected_;
 };
 
-LocalDevice::LocalDevice(JitOptions options) : jit_(Jit::create(std::move(options))) {}
+LocalDevice::LocalDevice(JitOptions options)
+    : options_(std::move(options)), jit_(Jit::create(options_)) {}
 LocalDevice::~LocalDevice() = default;
 
 const Target& LocalDevice::target() const { return jit_.target(); }
@@ -111,8 +113,12 @@ LocalDevice::OpenCall& LocalDevice::open(const ForwardCase& call) {
 
 void LocalDevice::build(const Problem& problem, const std::vector<Schedule>& schedules,
                         const std::function<void(std::size_t, const BuildOutcome&)>& done) {
-  for (std::size_t i = 0; i < schedules.size(); i++)
-    done(i, build_program(problem, schedules[i], target(), {}));
+  std::vector<std::future<BuildOutcome>> running;
+  for (const Schedule& schedule : schedules)
+    running.push_back(std::async([this, &problem, &schedule] {
+      return build_program(problem, schedule, target(), options_);
+    }));
+  for (std::size_t i = 0; i < running.size(); i++) done(i, running[i].get());
 }
 
 CheckOutcome LocalDevice::check(const ForwardCase& given, const Schedule& schedule) {

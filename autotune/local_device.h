@@ -34,6 +34,7 @@ class LocalDevice final : public TuneDevice {
 
   static constexpr std::size_t most_open = 8;  // calls whose tensors are kept
 
+  const JitOptions options_;
   Jit jit_;
   std::unique_ptr<Workbench> bench_;
   std::list<OpenCall> open_;  // the latest in front

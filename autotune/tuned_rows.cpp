@@ -150,17 +150,21 @@ std::vector<TunedRow> tuned_rows(const std::vector<GroupResult>& results, const 
   return rows;
 }
 
+std::string rows_header(const TuneSite& site) {
+  return "# Schedules found by `streamattn tune` on " + site.device +
+         ": the first row that fits wins. See ScheduleTable.\n";
+}
+
+std::string row_toml(const TunedRow& row, const TuneSite& site, const Target& target) {
+  return "\n[[schedule]]\ntarget = " + toml_string(target.name) +
+         "\ndevice = " + toml_string(site.device) + "\nwhen = " + when_text(row, target) +
+         "\nuse = " + use_text(row.decision.winner) + "\nfrom = " + from_text(row, site) + "\n";
+}
+
 std::string rows_toml(const std::vector<TunedRow>& rows, const TuneSite& site,
                       const Target& target) {
-  std::string text = "# Schedules found by `streamattn tune` on " + site.device +
-                     ": the first row that fits wins. See ScheduleTable.\n";
-  for (const TunedRow& row : rows) {
-    text += "\n[[schedule]]\ntarget = " + toml_string(target.name) + "\n";
-    text += "device = " + toml_string(site.device) + "\n";
-    text += "when = " + when_text(row, target) + "\n";
-    text += "use = " + use_text(row.decision.winner) + "\n";
-    text += "from = " + from_text(row, site) + "\n";
-  }
+  std::string text = rows_header(site);
+  for (const TunedRow& row : rows) text += row_toml(row, site, target);
   return text;
 }
 

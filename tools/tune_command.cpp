@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <filesystem>
 #include <optional>
 #include <thread>
@@ -22,7 +23,6 @@
 #include "support/files.h"
 #include "support/progress.h"
 #include "tools/interrupt.h"
-#include "tools/output_file.h"
 #include "tools/problem_flags.h"
 #include "tools/table.h"
 #include "tools/tune_page.h"
@@ -92,14 +92,9 @@ std::vector<BlockedSchedule> load_block_list(const std::optional<std::string>& p
   return parse_block_list(file.bytes, *path);
 }
 
-/// Writes a file so that at every moment it has the old or the new content.
-void replace_file(const std::string& path, const std::string& content) {
-  const std::string temporary = path + ".new";
-  write_file(temporary, content);
-  std::error_code error;
-  std::filesystem::rename(temporary, path, error);
-  if (error)
-    throw Error(ErrorCode::invalid_config, "cannot write " + path + ": " + error.message());
+void save_file(const std::string& path, const std::string& content) {
+  if (const int error = replace_file(path, content); error != 0)
+    throw Error(ErrorCode::invalid_config, "cannot write " + path + ": " + std::strerror(error));
 }
 
 class Tuning {
@@ -166,14 +161,14 @@ class Tuning {
   /// Writes what was decided so far.
   void save(const TuneReport& report) const {
     if (options_.out)
-      replace_file(*options_.out, rows_toml(tuned_rows(report.results, *report.target), report.site,
-                                            *report.target));
-    if (options_.report) replace_file(*options_.report, tune_page(report));
+      save_file(*options_.out,
+                rows_toml(tuned_rows(report.results, *report.target), report.site, *report.target));
+    if (options_.report) save_file(*options_.report, tune_page(report));
     if (!options_.block_list) return;
     std::vector<BlockedSchedule> all = blocked_;
     for (BlockedSchedule& entry : blocked_by(report.results, report.site))
       all.push_back(std::move(entry));
-    if (!all.empty()) replace_file(*options_.block_list, block_list_toml(all));
+    if (!all.empty()) save_file(*options_.block_list, block_list_toml(all));
   }
 
  private:

@@ -1,6 +1,8 @@
 // The tuner on a GPU: candidates pass the gate, times are plausible, and the row is no loss.
 #include "autotune/local_device.h"
 #include "autotune/tune_session.h"
+#include "runtime/gpu/device.h"
+#include "streamattn/tuning.h"
 #include "tests/gpu/gpu_case.h"
 #include "tests/support/catch.h"
 #include "tests/support/scratch.h"
@@ -37,6 +39,35 @@ TEST_CASE("tuning in process on a GPU gives a row that is no slower than the fir
   CHECK(result.decision->microseconds.front() < 10'000);
   CHECK(report.site.timed.l2 == "cold");
   CHECK_FALSE(report.site.timed.nvrtc.empty());
+}
+
+TEST_CASE("a Jit tunes what it is asked for, but not while a stream is captured") {
+  if (const auto reason = no_gpu_reason(); !reason.empty()) SKIP_TEST(reason);
+  const ScratchFolder folder;
+  const auto table = folder.path() / "tuned.toml";
+  const Problem problem{.group_size = 2, .mask = causal()};
+  const Shape shape{.batch = 1, .kv_heads = 4, .q_len = 700, .kv_len = 700};
+  const ScheduleTuner tune = tune_on_first_use({.budget_seconds = 8, .table = table});
+  int asked = 0;
+  const Jit jit = Jit::create({.tuner = [&](const JitOptions& options, Operation operation,
+                                            const Problem& of, const Shape& size) {
+    asked++;
+    return tune(options, operation, of, size);
+  }});
+  const ContextScope context(GpuDevice::get().context());
+  CUstream stream = nullptr;
+  CUgraph graph = nullptr;
+  check(driver().cuStreamCreate(&stream, 0),
+        "cuStreamCreate");  // one that the default one waits for
+  check(driver().cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL), "begin capture");
+  CHECK_THAT(jit.forward(problem, shape).describe(), contains_text("first guess"));
+  CHECK(asked == 0);
+  check(driver().cuStreamEndCapture(stream, &graph), "end capture");
+  CHECK_THAT(jit.forward(problem, shape).describe(), contains_text("row " + table.native()));
+  CHECK(asked == 1);
+  CHECK(ScheduleTable::load(table).size() == 1);
+  driver().cuGraphDestroy(graph);
+  driver().cuStreamDestroy(stream);
 }
 
 }  // namespace
