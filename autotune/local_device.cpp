@@ -74,33 +74,57 @@ struct LocalDevice::OpenCall {
     return *expected_;
   }
 
+  /// A launch as it is timed. Graphs are kept for the next round, as each takes from the words that
+  /// captured launches share.
+  Enqueue timed_launch(const ForwardKernel& kernel, Workbench& bench) {
+    if (bench.policy().launch == LaunchMode::eager) return operands.launch_of(kernel);
+    const auto known = std::ranges::find(graphs_, &kernel, &KeptGraph::first);
+    if (known != graphs_.end()) {
+      graphs_.splice(graphs_.begin(), graphs_, known);
+      return graphs_.front().second;
+    }
+    if (graphs_.size() >= most_graphs) graphs_.pop_back();
+    graphs_.emplace_front(&kernel, bench.prepared(operands.launch_of(kernel)));
+    return graphs_.front().second;
+  }
+
   std::string key;
   ForwardCase call;
   ForwardTensors tensors;
   Operands operands;
 
  private:
+  using KeptGraph = std::pair<const ForwardKernel*, Enqueue>;
+  static constexpr std::size_t most_graphs = 32;  // each has a workspace of its own
+
   std::optional<Expected> expected_;
+  std::list<KeptGraph> graphs_;  // the latest in front
 };
 
-LocalDevice::LocalDevice(JitOptions options)
-    : options_(std::move(options)), jit_(Jit::create(options_)) {}
+LocalDevice::LocalDevice(JitOptions options, const TimingWish& wish)
+    : options_(std::move(options)), wish_(wish), jit_(Jit::create(options_)) {}
 LocalDevice::~LocalDevice() = default;
 
 const Target& LocalDevice::target() const { return jit_.target(); }
 
+Workbench& LocalDevice::bench() {
+  if (!bench_) bench_ = workbench_for(jit_.device(), wish_);
+  return *bench_;
+}
+
 TuneSite LocalDevice::site() {
-  if (!bench_) bench_ = workbench_for(jit_.device());
-  TuneSite site{bench_->name(), {.commit = STREAMATTN_COMMIT, .l2 = "warm", .launch = "eager"}};
+  const TimingPolicy policy = bench().policy();
+  TuneSite site{bench_->name(),
+                {.commit = STREAMATTN_COMMIT,
+                 .l2 = std::string(name(policy.l2)),
+                 .launch = std::string(name(policy.launch))}};
   if (target().is_cpu()) return site;
   site.timed.driver = driver_release();
   site.timed.nvrtc = llvm::StringRef(compiler_identity()).split(' ').second.split(' ').first.str();
-  site.timed.l2 = "cold";
   return site;
 }
 
 LocalDevice::OpenCall& LocalDevice::open(const ForwardCase& call) {
-  if (!bench_) bench_ = workbench_for(jit_.device());
   const std::string key = call.describe();
   const auto known = std::ranges::find(open_, key, &OpenCall::key);
   if (known != open_.end()) {
@@ -108,7 +132,7 @@ LocalDevice::OpenCall& LocalDevice::open(const ForwardCase& call) {
     return open_.front();
   }
   if (open_.size() >= most_open) open_.pop_back();
-  return open_.emplace_front(call, *bench_);
+  return open_.emplace_front(call, bench());
 }
 
 void LocalDevice::build(const Problem& problem, const std::vector<Schedule>& schedules,
@@ -154,8 +178,7 @@ TimeOutcome LocalDevice::time(const ForwardCase& given, const Schedule& schedule
   try {
     const ForwardKernel& kernel = jit_.forward(given.problem, schedule);
     OpenCall& call = open(given);
-    const Enqueue launch = call.operands.launch_of(kernel);
-    outcome.milliseconds = bench_->time(launch, runs);
+    outcome.milliseconds = bench_->time(call.timed_launch(kernel, *bench_), runs);
   } catch (const Error& error) {
     static_cast<Outcome&>(outcome) = outcome_of(error);
   }

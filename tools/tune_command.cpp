@@ -1,6 +1,7 @@
 // `streamattn tune`: finds schedules and writes them as rows.
 #include "tools/tune_command.h"
 
+#include <llvm/ADT/STLExtras.h>
 #include <llvm/Support/FormatVariadic.h>
 
 #include <algorithm>
@@ -25,6 +26,7 @@
 #include "tools/interrupt.h"
 #include "tools/problem_flags.h"
 #include "tools/table.h"
+#include "tools/timing_flags.h"
 #include "tools/tune_page.h"
 #include "tools/tune_summary.h"
 
@@ -63,6 +65,7 @@ struct Options {
   int jobs = 0;
   bool resume = false, explain = false, dry_run = false;
   TuneMethod method;
+  TimingWish timing;
 };
 
 /// Where a worker runs: the target that was asked for, else that of the device.
@@ -76,6 +79,7 @@ std::string target_name(const Options& options, const TuneJob& job) {
 std::vector<std::string> worker_command(const Options& options, const std::string& target) {
   std::vector<std::string> command = {"/proc/self/exe", "tune", "worker", "--target", target};
   if (options.device) command.insert(command.end(), {"--device", std::to_string(*options.device)});
+  llvm::append_range(command, timing_flags(options.timing));
   return command;
 }
 
@@ -242,6 +246,7 @@ void add_flags(Flags& flags, Options& options) {
             options.method.final_rounds);
   flags.add("round-ms", "X", "milliseconds of a schedule in a round of the finals (35)",
             options.method.final_milliseconds);
+  add_timing_flags(flags, options.timing);
   flags.add("dry-run", "print what would be tried; needs no GPU with --target", options.dry_run);
   flags.add("seed", "N", "of the order of rounds (1)", options.method.seed);
   flags.add("start", "FILE", "rows in use before the shipped ones; may be repeated",

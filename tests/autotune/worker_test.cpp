@@ -216,6 +216,19 @@ TEST_CASE("workers die with the process that started them") {
   CHECK_FALSE(is_running());
 }
 
+TEST_CASE("the CPU is timed with warm caches and without graphs, and says so") {
+  LocalDevice device({.target = "cpu"}, {.l2 = CacheState::warm, .launch = LaunchMode::eager});
+  CHECK(device.site().timed.l2 == "warm");
+  CHECK(device.site().timed.launch == "eager");
+  CHECK(device.time(small_call(), tiles, 3).ok());
+  LocalDevice cold({.target = "cpu"}, {.l2 = CacheState::cold});
+  CHECK(error_of([&] { cold.site(); }) ==
+        "invalid_argument: a cold L2 is for GPUs: the CPU's caches are warm");
+  LocalDevice graph({.target = "cpu"}, {.launch = LaunchMode::graph});
+  CHECK(error_of([&] { graph.site(); }) ==
+        "invalid_argument: graphs are for GPUs: calls on the CPU have none");
+}
+
 TEST_CASE("the gate's calls are odd, and the kernels of the CPU pass them") {
   ForwardCase call = small_call();
   call.problem.mask = Expr::parse("k <= q && k > q - w", ExprRole::mask);

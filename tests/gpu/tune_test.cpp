@@ -1,4 +1,6 @@
 // The tuner on a GPU: candidates pass the gate, times are plausible, and the row is no loss.
+#include <algorithm>
+
 #include "autotune/local_device.h"
 #include "autotune/tune_session.h"
 #include "runtime/gpu/device.h"
@@ -39,6 +41,35 @@ TEST_CASE("tuning in process on a GPU gives a row that is no slower than the fir
   CHECK(result.decision->microseconds.front() < 10'000);
   CHECK(report.site.timed.l2 == "cold");
   CHECK_FALSE(report.site.timed.nvrtc.empty());
+}
+
+TEST_CASE("a GPU is timed with a cold and a warm L2, from the host and from graphs") {
+  if (const auto reason = no_gpu_reason(); !reason.empty()) SKIP_TEST(reason);
+  ForwardCase call;
+  call.shape = {.batch = 4, .kv_heads = 16, .q_len = 1024, .kv_len = 1024};
+  const Schedule schedule =
+      choose(Operation::forward, call.problem, call.shape, find_target("sm_90a")).schedule;
+  const auto best = [](const TimeOutcome& outcome) {
+    INFO(outcome.reason);
+    REQUIRE(outcome.ok());
+    return std::ranges::min(outcome.milliseconds);
+  };
+  double usual = 0;
+  for (const CacheState l2 : {CacheState::cold, CacheState::warm})
+    for (const LaunchMode launch : {LaunchMode::eager, LaunchMode::graph}) {
+      INFO(name(l2) << ", " << name(launch));
+      LocalDevice device({}, {.l2 = l2, .launch = launch});
+      CHECK(device.site().timed.l2 == name(l2));
+      CHECK(device.site().timed.launch == name(launch));
+      CHECK(device.check(call, schedule).ok());
+      const double first = best(device.time(call, schedule, 20));
+      const double second = best(device.time(call, schedule, 20));  // the same graph again
+      CHECK(second == Approx(first).epsilon(0.2));
+      if (usual == 0) usual = second;
+      CHECK(second < 1.1 * usual);
+      CHECK(second > 0.3 * usual);
+      CHECK(device.check(call, schedule).ok());
+    }
 }
 
 TEST_CASE("a Jit tunes what it is asked for, but not while a stream is captured") {

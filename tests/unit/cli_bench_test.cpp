@@ -69,6 +69,22 @@ TEST_CASE("bench takes --causal for the causal mask") {
   CHECK(both.complains("--mask and --causal exclude each other"));
 }
 
+TEST_CASE("bench times in the way that it is told, where the device can") {
+  const auto run = [](const char* flag, const char* value) {
+    return tool({"bench", "--target", "cpu", "--head-dim", "16", "--seq", "16", "--rounds", "1",
+                 "--round-ms", "0.1", flag, value});
+  };
+  CHECK_THAT(run("--l2", "warm").out, contains_text("; warm L2, eager launches; median over"));
+  CHECK(run("--launch", "eager").exit == Exit::ok);
+  const std::pair<const char*, const char*> refused[] = {{"--l2", "cold"}, {"--launch", "graph"}};
+  for (const auto& [flag, value] : refused) CHECK(run(flag, value).exit == Exit::usage);
+  CHECK(
+      run("--l2", "tepid").complains("--l2: unknown state of the L2 \"tepid\", known: cold, warm"));
+  CHECK(run("--launch", "grap")
+            .complains("--launch: unknown way to launch \"grap\", did you mean \"graph\"?"));
+  CHECK(tool({"bench", "--preset", "streaming", "--l2", "warm"}).complains("exclude each other"));
+}
+
 TEST_CASE("bench reports a schedule that is illegal and times the others") {
   const ToolRun outcome =
       tool({"bench", "--target", "cpu", "--head-dim", "32", "--seq", "16", "--rounds", "1",
