@@ -135,10 +135,13 @@ Lengths tiles_like(const Problem& problem, const std::vector<Shape>& shapes, con
 
 std::vector<TunedRow> tuned_rows(const std::vector<GroupResult>& results, const Target& target) {
   std::vector<TunedRow> rows;
+  std::size_t last_place = 0;
   for (const GroupResult& result : results) {
     if (!result.decision) continue;
     TunedRow row{result.group, *result.decision};
-    const bool continues = !rows.empty() && is_alike(rows.back().group, row.group, target) &&
+    // Not over a group that is undecided, or not finished yet.
+    const bool continues = !rows.empty() && result.place <= last_place + 1 &&
+                           is_alike(rows.back().group, row.group, target) &&
                            is_followed_by(rows.back().group, row.group) &&
                            rows.back().decision.winner == row.decision.winner;
     if (continues) {
@@ -146,6 +149,7 @@ std::vector<TunedRow> tuned_rows(const std::vector<GroupResult>& results, const 
     } else {
       rows.push_back(std::move(row));
     }
+    last_place = result.place;
   }
   return rows;
 }

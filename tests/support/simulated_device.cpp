@@ -10,7 +10,7 @@ SimulatedDevice::SimulatedDevice(SimulatedWorld world, std::string_view target)
     : world_(std::move(world)), target_(find_target(target)), random_(world_.seed) {}
 
 TuneSite SimulatedDevice::site() {
-  return {"Simulated H200",
+  return {world_.device,
           {.driver = "1.0", .nvrtc = "13.0", .l2 = world_.l2, .launch = world_.launch}};
 }
 

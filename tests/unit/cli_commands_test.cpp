@@ -66,6 +66,28 @@ TEST_CASE("misuse exits with 2 and says what is wrong") {
   misused({"bench", "--heads", "4294967297", "--kv-heads", "1"}, "--heads 4294967297 is more than");
 }
 
+TEST_CASE("a list of GPUs is of GPUs, each once, that are there") {
+  const std::vector<std::string> tune = {"tune", "--target", "sm_90a", "--out",
+                                         "/nonexistent/rows"};
+  const auto with = [&](const std::vector<std::string>& flags) {
+    std::vector<std::string> args = tune;
+    args.insert(args.end(), flags.begin(), flags.end());
+    return tool(args);
+  };
+  for (const char* list : {"some", "0,0", "-1", "0,", ""}) {
+    const ToolRun run = with({"--gpus", list});
+    CHECK(run.exit == Exit::usage);
+    CHECK(run.complains("needs all, or ordinals such as 0,2,3, each once"));
+  }
+  CHECK(with({"--gpus", "0", "--device", "0"}).complains("--device and --gpus exclude each other"));
+  CHECK(with({"--gpus", "0", "--check", "x"}).complains("exclude each other"));
+  const ToolRun cpu = tool({"tune", "--target", "cpu", "--gpus", "0,1"});
+  CHECK(cpu.exit == Exit::usage);
+  CHECK(cpu.complains("--gpus is for GPUs, the target is cpu"));
+  if (try_driver()) SKIP_TEST("this machine has a GPU");
+  CHECK(with({"--gpus", "all"}).exit == Exit::environment);
+}
+
 TEST_CASE(
     "the operation is a flag of every command that computes, and forward unless it is given") {
   for (const char* command : {"run", "emit", "explain", "compile", "bench"})
