@@ -3,12 +3,14 @@
 #include <sys/stat.h>
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <thread>
 
 #include "autotune/first_use.h"
 #include "streamattn/jit.h"
 #include "tests/support/catch.h"
+#include "tests/support/forked.h"
 #include "tests/support/scratch.h"
 #include "tests/support/simulated_device.h"
 
@@ -152,6 +154,32 @@ TEST_CASE("threads that ask for one kernel tune it once") {
   }
   CHECK(simulation.devices == 2);  // the other was asked what it is
   CHECK(ScheduleTable::load(folder.path() / "tuned.toml").size() == 1);
+}
+
+TEST_CASE("a child that is born while its parent tunes does not wait for it") {
+  const ScratchFolder folder;
+  std::atomic<bool> is_held = true, has_begun = false;
+  Simulation simulation;
+  simulation.world.fate = [&](const std::string&, const Schedule&) {
+    has_begun = true;
+    while (is_held) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return Fate::ok;
+  };
+  FirstUse tuner = simulation.tuner(folder.path() / "tuned.toml");
+  const auto ask = [&] {
+    return tuner.choose(on_hopper, Operation::forward, problem, shape).has_value();
+  };
+  bool has_found = false;
+  std::thread asking([&] { has_found = ask(); });
+  while (!has_begun) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  const int code = exit_code_of_child([&] {
+    is_held = false;
+    return ask() ? 0 : 1;
+  });
+  is_held = false;
+  asking.join();
+  CHECK(code == 0);
+  CHECK(has_found);
 }
 
 TEST_CASE("what cannot be tuned is left at the first guess, and asked for once") {
