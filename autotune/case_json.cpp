@@ -4,54 +4,33 @@
 #include <optional>
 #include <string>
 
-#include "compiler/problem_fields.h"
+#include "compiler/field_values.h"
 #include "streamattn/error.h"
 
 namespace streamattn {
 namespace {
 
-llvm::json::Value encode(DType value) { return llvm::StringRef(name(value)); }
-llvm::json::Value encode(SequenceLayout value) { return llvm::StringRef(name(value)); }
-llvm::json::Value encode(bool value) { return value; }
-llvm::json::Value encode(int value) { return value; }
-llvm::json::Value encode(const Expr& value) { return value.text(); }
-template <class Value>
-llvm::json::Value encode(const std::optional<Value>& value) {
-  return value ? encode(*value) : llvm::json::Value(nullptr);
-}
-
 [[noreturn]] void refuse(llvm::StringRef what) {
   throw Error(ErrorCode::invalid_argument, "a call in JSON has no usable \"" + what.str() + "\"");
 }
 
-std::string text(llvm::StringRef key, const llvm::json::Value& json) {
-  if (const auto value = json.getAsString()) return value->str();
-  refuse(key);
+/// What `json` holds; nothing where that is nothing that a field can hold.
+std::optional<FieldValue> value_of(const llvm::json::Value& json) {
+  if (const auto flag = json.getAsBoolean()) return *flag;
+  if (const auto number = json.getAsInteger()) return *number;
+  if (const auto text = json.getAsString()) return text->str();
+  return std::nullopt;
 }
 
-void decode(llvm::StringRef key, const llvm::json::Value& json, DType& value) {
-  value = parse_dtype(text(key, json));
-}
-void decode(llvm::StringRef key, const llvm::json::Value& json, SequenceLayout& value) {
-  value = parse_sequence_layout(text(key, json));
-}
-void decode(llvm::StringRef key, const llvm::json::Value& json, bool& value) {
-  const auto flag = json.getAsBoolean();
-  if (!flag) refuse(key);
-  value = *flag;
-}
-void decode(llvm::StringRef key, const llvm::json::Value& json, int& value) {
-  const auto number = json.getAsInteger();
-  if (!number) refuse(key);
-  value = static_cast<int>(*number);
-}
-void decode(llvm::StringRef key, const llvm::json::Value& json, Expr& value) {
-  value = Expr::parse(text(key, json), key == "mask" ? ExprRole::mask : ExprRole::score);
-}
-template <class Value>
-void decode(llvm::StringRef key, const llvm::json::Value& json, std::optional<Value>& value) {
-  value.reset();
-  if (json.kind() != llvm::json::Value::Null) decode(key, json, value.emplace());
+void decode_fields(const llvm::json::Object& json, Problem& problem) {
+  for_each_field_value(Problem(), [&](std::string_view name, const auto&) {
+    const llvm::json::Value* given = json.get(llvm::StringRef(name));
+    if (!given) refuse(llvm::StringRef(name));
+    if (given->kind() == llvm::json::Value::Null) return;
+    const auto value = value_of(*given);
+    if (!value || !set_field_value(problem, name, *value)) refuse(llvm::StringRef(name));
+  });
+  problem.validate();
 }
 
 std::int64_t integer(const llvm::json::Object& json, llvm::StringRef key) {
@@ -83,11 +62,18 @@ void decode_names(const llvm::json::Object& json, ForwardCase& call) {
 
 }  // namespace
 
-llvm::json::Object encode_case(const ForwardCase& call) {
+llvm::json::Object to_json(const Problem& problem) {
   llvm::json::Object json;
-  for_each_problem_field([&](const auto& field) {
-    json[llvm::StringRef(field.name)] = encode(call.problem.*field.member);
+  for_each_field_value(problem, [&](std::string_view name, const auto& value) {
+    llvm::json::Value& place = json[llvm::StringRef(name)];
+    place = nullptr;
+    if (value) std::visit([&](const auto& held) { place = held; }, *value);
   });
+  return json;
+}
+
+llvm::json::Object encode_case(const ForwardCase& call) {
+  llvm::json::Object json = to_json(call.problem);
   json["batch"] = call.shape.batch, json["kv_heads"] = call.shape.kv_heads;
   json["q_len"] = call.shape.q_len, json["kv_len"] = call.shape.kv_len;
   json["layout"] = name(call.layout);
@@ -107,12 +93,7 @@ llvm::json::Object encode_case(const ForwardCase& call) {
 
 ForwardCase decode_case(const llvm::json::Object& json) {
   ForwardCase call;
-  for_each_problem_field([&](const auto& field) {
-    const llvm::json::Value* value = json.get(llvm::StringRef(field.name));
-    if (!value) refuse(llvm::StringRef(field.name));
-    decode(llvm::StringRef(field.name), *value, call.problem.*field.member);
-  });
-  call.problem.validate();
+  decode_fields(json, call.problem);
   call.shape = {integer(json, "batch"), integer(json, "kv_heads"), integer(json, "q_len"),
                 integer(json, "kv_len")};
   call.shape.validate();

@@ -7,6 +7,9 @@
 
 namespace streamattn {
 
+/// The fields of a problem by name, null for a sink that is not there.
+llvm::json::Object to_json(const Problem& problem);
+
 /// Everything that a call is: decode_case(encode_case(call)) describes itself as `call` does.
 llvm::json::Object encode_case(const ForwardCase& call);
 

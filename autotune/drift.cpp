@@ -29,7 +29,9 @@ Outcome build_and_check(TuneDevice& device, const TuneGroup& group, const Schedu
   return outcome;
 }
 
-double recorded_time(const TuningRecord& record, const Shape& shape) {
+/// 0 where the record has no time of the shape that was taken as `now` takes them.
+double recorded_time(const TuningRecord& record, const Shape& shape, const TimingConditions& now) {
+  if (record.timed.l2 != now.l2 || record.timed.launch != now.launch) return 0;
   const auto found = std::ranges::find(record.shapes, shape_text(shape));
   if (found == record.shapes.end()) return 0;
   return record.microseconds[static_cast<std::size_t>(found - record.shapes.begin())];
@@ -68,15 +70,16 @@ std::vector<Drift> measure_drift(TuneDevice& device, const TuneJob& job, const S
                                  const TuneMethod& method,
                                  const std::function<void(std::size_t done)>& advance) {
   std::vector<Drift> all;
-  const std::string name = device.site().device;
+  const TuneSite site = device.site();
   for (const TuneGroup& group : job.groups) {
     advance(all.size());
     const ForwardCase& call = group.call;
     Drift& drift = all.emplace_back(Drift{.group = group});
-    const auto row = rows.find(call.operation, call.problem, call.shape, device.target(), name);
+    const auto row =
+        rows.find(call.operation, call.problem, call.shape, device.target(), site.device);
     if (!row) continue;
     drift.origin = row->origin, drift.schedule = row->schedule;
-    drift.recorded = recorded_time(row->record, group.shapes.front());
+    drift.recorded = recorded_time(row->record, group.shapes.front(), site.timed);
     drift.outcome = build_and_check(device, group, drift.schedule);
     if (!drift.outcome.ok()) continue;
     const Schedule guess =

@@ -17,7 +17,7 @@ struct Drift {
   Schedule schedule;
   Outcome outcome = {};
   double microseconds = 0;  ///< now, of the group's largest shape
-  double recorded = 0;      ///< as the row says; 0 where it does not
+  double recorded = 0;      ///< as the row says; 0 where it has no time taken in the same way
   double gain = 1;          ///< time of the first guess over that of the row, now
 
   bool has_row() const { return !origin.empty(); }

@@ -40,6 +40,7 @@ struct CandidateRecord {
 /// What became of a group.
 struct GroupResult {
   TuneGroup group;
+  std::size_t place = 0;  ///< in the job
   std::vector<CandidateRecord> candidates = {};
   std::optional<Decision> decision = {};
   std::string why_undecided = {};  ///< where there is no decision

@@ -4,12 +4,11 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <optional>
 #include <string>
 
 #include <llvm/Support/FormatVariadic.h>
 
-#include "compiler/problem_fields.h"
+#include "compiler/field_values.h"
 #include "compiler/schedule_rows.h"
 #include "compiler/toml.h"
 #include "compiler/toolchain/nvrtc.h"
@@ -41,47 +40,22 @@ void write(const fs::path& path, const std::string& bytes) {
   if (!out.flush()) fail(path, "cannot be written");
 }
 
-// What a condition says of a field; false where it leaves it open.
-bool set_field(DType& field, const RowCondition& condition) {
-  field = std::get<DType>(condition.wanted);
-  return true;
-}
-bool set_field(SequenceLayout& field, const RowCondition& condition) {
-  field = std::get<SequenceLayout>(condition.wanted);
-  return true;
-}
-bool set_field(bool& field, const RowCondition& condition) {
-  field = std::get<bool>(condition.wanted);
-  return true;
-}
-bool set_field(int& field, const RowCondition& condition) {
-  const NumberRange& range = std::get<NumberRange>(condition.wanted);
-  field = static_cast<int>(range.first);
-  return range.first == range.last;
-}
-bool set_field(Expr& field, const RowCondition& condition) {
-  field = std::get<Expr>(condition.wanted);
-  return true;
-}
-template <class Value>
-bool set_field(std::optional<Value>& field, const RowCondition& condition) {
-  return set_field(field.emplace(), condition);
-}
-
 RowProgram program_of(const ScheduleRow& row) {
   RowProgram program{.operation = row.operation.value_or(Operation::forward),
                      .schedule = row.schedule,
                      .target = &find_target(row.target)};
-  for_each_problem_field([&](const auto& field) {
-    bool is_said = field.name == "sink";  // a row cannot say that there is none
-    for (const RowCondition& condition : row.conditions)
-      if (condition.key == field.name)
-        is_said = set_field(program.problem.*field.member, condition);
+  for_each_field_value(Problem(), [&](std::string_view name, const auto&) {
+    bool is_said = name == "sink";  // a row cannot say that there is none
+    for (const RowCondition& condition : row.conditions) {
+      if (condition.key != name) continue;
+      const auto value = condition.only_value();
+      is_said = value && set_field_value(program.problem, name, *value);
+    }
     if (!is_said)
       throw Error(ErrorCode::invalid_config,
                   llvm::formatv("{0}: the row leaves {1} open, so it has no one kernel; rows of "
                                 "`streamattn tune` say every field",
-                                row.origin, field.name));
+                                row.origin, name));
   });
   return program;
 }

@@ -23,19 +23,6 @@ std::int64_t power_of_two(std::int64_t length) {
   return static_cast<std::int64_t>(llvm::PowerOf2Ceil(static_cast<std::uint64_t>(length)));
 }
 
-/// The bucket of a length: what is rounded up to one power of two.
-Lengths bucket_of(std::int64_t length) {
-  const std::int64_t end = power_of_two(length);
-  return {end / 2 + 1, end};
-}
-
-/// Few queries are decode or speculation: 1, then 2 to 16, then powers of two.
-Lengths query_bucket_of(std::int64_t length) {
-  if (length <= 1) return {1, 1};
-  if (length <= 16) return {2, 16};
-  return bucket_of(length);
-}
-
 using Call = std::pair<std::int64_t, std::int64_t>;  // q_len, kv_len
 
 /// The call in a line of a trace; nothing where it is not one.
@@ -54,6 +41,18 @@ std::optional<Call> parse_call(llvm::StringRef line) {
 }
 
 }  // namespace
+
+Lengths key_bucket_of(std::int64_t length) {
+  if (length < 1) return {0, 0};
+  const std::int64_t end = power_of_two(length);
+  return {end / 2 + 1, end};
+}
+
+Lengths query_bucket_of(std::int64_t length) {
+  if (length == 1) return {1, 1};
+  if (length > 1 && length <= 16) return {2, 16};
+  return key_bucket_of(length);
+}
 
 std::vector<LengthBucket> square_buckets(const Lengths& lengths) {
   std::vector<LengthBucket> buckets;
@@ -96,13 +95,13 @@ std::vector<LengthBucket> trace_buckets(std::string_view csv, std::string_view o
                   llvm::formatv("{0}:{1}: \"{2}\" is no call: needs kv_len, or q_len,kv_len, from "
                                 "1 on",
                                 origin, number, line.take_front(40)));
-    calls[{query_bucket_of(call->first).last, bucket_of(call->second).last}].push_back(*call);
+    calls[{query_bucket_of(call->first).last, key_bucket_of(call->second).last}].push_back(*call);
   }
   std::vector<LengthBucket> buckets;
   for (auto& [ends, list] : calls) {
     std::ranges::sort(list, {}, [](const Call& c) { return std::pair(c.second, c.first); });
     LengthBucket bucket{.q_len = query_bucket_of(ends.first),
-                        .kv_len = bucket_of(ends.second),
+                        .kv_len = key_bucket_of(ends.second),
                         .points = {list.back()},
                         .weight = static_cast<double>(list.size())};
     const Call median = list[list.size() / 2];

@@ -20,6 +20,11 @@ struct LengthBucket {
 /// `lengths`; each is measured at its end and in its middle.
 std::vector<LengthBucket> square_buckets(const Lengths& lengths);
 
+/// The bucket of a length of keys: what is rounded up to one power of two. That of queries, of
+/// which few are decode or speculation: 1, then 2 to 16, then as keys. Of no length: that alone.
+Lengths key_bucket_of(std::int64_t length);
+Lengths query_bucket_of(std::int64_t length);
+
 /// Buckets of a trace: CSV with a line per call, kv_len or q_len,kv_len, maybe after a header. Both
 /// lengths are rounded up to a power of two (queries: 1, then 16 at least), and a bucket weighs as
 /// much as it has calls. It is measured at its largest call and at the median one. Throws Error

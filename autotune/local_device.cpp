@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <future>
 
 #include "commit.h"
 #include "compiler/toolchain/nvrtc.h"
@@ -73,33 +74,57 @@ struct LocalDevice::OpenCall {
     return *expected_;
   }
 
+  /// A launch as it is timed. Graphs are kept for the next round, as each takes from the words that
+  /// captured launches share.
+  Enqueue timed_launch(const ForwardKernel& kernel, Workbench& bench) {
+    if (bench.policy().launch == LaunchMode::eager) return operands.launch_of(kernel);
+    const auto known = std::ranges::find(graphs_, &kernel, &KeptGraph::first);
+    if (known != graphs_.end()) {
+      graphs_.splice(graphs_.begin(), graphs_, known);
+      return graphs_.front().second;
+    }
+    if (graphs_.size() >= most_graphs) graphs_.pop_back();
+    graphs_.emplace_front(&kernel, bench.prepared(operands.launch_of(kernel)));
+    return graphs_.front().second;
+  }
+
   std::string key;
   ForwardCase call;
   ForwardTensors tensors;
   Operands operands;
 
  private:
+  using KeptGraph = std::pair<const ForwardKernel*, Enqueue>;
+  static constexpr std::size_t most_graphs = 32;  // each has a workspace of its own
+
   std::optional<Expected> expected_;
+  std::list<KeptGraph> graphs_;  // the latest in front
 };
 
-LocalDevice::LocalDevice(JitOptions options) : jit_(Jit::create(std::move(options))) {}
+LocalDevice::LocalDevice(JitOptions options, const TimingWish& wish)
+    : options_(std::move(options)), wish_(wish), jit_(Jit::create(options_)) {}
 LocalDevice::~LocalDevice() = default;
 
 const Target& LocalDevice::target() const { return jit_.target(); }
 
+Workbench& LocalDevice::bench() {
+  if (!bench_) bench_ = workbench_for(jit_.device(), wish_);
+  return *bench_;
+}
+
 TuneSite LocalDevice::site() {
-  if (!bench_) bench_ = workbench_for(jit_.device());
-  TuneSite site{
-      .device = bench_->name(), .commit = STREAMATTN_COMMIT, .l2 = "warm", .launch = "eager"};
+  const TimingPolicy policy = bench().policy();
+  TuneSite site{bench_->name(),
+                {.commit = STREAMATTN_COMMIT,
+                 .l2 = std::string(name(policy.l2)),
+                 .launch = std::string(name(policy.launch))}};
   if (target().is_cpu()) return site;
-  site.driver = driver_release();
-  site.nvrtc = llvm::StringRef(compiler_identity()).split(' ').second.split(' ').first.str();
-  site.l2 = "cold";
+  site.timed.driver = driver_release();
+  site.timed.nvrtc = llvm::StringRef(compiler_identity()).split(' ').second.split(' ').first.str();
   return site;
 }
 
 LocalDevice::OpenCall& LocalDevice::open(const ForwardCase& call) {
-  if (!bench_) bench_ = workbench_for(jit_.device());
   const std::string key = call.describe();
   const auto known = std::ranges::find(open_, key, &OpenCall::key);
   if (known != open_.end()) {
@@ -107,13 +132,17 @@ LocalDevice::OpenCall& LocalDevice::open(const ForwardCase& call) {
     return open_.front();
   }
   if (open_.size() >= most_open) open_.pop_back();
-  return open_.emplace_front(call, *bench_);
+  return open_.emplace_front(call, bench());
 }
 
 void LocalDevice::build(const Problem& problem, const std::vector<Schedule>& schedules,
                         const std::function<void(std::size_t, const BuildOutcome&)>& done) {
-  for (std::size_t i = 0; i < schedules.size(); i++)
-    done(i, build_program(problem, schedules[i], target(), {}));
+  std::vector<std::future<BuildOutcome>> running;
+  for (const Schedule& schedule : schedules)
+    running.push_back(std::async([this, &problem, &schedule] {
+      return build_program(problem, schedule, target(), options_);
+    }));
+  for (std::size_t i = 0; i < running.size(); i++) done(i, running[i].get());
 }
 
 CheckOutcome LocalDevice::check(const ForwardCase& given, const Schedule& schedule) {
@@ -149,8 +178,7 @@ TimeOutcome LocalDevice::time(const ForwardCase& given, const Schedule& schedule
   try {
     const ForwardKernel& kernel = jit_.forward(given.problem, schedule);
     OpenCall& call = open(given);
-    const Enqueue launch = call.operands.launch_of(kernel);
-    outcome.milliseconds = bench_->time(launch, runs);
+    outcome.milliseconds = bench_->time(call.timed_launch(kernel, *bench_), runs);
   } catch (const Error& error) {
     static_cast<Outcome&>(outcome) = outcome_of(error);
   }

@@ -17,8 +17,9 @@ namespace streamattn {
 /// takes the process with it: WorkerDevice keeps one of these in another.
 class LocalDevice final : public TuneDevice {
  public:
-  /// Nothing touches a GPU before something is asked that needs one. Throws like Jit::create().
-  explicit LocalDevice(JitOptions options);
+  /// Nothing touches a GPU before something is asked that needs one. Throws like Jit::create(), and
+  /// what is asked like workbench_for().
+  explicit LocalDevice(JitOptions options, const TimingWish& wish = {});
   ~LocalDevice() override;
 
   const Target& target() const override;
@@ -30,10 +31,13 @@ class LocalDevice final : public TuneDevice {
 
  private:
   struct OpenCall;
+  Workbench& bench();
   OpenCall& open(const ForwardCase& call);
 
   static constexpr std::size_t most_open = 8;  // calls whose tensors are kept
 
+  const JitOptions options_;
+  const TimingWish wish_;
   Jit jit_;
   std::unique_ptr<Workbench> bench_;
   std::list<OpenCall> open_;  // the latest in front

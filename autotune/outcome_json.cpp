@@ -1,6 +1,8 @@
 // Writes and reads outcomes.
 #include "autotune/outcome_json.h"
 
+#include "compiler/schedule_rows.h"
+
 namespace streamattn {
 namespace {
 
@@ -22,11 +24,7 @@ void read_fate(const llvm::json::Object& json, Outcome& outcome) {
 template <class Site, class Visitor>
 void visit_site(Site& site, Visitor&& visit) {
   visit("device", site.device);
-  visit("driver", site.driver);
-  visit("nvrtc", site.nvrtc);
-  visit("commit", site.commit);
-  visit("l2", site.l2);
-  visit("launch", site.launch);
+  for_each_condition(site.timed, visit);
 }
 
 }  // namespace

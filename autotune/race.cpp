@@ -12,11 +12,6 @@
 namespace streamattn {
 namespace {
 
-/// At least three runs, so that a median leaves out a straggler.
-int runs_for(double milliseconds, double once) {
-  return static_cast<int>(std::clamp(milliseconds / std::max(once, 1e-6), 3.0, 200.0));
-}
-
 /// Milliseconds that a run of `runner` takes, from its latest round; nothing in the first.
 std::optional<double> known_time(const Runner& runner, std::size_t shape) {
   if (runner.milliseconds.empty() || runner.milliseconds.back().size() <= shape) return {};
@@ -24,6 +19,10 @@ std::optional<double> known_time(const Runner& runner, std::size_t shape) {
 }
 
 }  // namespace
+
+int runs_for(double milliseconds, double once) {
+  return static_cast<int>(std::clamp(milliseconds / std::max(once, 1e-6), 3.0, 200.0));
+}
 
 double Runner::latest(std::size_t rounds) const {
   const std::size_t count = std::min(rounds, logs.size());

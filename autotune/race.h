@@ -30,6 +30,10 @@ struct RaceStage {
   double milliseconds = 2;  ///< of each runner, shape and round
 };
 
+/// How many runs that take `once` each make up `milliseconds`: at least three, so that a median
+/// leaves out a straggler.
+int runs_for(double milliseconds, double once);
+
 /// Runs every one of `runners` that is not out once a round on every shape, in random order, a
 /// shape after the other; a runner that fails is out. `advance` is called after each.
 void run_stage(TuneDevice& device, const TuneGroup& group, const std::vector<Runner*>& runners,

@@ -8,6 +8,7 @@
 
 #include "measure/forward_case.h"
 #include "streamattn/schedule.h"
+#include "streamattn/schedule_table.h"
 #include "streamattn/target.h"
 
 namespace streamattn {
@@ -52,10 +53,8 @@ struct TimeOutcome : Outcome {
 
 /// What the figures of a device hold for.
 struct TuneSite {
-  std::string device;         ///< "NVIDIA H200"; the CPU's with its threads
-  std::string driver, nvrtc;  ///< releases; empty on the CPU
-  std::string commit;         ///< of the library
-  std::string l2, launch;     ///< how it is timed: "cold" or "warm", "eager" or "graph"
+  std::string device;  ///< "NVIDIA H200"; the CPU's with its threads
+  TimingConditions timed;
 
   friend bool operator==(const TuneSite&, const TuneSite&) = default;
 };

@@ -3,10 +3,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
+#include <mutex>
 
 #include <llvm/ADT/STLExtras.h>
 
+#include "autotune/group_queue.h"
 #include "autotune/journaled_device.h"
 #include "autotune/outcome_json.h"
 #include "compiler/knobs.h"
@@ -16,8 +17,6 @@
 
 namespace streamattn {
 namespace {
-
-constexpr std::size_t most_near = 6;
 
 /// What is measured and how: a journal holds answers to nothing else.
 std::string identity(const TuneJob& job, const TuneMethod& method) {
@@ -63,84 +62,73 @@ llvm::json::Object head(const TuneJob& job, const TuneSettings& settings, TuneDe
   return head;
 }
 
-/// Winners of groups of the same head dims, the latest in front.
-std::vector<Schedule> winners_near(const std::vector<GroupResult>& results,
-                                   const TuneGroup& group) {
-  std::vector<Schedule> near;
-  const Problem& problem = group.call.problem;
-  for (const GroupResult& result : llvm::reverse(results)) {
-    const Problem& other = result.group.call.problem;
-    if (near.size() == most_near || !result.decision) continue;
-    if (other.head_dim == problem.head_dim && other.v_head_dim() == problem.v_head_dim() &&
-        !llvm::is_contained(near, result.decision->winner))
-      near.push_back(result.decision->winner);
-  }
-  return near;
+/// The schedule that was in use when the journal was begun: tables change, its measurements do not.
+/// Throws Error (unsupported_problem), TuningStopped.
+Schedule in_use(const TuneGroup& group, TuneDevice& device, const TuneSettings& settings,
+                JournalAnswers& answers) {
+  const std::string name = group.describe();
+  if (const auto known = answers.in_use(name)) return parse_schedule(*known);
+  const ForwardCase& call = group.call;
+  const Schedule schedule = choose(call.operation, call.problem, call.shape, device.target(),
+                                   settings.start, device.site().device)
+                                .schedule;
+  if (settings.is_replay) throw TuningStopped();
+  answers.note_in_use(name, schedule_fields(schedule));
+  return schedule;
 }
 
-/// Which schedules were in use when a journal was begun: tables change, its measurements do not.
-class InUse {
- public:
-  InUse(Journal& journal, const TuneSettings& settings) : journal_(journal), settings_(settings) {
-    for (const llvm::json::Object& line : journal.lines())
-      if (line.getString("step") == llvm::StringRef("group"))
-        known_[line.getString("of").value_or("").str()] =
-            line.getString("in_use").value_or("").str();
-  }
-
-  /// Throws Error (unsupported_problem), TuningStopped.
-  Schedule of(const TuneGroup& group, TuneDevice& device) {
-    const std::string name = group.describe();
-    if (const auto known = known_.find(name); known != known_.end())
-      return parse_schedule(known->second);
-    const ForwardCase& call = group.call;
-    const Schedule schedule = choose(call.operation, call.problem, call.shape, device.target(),
-                                     settings_.start, device.site().device)
-                                  .schedule;
-    if (settings_.is_replay) throw TuningStopped();
-    journal_.append(
-        llvm::json::Object{{"step", "group"}, {"of", name}, {"in_use", schedule_fields(schedule)}});
-    return schedule;
-  }
-
- private:
-  Journal& journal_;
-  const TuneSettings& settings_;
-  std::map<std::string, std::string> known_;
-};
+/// Settings whose functions are called by one thread at a time.
+TuneSettings serialised(const TuneSettings& settings, std::mutex& mutex) {
+  TuneSettings one_by_one = settings;
+  one_by_one.should_stop = [&] {
+    const std::lock_guard lock(mutex);
+    return settings.should_stop();
+  };
+  one_by_one.progress = [&](const TuneProgress& progress) {
+    const std::lock_guard lock(mutex);
+    settings.progress(progress);
+  };
+  return one_by_one;
+}
 
 }  // namespace
 
-TuneReport run_tune_job(TuneDevice& device, const TuneJob& job, const TuneSettings& settings,
+TuneReport run_tune_job(std::span<TuneDevice* const> devices, const TuneJob& job,
+                        const TuneSettings& given,
                         const std::function<void(const TuneReport&)>& after_group) {
-  TuneReport report{.site = device.site(),
-                    .target = &device.target(),
-                    .results = {},
-                    .groups = job.groups.size()};
-  Journal journal(settings.journal, settings.open, head(job, settings, device));
-  JournaledDevice answers(device, journal, settings.should_stop);
+  TuneDevice& first = *devices.front();
+  TuneReport report{
+      .site = first.site(), .target = &first.target(), .results = {}, .groups = job.groups.size()};
+  std::mutex mutex;
+  const TuneSettings settings = serialised(given, mutex);
+  Journal journal(settings.journal, settings.open, head(job, settings, first));
+  JournalAnswers answers(journal);
   const auto is_blocked = [&](const Problem& problem, const Schedule& schedule) {
     return why_blocked(settings.blocked, report.site.device, problem, schedule);
   };
-  Tuner tuner(answers, job.space, settings.method, is_blocked, settings.progress);
-  InUse in_use(journal, settings);
-  try {
-    for (const TuneGroup& group : job.groups) {
-      tuner.set_place(report.results.size(), job.groups.size());
-      try {
-        report.results.push_back(
-            tuner.tune(group, in_use.of(group, device), winners_near(report.results, group)));
-      } catch (const Error& error) {
-        if (error.code() != ErrorCode::unsupported_problem) throw;
-        report.results.push_back({.group = group, .why_undecided = error.what()});
-      }
-      after_group(report);
+  const auto tune = [&](TuneDevice& device, std::size_t place,
+                        const std::vector<Schedule>& near) -> GroupResult {
+    const TuneGroup& group = job.groups[place];
+    JournaledDevice journaled(device, answers, settings.should_stop);
+    Tuner tuner(journaled, job.space, settings.method, is_blocked, settings.progress);
+    tuner.set_place(place, job.groups.size());
+    try {
+      return tuner.tune(group, in_use(group, device, settings, answers), near);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::unsupported_problem) throw;
+      return {.group = group, .why_undecided = error.what()};
     }
-    report.is_complete = true;
-  } catch (const TuningStopped&) {
-    report.is_complete = false;  // what was finished counts; the journal has the rest
-  }
+  };
+  // What was finished before a stop counts; the journal has the rest.
+  report.is_complete =
+      GroupQueue(job.groups, report.results, tune, [&] { after_group(report); }).run(devices);
   return report;
+}
+
+TuneReport run_tune_job(TuneDevice& device, const TuneJob& job, const TuneSettings& settings,
+                        const std::function<void(const TuneReport&)>& after_group) {
+  TuneDevice* const one[] = {&device};
+  return run_tune_job(one, job, settings, after_group);
 }
 
 std::optional<Regret> regret_of_first_guess(const std::vector<GroupResult>& results) {

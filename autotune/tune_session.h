@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,8 +21,8 @@ struct TuneSettings {
   bool is_replay = false;    ///< the journal may be of other sources: nothing is measured
   ScheduleTable start = {};  ///< schedules in use
   std::vector<BlockedSchedule> blocked = {};
-  std::function<bool()> should_stop;  ///< asked before every step
-  std::function<void(const TuneProgress&)> progress;
+  std::function<bool()> should_stop;  ///< asked before every step; by one thread at a time
+  std::function<void(const TuneProgress&)> progress;  ///< the same
 };
 
 /// What a job came to so far.
@@ -33,8 +34,14 @@ struct TuneReport {
   bool is_complete = false;          ///< else it was stopped: the journal has what was measured
 };
 
-/// Runs `job`; calls `after_group` with what there is after every group. Throws Error
-/// (invalid_config) for a journal that is another job's, and what `device` throws.
+/// Runs `job` on devices of one class, a group on one of them; calls `after_group` with what there
+/// is after every group. Throws Error (invalid_config) for a journal that is another job's, and
+/// what devices throw.
+TuneReport run_tune_job(std::span<TuneDevice* const> devices, const TuneJob& job,
+                        const TuneSettings& settings,
+                        const std::function<void(const TuneReport&)>& after_group);
+
+/// The same on one device.
 TuneReport run_tune_job(TuneDevice& device, const TuneJob& job, const TuneSettings& settings,
                         const std::function<void(const TuneReport&)>& after_group);
 

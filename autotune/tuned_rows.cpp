@@ -9,8 +9,8 @@
 #include <cmath>
 #include <limits>
 
+#include "compiler/field_values.h"
 #include "compiler/knobs.h"
-#include "compiler/problem_fields.h"
 #include "compiler/schedule_rows.h"
 #include "compiler/toml.h"
 
@@ -46,14 +46,9 @@ TunedRow merged(const TunedRow& a, const TunedRow& b) {
   return row;
 }
 
-std::string value_text(DType value) { return toml_string(name(value)); }
-std::string value_text(SequenceLayout value) { return toml_string(name(value)); }
-std::string value_text(bool value) { return value ? "true" : "false"; }
-std::string value_text(int value) { return std::to_string(value); }
-std::string value_text(const Expr& value) { return toml_string(value.text()); }
 std::string value_text(const std::string& value) { return toml_string(value); }
 std::string value_text(double value) { return llvm::formatv("{0:f4}", value); }
-std::string value_text(const KnobValue& value) {
+std::string value_text(const FieldValue& value) {
   if (const bool* flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
   if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
   return toml_string(std::get<std::string>(value));
@@ -77,9 +72,6 @@ class InlineTable {
   void add(std::string_view key, const Value& value) {
     text_ += (text_.empty() ? " " : ", ") + std::string(key) + " = " + value_text(value);
   }
-  void add(std::string_view key, const std::optional<Expr>& value) {
-    if (value) add(key, *value);
-  }
 
   std::string text() const { return "{" + text_ + " }"; }
 
@@ -92,7 +84,9 @@ std::string when_text(const TunedRow& row, const Target& target) {
   const Problem& problem = group.call.problem;
   InlineTable when;
   when.add("op", std::string(name(group.call.operation)));
-  for_each_problem_field([&](const auto& field) { when.add(field.name, field.value(problem)); });
+  for_each_field_value(problem, [&](std::string_view name, const auto& value) {
+    if (value) when.add(name, *value);
+  });
   when.add("q_len", group.q_len);
   when.add("kv_len", group.kv_len);
   when.add("tiles", tiles_like(problem, group.shapes, target));
@@ -107,11 +101,7 @@ std::string use_text(const Schedule& schedule) {
 }
 
 std::string from_text(const TunedRow& row, const TuneSite& site) {
-  TuningRecord record{.driver = site.driver,
-                      .nvrtc = site.nvrtc,
-                      .commit = site.commit,
-                      .l2 = site.l2,
-                      .launch = site.launch,
+  TuningRecord record{.timed = site.timed,
                       .microseconds = row.decision.microseconds,
                       .spread = row.decision.spread,
                       .noise = row.decision.noise,
@@ -145,10 +135,13 @@ Lengths tiles_like(const Problem& problem, const std::vector<Shape>& shapes, con
 
 std::vector<TunedRow> tuned_rows(const std::vector<GroupResult>& results, const Target& target) {
   std::vector<TunedRow> rows;
+  std::size_t last_place = 0;
   for (const GroupResult& result : results) {
     if (!result.decision) continue;
     TunedRow row{result.group, *result.decision};
-    const bool continues = !rows.empty() && is_alike(rows.back().group, row.group, target) &&
+    // Not over a group that is undecided, or not finished yet.
+    const bool continues = !rows.empty() && result.place <= last_place + 1 &&
+                           is_alike(rows.back().group, row.group, target) &&
                            is_followed_by(rows.back().group, row.group) &&
                            rows.back().decision.winner == row.decision.winner;
     if (continues) {
@@ -156,21 +149,26 @@ std::vector<TunedRow> tuned_rows(const std::vector<GroupResult>& results, const 
     } else {
       rows.push_back(std::move(row));
     }
+    last_place = result.place;
   }
   return rows;
 }
 
+std::string rows_header(const TuneSite& site) {
+  return "# Schedules found by `streamattn tune` on " + site.device +
+         ": the first row that fits wins. See ScheduleTable.\n";
+}
+
+std::string row_toml(const TunedRow& row, const TuneSite& site, const Target& target) {
+  return "\n[[schedule]]\ntarget = " + toml_string(target.name) +
+         "\ndevice = " + toml_string(site.device) + "\nwhen = " + when_text(row, target) +
+         "\nuse = " + use_text(row.decision.winner) + "\nfrom = " + from_text(row, site) + "\n";
+}
+
 std::string rows_toml(const std::vector<TunedRow>& rows, const TuneSite& site,
                       const Target& target) {
-  std::string text = "# Schedules found by `streamattn tune` on " + site.device +
-                     ": the first row that fits wins. See ScheduleTable.\n";
-  for (const TunedRow& row : rows) {
-    text += "\n[[schedule]]\ntarget = " + toml_string(target.name) + "\n";
-    text += "device = " + toml_string(site.device) + "\n";
-    text += "when = " + when_text(row, target) + "\n";
-    text += "use = " + use_text(row.decision.winner) + "\n";
-    text += "from = " + from_text(row, site) + "\n";
-  }
+  std::string text = rows_header(site);
+  for (const TunedRow& row : rows) text += row_toml(row, site, target);
   return text;
 }
 

@@ -23,6 +23,10 @@ std::vector<TunedRow> tuned_rows(const std::vector<GroupResult>& results, const 
 /// number of heads.
 Lengths tiles_like(const Problem& problem, const std::vector<Shape>& shapes, const Target& target);
 
+/// The first line of a table, and the text of a row.
+std::string rows_header(const TuneSite& site);
+std::string row_toml(const TunedRow& row, const TuneSite& site, const Target& target);
+
 /// The text of a table with these rows.
 std::string rows_toml(const std::vector<TunedRow>& rows, const TuneSite& site,
                       const Target& target);

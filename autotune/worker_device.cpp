@@ -38,11 +38,13 @@ llvm::json::Object request(const char* step, const ForwardCase& call, const Sche
 }  // namespace
 
 WorkerDevice::WorkerDevice(std::vector<std::string> command, const Target& target,
-                           int build_processes, WorkerLimits limits)
+                           int build_processes, WorkerLimits limits,
+                           std::shared_ptr<std::mutex> build_turn)
     : command_(std::move(command)),
       target_(target),
       build_processes_(build_processes),
-      limits_(limits) {}
+      limits_(limits),
+      build_turn_(build_turn ? std::move(build_turn) : std::make_shared<std::mutex>()) {}
 
 WorkerDevice::~WorkerDevice() = default;
 
@@ -105,6 +107,7 @@ void WorkerDevice::build(const Problem& problem, const std::vector<Schedule>& sc
   std::vector<std::string> requests;
   for (const Schedule& schedule : schedules)
     requests.push_back(text_of(request("build", call, schedule)));
+  const std::lock_guard turn(*build_turn_);
   BuildPool(command_, build_processes_, limits_.build).run(requests, done);
 }
 

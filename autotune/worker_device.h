@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,10 +27,11 @@ struct WorkerLimits {
 /// needed; this process never opens the device.
 class WorkerDevice final : public TuneDevice {
  public:
-  /// `command` starts a worker (serve_worker) for `target`. Throws Error (no_driver, no_device,
-  /// nvrtc_missing) as the worker does when it is asked for the site.
+  /// `command` starts a worker (serve_worker) for `target`. Devices with one `build_turn` compile
+  /// one after the other, each with all `build_processes`, while others measure. Throws Error
+  /// (no_driver, no_device, nvrtc_missing) as the worker does when it is asked for the site.
   WorkerDevice(std::vector<std::string> command, const Target& target, int build_processes,
-               WorkerLimits limits = {});
+               WorkerLimits limits = {}, std::shared_ptr<std::mutex> build_turn = nullptr);
   ~WorkerDevice() override;
 
   const Target& target() const override { return target_; }
@@ -47,6 +49,7 @@ class WorkerDevice final : public TuneDevice {
   const Target& target_;
   const int build_processes_;
   const WorkerLimits limits_;
+  const std::shared_ptr<std::mutex> build_turn_;
   std::optional<TuneSite> site_;
   std::unique_ptr<WorkerProcess> measuring_;
 };

@@ -3,7 +3,6 @@
 #include <llvm/Support/FormatVariadic.h>
 
 #include "compiler/families/family.h"
-#include "compiler/family_answers.h"
 #include "compiler/toolchain/flatten.h"
 #include "streamattn/compiler.h"
 #include "streamattn/error.h"
@@ -29,6 +28,19 @@ std::vector<FamilyAnswer> family_answers(Operation operation, const Problem& pro
     if (family.operation == operation)
       answers.push_back({family.name, decline(family, operation, problem, target)});
   return answers;
+}
+
+bool is_served(Operation operation, const Problem& problem, const Schedule& schedule,
+               const Target& target) {
+  const Family& family = find_family(schedule.family());
+  return decline(family, operation, problem, target).empty() &&
+         family.refuses(problem, schedule, target).empty();
+}
+
+std::optional<TileWalk> tile_walk(const Problem& problem, const Schedule& schedule) {
+  const Family& family = find_family(schedule.family());
+  if (!family.walk) return std::nullopt;
+  return family.walk(problem, schedule);
 }
 
 void check(Operation operation, const Problem& problem, const Schedule& schedule,

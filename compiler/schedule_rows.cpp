@@ -10,6 +10,7 @@
 #include <concepts>
 
 #include "compiler/families/family.h"
+#include "compiler/family_answers.h"
 #include "compiler/problem_fields.h"
 #include "compiler/toml.h"
 #include "streamattn/error.h"
@@ -34,6 +35,14 @@ bool holds(const Wanted& wanted, const std::optional<Expr>& value) {
 template <std::integral Integer>
 bool holds(const Wanted& wanted, Integer value) {
   return std::get<NumberRange>(wanted).contains(value);
+}
+
+template <class Value>
+std::optional<FieldValue> only_of(const Value& value) {
+  return field_value(value);
+}
+std::optional<FieldValue> only_of(const NumberRange& range) {
+  return range.first == range.last ? std::optional(field_value(range.first)) : std::nullopt;
 }
 
 /// "64..128", "2048..", "..512"; nothing for anything else.
@@ -277,13 +286,18 @@ bool RowCondition::holds_for(const Problem& problem, const Shape& shape) const {
   return all;
 }
 
+std::optional<FieldValue> RowCondition::only_value() const {
+  return std::visit([](const auto& held) { return only_of(held); }, wanted);
+}
+
 bool ScheduleRow::fits(Operation wanted, const Problem& problem, const Shape& shape,
                        const Target& where) const {
   return target == where.name && operation.value_or(wanted) == wanted &&
          find_family(schedule.family()).operation == wanted &&
-         std::ranges::all_of(conditions, [&](const RowCondition& condition) {
-           return condition.holds_for(problem, shape);
-         });
+         std::ranges::all_of(
+             conditions,
+             [&](const RowCondition& condition) { return condition.holds_for(problem, shape); }) &&
+         (!is_shipped || is_served(wanted, problem, schedule, where));
 }
 
 std::vector<ScheduleRow> read_schedule_rows(std::string_view text, std::string_view origin) {

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "compiler/field_values.h"
 #include "streamattn/schedule_table.h"
 
 namespace streamattn {
@@ -32,6 +33,9 @@ struct RowCondition {
   std::variant<DType, Expr, NumberRange, SequenceLayout, bool> wanted;
 
   bool holds_for(const Problem& problem, const Shape& shape) const;
+
+  /// The one value that fits; nothing where several do.
+  std::optional<FieldValue> only_value() const;
 };
 
 struct ScheduleRow {
@@ -41,8 +45,11 @@ struct ScheduleRow {
   std::vector<RowCondition> conditions;
   Schedule schedule;
   TuningRecord record;
-  std::string origin;  ///< file and line
+  std::string origin;       ///< file and line
+  bool is_shipped = false;  ///< with the library
 
+  /// Of shipped rows, whether their family would run it, too: where somebody pinned a schedule that
+  /// cannot be used, that is an error, and not for this to hide.
   bool fits(Operation wanted, const Problem& problem, const Shape& shape,
             const Target& where) const;
 };
@@ -59,6 +66,27 @@ inline constexpr ShapeKey shape_keys[] = {
     {"kv_heads", [](const Problem&, const Shape& s) { return s.kv_heads; }},
     {"tiles", tile_count},
 };
+
+/// Calls visit(name, text) for everything that a time holds for.
+template <class Conditions, class Visitor>
+void for_each_condition(Conditions& timed, Visitor&& visit) {
+  visit("driver", timed.driver);
+  visit("nvrtc", timed.nvrtc);
+  visit("commit", timed.commit);
+  visit("l2", timed.l2);
+  visit("launch", timed.launch);
+}
+
+/// Calls visit(name, field) for every field of a record.
+template <class Record, class Visitor>
+void for_each_record_field(Record& record, Visitor&& visit) {
+  for_each_condition(record.timed, visit);
+  visit("shapes", record.shapes);
+  visit("us", record.microseconds);
+  visit("spread", record.spread);
+  visit("noise", record.noise);
+  visit("gain", record.gain);
+}
 
 /// The rows of TOML `text`. Throws Error (invalid_config) with origin, line and column.
 std::vector<ScheduleRow> read_schedule_rows(std::string_view text, std::string_view origin);

@@ -47,6 +47,7 @@ const ScheduleTable& ScheduleTable::shipped() {
     for (const EmbeddedFile& file : embedded_configs()) {
       rows.append(parse(file.text, "configs/" + std::string(file.name)));
     }
+    for (ScheduleRow& row : rows.rows_->list) row.is_shipped = true;
     return rows;
   }();
   return table;

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "measure/workbench.h"
+#include "streamattn/error.h"
 
 namespace streamattn {
 namespace {
@@ -36,6 +37,10 @@ class CpuWorkbench final : public Workbench {
 
   void run(const Enqueue& enqueue) override { enqueue(nullptr); }
 
+  TimingPolicy policy() const override { return {CacheState::warm, LaunchMode::eager}; }
+
+  Enqueue prepared(const Enqueue& enqueue) override { return enqueue; }
+
   std::vector<double> time(const Enqueue& enqueue, int runs) override {
     using Clock = std::chrono::steady_clock;
     std::vector<double> milliseconds;
@@ -55,8 +60,15 @@ class CpuWorkbench final : public Workbench {
 
 std::unique_ptr<Workbench> cpu_workbench() { return std::make_unique<CpuWorkbench>(); }
 
-std::unique_ptr<Workbench> workbench_for(int device) {
-  return device < 0 ? cpu_workbench() : gpu_workbench(device);
+std::unique_ptr<Workbench> workbench_for(int device, const TimingWish& wish) {
+  if (device >= 0)
+    return gpu_workbench(
+        device, {wish.l2.value_or(CacheState::cold), wish.launch.value_or(LaunchMode::eager)});
+  if (wish.l2 == CacheState::cold)
+    throw Error(ErrorCode::invalid_argument, "a cold L2 is for GPUs: the CPU's caches are warm");
+  if (wish.launch == LaunchMode::graph)
+    throw Error(ErrorCode::invalid_argument, "graphs are for GPUs: calls on the CPU have none");
+  return cpu_workbench();
 }
 
 }  // namespace streamattn

@@ -16,7 +16,7 @@ struct RoundOptions {
   std::uint64_t seed = 1;          ///< of the order
 };
 
-/// Times `runs` calls of one candidate, each with a cold cache: milliseconds of each.
+/// Times `runs` calls of one candidate: milliseconds of each.
 using Stopwatch = std::function<std::vector<double>(int runs)>;
 
 /// The figures of one candidate.

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "measure/timing_policy.h"
 #include "streamattn/forward.h"
 
 namespace streamattn {
@@ -34,8 +35,16 @@ class Workbench {
   /// Runs `enqueue` once and waits for it.
   virtual void run(const Enqueue& enqueue) = 0;
 
-  /// Milliseconds of each of `runs` calls. On a GPU: by events, each call after 256 MB were
-  /// written, which clears the L2. On the CPU: by the wall clock, one call after the other.
+  /// How time() measures.
+  virtual TimingPolicy policy() const = 0;
+
+  /// What to give time() for `enqueue`, as often as wanted: itself, or what replays the graph that
+  /// it was captured into.
+  virtual Enqueue prepared(const Enqueue& enqueue) = 0;
+
+  /// Milliseconds of each of `runs` calls. On a GPU: by events; for a cold L2 256 MB are written
+  /// before each call, for a warm one a call runs first that does not count. On the CPU: by the
+  /// wall clock, one call after the other.
   virtual std::vector<double> time(const Enqueue& enqueue, int runs) = 0;
 
   /// What time() spends per call beside the call.
@@ -44,12 +53,13 @@ class Workbench {
 
 std::unique_ptr<Workbench> cpu_workbench();
 
-/// For the CUDA device `ordinal`; its primary context is current on this thread until the
-/// workbench is destroyed, which must happen on the same thread. Throws Error (no_driver,
-/// no_device, launch_failed).
-std::unique_ptr<Workbench> gpu_workbench(int ordinal);
+/// For the CUDA device `ordinal`, timed as `policy` says; its primary context is current on this
+/// thread until the workbench is destroyed, which must happen on the same thread. Throws Error
+/// (no_driver, no_device, launch_failed).
+std::unique_ptr<Workbench> gpu_workbench(int ordinal, const TimingPolicy& policy = {});
 
-/// The one that serves a Jit's device; -1 is the CPU.
-std::unique_ptr<Workbench> workbench_for(int device);
+/// The one that serves a Jit's device; -1 is the CPU. Throws Error (invalid_argument) for a wish
+/// that the CPU cannot fulfil: its caches are warm, and it has no graphs.
+std::unique_ptr<Workbench> workbench_for(int device, const TimingWish& wish = {});
 
 }  // namespace streamattn

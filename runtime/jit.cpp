@@ -132,6 +132,14 @@ struct Jit::State {
   const KernelType& get(Kernels<KernelType>& kernels, Operation operation, const Problem& problem,
                         const Shape& shape);
 
+  /// What is taken for a request; not for good where a tuner is to be asked another time.
+  struct Taken {
+    Choice choice;
+    bool is_final = true;
+  };
+  Taken take(Operation operation, const Problem& problem, const Shape& shape);
+  bool is_captured() const;
+
   const JitOptions options;
   GpuDevice* const device;
   const Target& target;
@@ -204,10 +212,40 @@ const KernelType& Jit::State::get(Kernels<KernelType>& kernels, Operation operat
                                   const Problem& problem, const Shape& shape) {
   const Request request{problem, shape};
   if (const KernelType* known = kernels.answers.find(request)) return *known;
-  const KernelType& kernel = get(kernels, operation, problem,
-                                 choose(operation, problem, shape, target, table, row_device()));
-  kernels.answers.remember(request, kernel);
+  const Taken taken = take(operation, problem, shape);
+  const KernelType& kernel = get(kernels, operation, problem, taken.choice);
+  if (taken.is_final) kernels.answers.remember(request, kernel);
   return kernel;
+}
+
+bool Jit::State::is_captured() const {
+  if (!device) return false;
+  const ContextScope scope(device->context());
+  return is_any_stream_captured();
+}
+
+Jit::State::Taken Jit::State::take(Operation operation, const Problem& problem,
+                                   const Shape& shape) {
+  Taken taken{choose(operation, problem, shape, target, table, row_device())};
+  if (!options.tuner || table.find(operation, problem, shape, target, row_device())) return taken;
+  taken.is_final = !is_captured();
+  if (!taken.is_final) return taken;
+  JitOptions asking = options;
+  asking.target = std::string(target.name);
+  if (device) asking.device = device->ordinal();
+  asking.pins = {}, asking.tuner = nullptr;
+  std::optional<RelaxedCaptureScope> relaxed;  // for a capture that the driver does not tell of
+  if (device) relaxed.emplace();
+  try {
+    if (auto found = options.tuner(asking, operation, problem, shape)) {
+      check(operation, problem, found->schedule, target);
+      taken.choice = std::move(*found);
+    }
+  } catch (const std::exception& error) {
+    log(LogLevel::warning, LogTopic::tune,
+        "not tuned, the first guess is taken: " + std::string(error.what()));
+  }
+  return taken;
 }
 
 Jit Jit::create(JitOptions options) {

@@ -161,4 +161,14 @@ int publish_file(int temporary_dir, const std::string& temporary, int dir, const
   return error;
 }
 
+int replace_file(const std::filesystem::path& path, std::string_view bytes) {
+  const std::string temporary = path.native() + "." + std::to_string(::getpid()) + ".new";
+  FileDescriptor file(::open(temporary.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644));
+  if (!file) return errno;
+  int error = write_file(std::move(file), bytes);
+  if (error == 0 && ::rename(temporary.c_str(), path.c_str()) != 0) error = errno;
+  if (error != 0) ::unlink(temporary.c_str());
+  return error;
+}
+
 }  // namespace streamattn

@@ -78,6 +78,10 @@ FileContent read_regular_file(const std::filesystem::path& path, std::size_t max
 int publish_file(int temporary_dir, const std::string& temporary, int dir, const std::string& name,
                  std::string_view bytes);
 
+/// Writes a file so that at every moment, also after a crash, `path` has the old bytes or the new
+/// ones. 0 or errno; on failure nothing is left behind.
+int replace_file(const std::filesystem::path& path, std::string_view bytes);
+
 /// The GNU build-id of an ELF file in hexadecimal, read from its notes without loading the file.
 /// Nothing if it has none or is no ELF64 file.
 std::optional<std::string> elf_build_id(const std::filesystem::path& path);

@@ -8,6 +8,7 @@
 #include "tools/bench_report.h"
 #include "tools/flops.h"
 #include "tools/streaming_sweep.h"
+#include "tools/timing_flags.h"
 #include "tools/tool.h"
 
 namespace streamattn {
@@ -18,6 +19,7 @@ struct Options {
   StreamingFlags streaming;
   ScheduleFlags schedule;
   RoundOptions method;
+  TimingWish timing;
   std::optional<std::string> baseline;
   bool json = false, csv = false;
 };
@@ -55,13 +57,14 @@ class BenchedCall {
 
 /// The kernel with one --schedule. A schedule that suits some of the rows may be illegal in
 /// others: that is a refusal, not the end of the benchmark.
-Contender find_contender(const Jit& jit, const BenchedCall& benched, const ForwardCase& call,
-                         const ScheduleTable& pins, const std::string& fields) {
+Contender find_contender(const Jit& jit, Workbench& bench, const BenchedCall& benched,
+                         const ForwardCase& call, const ScheduleTable& pins,
+                         const std::string& fields) {
   Contender contender{.candidate = {.fields = fields}};
   const Schedule schedule = overridden_schedule(call, jit.target(), pins, fields);
   contender.candidate.schedule = schedule.describe();
   try {
-    contender.launch = benched.launch(schedule);
+    contender.launch = bench.prepared(benched.launch(schedule));
   } catch (const Error& error) {
     if (error.code() != ErrorCode::invalid_schedule) throw;
     contender.candidate.refusal = error.what();
@@ -79,7 +82,7 @@ BenchRow bench_call(const Jit& jit, Workbench& bench, const ForwardCase& call,
   const BenchedCall benched(jit, bench, seeded);
   std::vector<Contender> contenders;
   for (const std::string& fields : overrides) {
-    contenders.push_back(find_contender(jit, benched, call, pins, fields));
+    contenders.push_back(find_contender(jit, bench, benched, call, pins, fields));
   }
   std::vector<Stopwatch> stopwatches;
   for (const Contender& contender : contenders) {
@@ -105,9 +108,12 @@ BenchReport bench(const Options& options) {
       options.baseline ? std::optional(Baseline::load(*options.baseline)) : std::nullopt;
   const ScheduleTable pins = options.schedule.pin_rows();
   const Jit jit = Jit::create({.target = options.schedule.target, .pins = pins});
-  const auto workbench = workbench_for(jit.device());
+  const auto workbench = workbench_for(jit.device(), options.timing);
 
-  BenchReport report{.device = workbench->name(), .method = options.method, .rows = {}};
+  BenchReport report{.device = workbench->name(),
+                     .policy = workbench->policy(),
+                     .method = options.method,
+                     .rows = {}};
   const std::size_t candidates = std::max<std::size_t>(1, options.schedule.overrides.size());
   Progress progress("bench", calls.size() * candidates * options.method.rounds);
   std::int64_t done = 0;
@@ -137,8 +143,8 @@ Exit bench_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
   Options options;
   Flags flags("bench [flags]",
               "Times kernels on independent random inputs. In every round each --schedule runs\n"
-              "once, in random order, with a cold L2; the figure is the median over the rounds\n"
-              "but the first.");
+              "once, in random order, on a GPU with a cold L2; the figure is the median over the\n"
+              "rounds but the first.");
   options.grid.add_to(flags);
   options.streaming.add_to(flags);
   options.schedule.add_to(flags);
@@ -146,6 +152,8 @@ Exit bench_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
   flags.add("rounds", "N", "(9)", options.method.rounds);
   flags.add("round-ms", "X", "milliseconds of a schedule and round (35)",
             options.method.round_milliseconds);
+  add_timing_flags(flags, options.timing);
+  for (const char* flag : {"l2", "launch"}) flags.exclude({"preset", flag});
   flags.add("seed", "N", "of the inputs and of the order (1)", options.method.seed);
   flags.add("baseline", "FILE", "JSON with peers' TFLOP/s to print beside ours", options.baseline);
   flags.add("json", "print JSON, every round in it", options.json);

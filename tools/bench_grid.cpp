@@ -39,6 +39,8 @@ void BenchGridFlags::add_to(Flags& flags) {
   flags.add("value-head-dim", "N", "of V and O (head-dim)", value_head_dim_);
   flags.add("mask", "EXPR", "such as \"k <= q\"; may be repeated (true)",
             [this](llvm::StringRef text) { masks_.push_back(text.str()); });
+  flags.add("causal", "short for --mask \"k <= q\"", causal_);
+  flags.exclude({"mask", "causal"});
   flags.add("score", "EXPR", "such as \"30 * tanh(score / 30)\"; may be repeated (score)",
             [this](llvm::StringRef text) { scores_.push_back(text.str()); });
   flags.add("sink", "EXPR", "a logit that joins the denominator, such as \"sink[head]\"", sink_);
@@ -59,6 +61,7 @@ BenchGrid BenchGridFlags::grid(const BenchGrid& defaults) const {
   BenchGrid grid = suite_ ? find_suite(*suite_) : defaults;
   if (!head_dims_.empty()) grid.head_dims = head_dims_;
   if (!masks_.empty()) grid.masks = masks_;
+  if (causal_) grid.masks = {causal().text()};
   if (!scores_.empty()) grid.scores = scores_;
   if (!seqs_.empty()) grid.seqs = seqs_;
   if (kv_heads_) grid.kv_heads = kv_heads_;

@@ -47,6 +47,7 @@ class BenchGridFlags {
   std::vector<int> head_dims_;
   std::optional<int> value_head_dim_;
   std::vector<std::string> masks_, scores_;
+  bool causal_ = false;
   std::string sink_;
   NamedFlags named_;
   std::vector<std::int64_t> seqs_;

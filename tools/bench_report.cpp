@@ -97,7 +97,8 @@ std::optional<double> BenchRow::ratio(const BenchCandidate& candidate) const {
 }
 
 void BenchReport::print(llvm::raw_ostream& out) const {
-  out << device << "; median over " << method.rounds << " rounds of about "
+  out << device << "; " << name(policy.l2) << " L2, " << name(policy.launch)
+      << " launches; median over " << method.rounds << " rounds of about "
       << fixed(method.round_milliseconds, 0) << " ms\n";
   table(rows).print(out);
   for (const BenchRow& row : rows) {
@@ -146,6 +147,8 @@ llvm::json::Object BenchReport::to_json() const {
   }
   return llvm::json::Object{{"version", llvm::StringRef(version())},
                             {"device", device},
+                            {"l2", llvm::StringRef(name(policy.l2))},
+                            {"launch", llvm::StringRef(name(policy.launch))},
                             {"rounds", method.rounds},
                             {"round_milliseconds", method.round_milliseconds},
                             {"geometric_mean_ratio", std::move(means)},

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "measure/rounds.h"
+#include "measure/timing_policy.h"
 #include "tools/baseline.h"
 #include "tools/flops.h"
 
@@ -38,6 +39,7 @@ struct BenchRow {
 
 struct BenchReport {
   std::string device;
+  TimingPolicy policy;
   RoundOptions method;
   std::vector<BenchRow> rows;
 

@@ -3,33 +3,15 @@
 
 #include <cmath>
 
-#include "compiler/problem_fields.h"
+#include "autotune/case_json.h"
 
 namespace streamattn {
-namespace {
-
-llvm::json::Value json_of(int number) { return number; }
-llvm::json::Value json_of(bool flag) { return flag; }
-llvm::json::Value json_of(SequenceLayout layout) { return llvm::StringRef(name(layout)); }
-llvm::json::Value json_of(DType type) { return llvm::StringRef(name(type)); }
-llvm::json::Value json_of(const Expr& expression) { return expression.text(); }
-llvm::json::Value json_of(const std::optional<Expr>& expression) {
-  return expression ? json_of(*expression) : llvm::json::Value(nullptr);
-}
-
-}  // namespace
-
 llvm::json::Object to_json(const ForwardCase& call) {
-  llvm::json::Object json{{"op", llvm::StringRef(name(call.operation))},
-                          {"batch", call.shape.batch},
-                          {"heads", call.heads()},
-                          {"kv_heads", call.shape.kv_heads},
-                          {"q_len", call.shape.q_len},
-                          {"kv_len", call.shape.kv_len},
-                          {"layout", name(call.layout)}};
-  for_each_problem_field([&](const auto& field) {
-    json[llvm::StringRef(field.name)] = json_of(field.value(call.problem));
-  });
+  llvm::json::Object json = to_json(call.problem);
+  json["op"] = llvm::StringRef(name(call.operation));
+  json["batch"] = call.shape.batch, json["heads"] = call.heads();
+  json["kv_heads"] = call.shape.kv_heads, json["q_len"] = call.shape.q_len;
+  json["kv_len"] = call.shape.kv_len, json["layout"] = name(call.layout);
   llvm::json::Object scalars, tensors;
   for (const NamedNumber& scalar : call.scalars) scalars[scalar.name] = scalar.value;
   for (const NamedInput& tensor : call.tensors)

@@ -125,6 +125,11 @@ void print_choice(const Explanation& e, llvm::raw_ostream& out) {
           << (answer.declines.empty() ? "serves it" : answer.declines) << "\n";
 }
 
+std::string shared_rows(const TileWalk& tile) {
+  if (tile.heads == 1) return {};
+  return llvm::formatv(", rows of the {0} heads that share keys", tile.heads);
+}
+
 void print_counts(const Explanation& e, llvm::raw_ostream& out) {
   const char* about = e.pairs.is_estimate ? "about " : "";
   out << "\n";
@@ -136,9 +141,9 @@ void print_counts(const Explanation& e, llvm::raw_ostream& out) {
   const TileCounts& counts = e.map->counts;
   about = e.map->is_estimate ? "about " : "";
   line(out, "tiles",
-       llvm::formatv("{0}{1} full, {2} partial, {3} skipped, of {4} x {5}", about,
+       llvm::formatv("{0}{1} full, {2} partial, {3} skipped, of {4} x {5}{6}", about,
                      grouped(counts.full), grouped(counts.partial), grouped(counts.skipped()),
-                     e.map->tile.q, e.map->tile.kv)
+                     e.map->tile.rows, e.map->tile.keys, shared_rows(e.map->tile))
            .str());
   line(out, "visited", share(counts.visited(), counts.all) + " of all tiles");
   if (e.pairs.is_estimate || e.map->is_estimate)
@@ -172,8 +177,9 @@ llvm::json::Object to_json(const TileMap& map) {
   for (const TileRow& row : map.rows)
     rows.push_back(llvm::json::Object{
         {"q_tile", row.q_tile}, {"full", ranges(row.full)}, {"partial", ranges(row.partial)}});
-  return llvm::json::Object{{"tile_q", map.tile.q},
-                            {"tile_kv", map.tile.kv},
+  return llvm::json::Object{{"tile_q", map.tile.rows},
+                            {"tile_kv", map.tile.keys},
+                            {"tile_heads", map.tile.heads},
                             {"full", map.counts.full},
                             {"partial", map.counts.partial},
                             {"skipped", map.counts.skipped()},

@@ -87,21 +87,6 @@ std::vector<TargetAnswers> answers_for(const ForwardCase& call) {
   return answers;
 }
 
-TileSides sides(const Schedule& schedule) {
-  return {std::get<std::int64_t>(schedule.get("tile_q")),
-          std::get<std::int64_t>(schedule.get("tile_kv"))};
-}
-
-/// Whether it leaves out tiles of which data say that nobody sees them: all do that have no knob
-/// for it.
-bool asks_data(const Schedule& schedule) {
-  try {
-    return std::get<bool>(schedule.get("key_lists"));
-  } catch (const Error&) {
-    return true;
-  }
-}
-
 double pairs_of(const ForwardCall& call) {
   return static_cast<double>(call.batch() * call.heads()) * static_cast<double>(call.q_len()) *
          static_cast<double>(call.kv_len());
@@ -143,8 +128,10 @@ Explanation::Explanation(const ForwardCase& given, const ScheduleFlags& flags, H
   pairs = visible_pairs(call, most_elements);
   flops = forward_flops(call, most_elements);
   if (!choice) return;
-  tiles_by_data = data_decide && asks_data(choice->schedule);
-  map.emplace(masked, sides(choice->schedule), tiles_by_data, drawn, most_elements);
+  if (const auto walk = tile_walk(call.problem, choice->schedule)) {
+    tiles_by_data = data_decide && walk->by_data;
+    map.emplace(masked, *walk, tiles_by_data, drawn, most_elements);
+  }
   if (!target->is_cpu()) program = emit(call.operation, call.problem, choice->schedule, *target);
 }
 

@@ -53,7 +53,7 @@ struct Explanation {
   bool tiles_by_data = false;  ///< the schedule asks them
   Program program;             ///< empty: the kernel is part of the library
 
-  std::optional<TileMap> map;  ///< of the schedule's tiles
+  std::optional<TileMap> map;  ///< of the schedule's tiles, where its family says what they are
   Count pairs, flops;
   double all_pairs;
 };

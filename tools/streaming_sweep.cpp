@@ -275,7 +275,7 @@ void StreamingFlags::add_to(Flags& flags) {
             "leave dense attention out where a run would take longer; 0: everywhere (200)",
             dense_milliseconds_);
   flags.add("plot", "FILE", "write the times and the speed-up as an SVG", plot_);
-  for (const char* other : {"suite", "mask", "baseline", "q-len", "tokens"})
+  for (const char* other : {"suite", "mask", "causal", "baseline", "q-len", "tokens"})
     flags.exclude({"preset", other});
 }
 

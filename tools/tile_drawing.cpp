@@ -21,13 +21,16 @@ std::int64_t count_in(const RowSet& set, Rows tiles) {
 }
 
 std::string tiles_text(const TileMap& map, const TileGrid& grid) {
-  std::string text = llvm::formatv("{0} x {1}", map.tile.q, map.tile.kv);
+  std::string text = llvm::formatv("{0} x {1}", map.tile.rows, map.tile.keys);
   if (grid.q_tiles * grid.kv_tiles == 1) return "a tile of " + text;
   return llvm::formatv("{0} x {1} tiles of {2}", grid.q_tiles, grid.kv_tiles, text);
 }
 
 std::string head_text(const TileMap& map) {
-  return llvm::formatv("batch {0}, head {1}", map.drawn.batch, map.drawn.head);
+  const int heads = map.tile.heads;
+  if (heads == 1) return llvm::formatv("batch {0}, head {1}", map.drawn.batch, map.drawn.head);
+  const std::int64_t first = map.drawn.head / heads * heads;
+  return llvm::formatv("batch {0}, heads {1} to {2}", map.drawn.batch, first, first + heads - 1);
 }
 
 std::string number(double value) { return llvm::formatv("{0:f0}", value); }
@@ -53,8 +56,8 @@ class Svg {
       : map_(map),
         grid_(map, most_cells, most_cells),
         out_(out),
-        cell_width_(side(grid_.kv_tiles * map.tile.kv)),
-        cell_height_(side(grid_.q_tiles * map.tile.q)),
+        cell_width_(side(grid_.kv_tiles * map.tile.keys)),
+        cell_height_(side(grid_.q_tiles * map.tile.rows)),
         width_(std::max(cell_width_ * static_cast<double>(grid_.columns), 80.0)),
         height_(std::max(cell_height_ * static_cast<double>(grid_.rows), 20.0)) {}
 
@@ -87,8 +90,8 @@ class Svg {
   /// Of a cell over so many positions: both axes have one scale, but for cells that would vanish.
   double side(std::int64_t positions) const {
     const auto longer = static_cast<double>(std::max<std::int64_t>({map_.q_len, map_.kv_len, 1}));
-    const auto larger =
-        static_cast<double>(std::max(grid_.q_tiles * map_.tile.q, grid_.kv_tiles * map_.tile.kv));
+    const auto larger = static_cast<double>(
+        std::max(grid_.q_tiles * map_.tile.rows, grid_.kv_tiles * map_.tile.keys));
     return std::max(std::min(640 / longer, 24 / larger) * static_cast<double>(positions), 2.0);
   }
 
@@ -147,13 +150,12 @@ class Svg {
       const double x = left + cell_width_ * static_cast<double>(column);
       line(x, top - 5, x, top);
       text(x, top - 9, "middle",
-           std::to_string(map_.k_position + column * grid_.kv_tiles * map_.tile.kv), 11);
+           std::to_string(map_.k_position + column * grid_.kv_tiles * map_.tile.keys), 11);
     });
     ticks(grid_.rows, height_, [&](std::int64_t row) {
       const double y = top + cell_height_ * static_cast<double>(row);
       line(left - 5, y, left, y);
-      text(left - 9, y + 4, "end",
-           std::to_string(map_.q_position + row * grid_.q_tiles * map_.tile.q), 11);
+      text(left - 9, y + 4, "end", std::to_string(map_.position_of(row * grid_.q_tiles)), 11);
     });
     text(left + width_ / 2, top - 26, "middle", "position of the key, k");
     const double y = top + height_ / 2;
@@ -230,7 +232,7 @@ void draw_text(const TileMap& map, int width, llvm::raw_ostream& out) {
     out << std::string(drawn - first.size() - last.size(), ' ') << last;
   out << "\n";
   for (std::int64_t row = 0; row < grid.rows; row++) {
-    const std::int64_t position = map.q_position + row * grid.q_tiles * map.tile.q;
+    const std::int64_t position = map.position_of(row * grid.q_tiles);
     out << llvm::right_justify(row % 4 == 0 ? std::to_string(position) : "", label - 1) << " ";
     for (std::int64_t column = 0; column < grid.columns; column++)
       out << ".+#"[static_cast<int>(grid.at(row, column))];

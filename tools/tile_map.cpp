@@ -24,25 +24,25 @@ std::int64_t spread(std::int64_t i, std::int64_t count, std::int64_t all) {
 class Classifier {
  public:
   /// Of the queries of a tile it looks at each `stride`-th.
-  Classifier(const MaskedCall& masked, TileSides tile, std::int64_t stride)
+  Classifier(const MaskedCall& masked, TileWalk tile, std::int64_t stride)
       : call_(masked.call()),
         tile_(tile),
         stride_(stride),
         key_rows_(masked.exprs().ranges, call_),
         mask_(masked.exprs(), call_),
-        seen_(tile.kv) {}
+        seen_(tile.keys) {}
 
   TileRow by_ranges(HeadIndex head, std::int64_t q_tile) {
-    const KeyRows keys = key_rows_.of(head.batch, head.head, queries(q_tile));
+    const Rows own = queries(q_tile), asked = tile_.is_of_sequence ? Rows{0, call_.q_len()} : own;
     RowSet visited;
     TileRow row{.q_tile = q_tile, .full = {}, .partial = {}};
-    for (const Rows& range : keys.seen)
-      visited.add({range.begin / tile_.kv, ceil_div(range.end, tile_.kv)});
+    for (const Rows& range : key_rows_.of(head.batch, head.head, asked).seen)
+      visited.add({range.begin / tile_.keys, ceil_div(range.end, tile_.keys)});
     // The last tile is as long as there are keys.
-    for (const Rows& range : keys.full)
-      row.full.add({ceil_div(range.begin, tile_.kv), range.end == call_.kv_len()
-                                                         ? ceil_div(range.end, tile_.kv)
-                                                         : range.end / tile_.kv});
+    for (const Rows& range : key_rows_.of(head.batch, head.head, own).full)
+      row.full.add({ceil_div(range.begin, tile_.keys), range.end == call_.kv_len()
+                                                           ? ceil_div(range.end, tile_.keys)
+                                                           : range.end / tile_.keys});
     row.partial = visited.without(row.full);
     return row;
   }
@@ -65,14 +65,15 @@ class Classifier {
   };
 
   Rows queries(std::int64_t q_tile) const {
-    return {q_tile * tile_.q, std::min((q_tile + 1) * tile_.q, call_.q_len())};
+    return {q_tile * tile_.rows / tile_.heads,
+            std::min(ceil_div((q_tile + 1) * tile_.rows, tile_.heads), call_.q_len())};
   }
 
   /// At the elements of a tile until it is clear that it is cut.
   Found look(HeadIndex head, Rows queries, std::int64_t tile) {
     Found found;
-    const std::int64_t first = tile * tile_.kv;
-    const std::int64_t keys = std::min(tile_.kv, call_.kv_len() - first);
+    const std::int64_t first = tile * tile_.keys;
+    const std::int64_t keys = std::min(tile_.keys, call_.kv_len() - first);
     for (std::int64_t row = queries.begin; row < queries.end; row += stride_) {
       mask_.see({head.batch, head.head, row}, first, keys, seen_.data());
       const auto count = std::count(seen_.begin(), seen_.begin() + keys, 1);
@@ -84,7 +85,7 @@ class Classifier {
   }
 
   const ForwardCall& call_;
-  TileSides tile_;
+  TileWalk tile_;
   std::int64_t stride_;
   KeyRowEvaluator key_rows_;
   CallEvaluator<float> mask_;
@@ -109,16 +110,21 @@ Sample sample(const TileMap& map, std::int64_t heads, double share) {
   return {q_tiles, part(heads, std::min(left, 1.0), 1)};
 }
 
+/// Heads of a batch entry, or sets of heads that share tiles, that the mask tells apart.
+std::int64_t owners_of_batch(const MaskedCall& masked, const TileWalk& walk) {
+  return ceil_div(masked.heads(), walk.heads);
+}
+
 TileCounts count(const MaskedCall& masked, const TileMap& map, Sample sample, bool by_elements) {
   constexpr std::int64_t piece = 16;
-  const std::int64_t heads = masked.batches() * masked.heads(),
+  const std::int64_t owners = owners_of_batch(masked, map.tile), heads = masked.batches() * owners,
                      rows = sample.heads * sample.q_tiles;
   std::atomic<std::int64_t> full = 0, partial = 0;
   parallel_for(ceil_div(rows, piece), 0, [&](std::int64_t i) {
     Classifier classifier(masked, map.tile, sample.stride);
     for (std::int64_t at = i * piece; at < std::min((i + 1) * piece, rows); at++) {
       const std::int64_t owner = spread(at / sample.q_tiles, sample.heads, heads);
-      const HeadIndex head = {owner / masked.heads(), owner % masked.heads()};
+      const HeadIndex head = {owner / owners, owner % owners * map.tile.heads};
       const std::int64_t q_tile = spread(at % sample.q_tiles, sample.q_tiles, map.q_tiles);
       const TileRow row =
           by_elements ? classifier.by_elements(head, q_tile) : classifier.by_ranges(head, q_tile);
@@ -126,8 +132,9 @@ TileCounts count(const MaskedCall& masked, const TileMap& map, Sample sample, bo
       partial += row.partial.count();
     }
   });
-  const auto all = static_cast<double>(map.q_tiles * map.kv_tiles) *
-                   static_cast<double>(masked.call().batch() * masked.call().heads());
+  const auto all =
+      static_cast<double>(map.q_tiles * map.kv_tiles) *
+      static_cast<double>(masked.call().batch() * masked.call().heads() / map.tile.heads);
   const double looked_at = static_cast<double>(rows) * static_cast<double>(map.kv_tiles);
   if (looked_at == 0) return {};
   const double factor = all / looked_at;
@@ -136,12 +143,12 @@ TileCounts count(const MaskedCall& masked, const TileMap& map, Sample sample, bo
 
 }  // namespace
 
-TileMap::TileMap(const MaskedCall& masked, TileSides sides, bool by_elements, HeadIndex head,
+TileMap::TileMap(const MaskedCall& masked, TileWalk walk, bool by_elements, HeadIndex head,
                  double most)
-    : tile(sides),
+    : tile(walk),
       drawn(head),
-      q_tiles(ceil_div(masked.call().q_len(), sides.q)),
-      kv_tiles(ceil_div(masked.call().kv_len(), sides.kv)),
+      q_tiles(ceil_div(masked.call().q_len() * walk.heads, walk.rows)),
+      kv_tiles(ceil_div(masked.call().kv_len(), walk.keys)),
       q_position(masked.call().q_position),
       k_position(masked.call().k_position),
       q_len(masked.call().q_len()),
@@ -156,7 +163,7 @@ TileMap::TileMap(const MaskedCall& masked, TileSides sides, bool by_elements, He
   };
   require("--map-batch", head.batch, call.batch());
   require("--map-head", head.head, call.heads());
-  const std::int64_t heads = masked.batches() * masked.heads();
+  const std::int64_t heads = masked.batches() * owners_of_batch(masked, walk);
   if (heads * q_tiles * kv_tiles == 0) return;
 
   constexpr double most_rows = 1 << 20;
@@ -164,14 +171,14 @@ TileMap::TileMap(const MaskedCall& masked, TileSides sides, bool by_elements, He
   Sample looked_at = sample(*this, heads, share);
   counts = count(masked, *this, looked_at, false);
   if (by_elements) {
-    const double elements = counts.partial / masked.repeats() * static_cast<double>(sides.q) *
-                            static_cast<double>(sides.kv);
+    const double elements = counts.partial / masked.repeats() * static_cast<double>(walk.rows) *
+                            static_cast<double>(walk.keys);
     share = std::min(share, most / std::max(elements, 1.0));
     looked_at = sample(*this, heads, share);
     const double part = static_cast<double>(looked_at.q_tiles * looked_at.heads) /
                         static_cast<double>(q_tiles * heads);
     looked_at.stride = std::clamp(static_cast<std::int64_t>(std::ceil(elements * part / most)),
-                                  std::int64_t{1}, sides.q);
+                                  std::int64_t{1}, walk.rows);
     counts = count(masked, *this, looked_at, true);
   }
   is_estimate = looked_at.q_tiles < q_tiles || looked_at.heads < heads || looked_at.stride > 1;

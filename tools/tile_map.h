@@ -4,12 +4,13 @@
 #include <cstdint>
 #include <vector>
 
+#include "compiler/family_answers.h"
 #include "compiler/operations/forward/row_set.h"
 #include "tools/masked_call.h"
 
 namespace streamattn {
 
-/// Numbers of tiles over batch and query heads; not whole where they are estimates.
+/// Numbers of tiles over batch and heads; not whole where they are estimates.
 struct TileCounts {
   double full = 0;     ///< every query sees every key
   double partial = 0;  ///< visited, and elements are tested
@@ -25,10 +26,6 @@ struct TileRow {
   RowSet full, partial;  ///< of key tiles
 };
 
-struct TileSides {
-  std::int64_t q, kv;
-};
-
 /// Which head a map is drawn of.
 struct HeadIndex {
   std::int64_t batch = 0, head = 0;
@@ -37,13 +34,19 @@ struct HeadIndex {
 /// Tiles by the closed forms of the mask; and, if `by_elements`, those that these leave open by
 /// their elements.
 struct TileMap {
-  /// Looks at no more than about `most` elements: of more, at evenly spaced queries and heads.
+  /// Looks at no more than about `most` elements: of more, at evenly spaced queries and heads. Of
+  /// tiles that heads share, `by_elements` is false, and the mask's ranges are those of all heads.
   /// Throws Error (invalid_config) for a head that the call does not have.
-  TileMap(const MaskedCall& masked, TileSides sides, bool by_elements, HeadIndex head, double most);
+  TileMap(const MaskedCall& masked, TileWalk walk, bool by_elements, HeadIndex head, double most);
 
-  TileSides tile;
+  /// The position of the first query of a tile.
+  std::int64_t position_of(std::int64_t q_tile) const {
+    return q_position + q_tile * tile.rows / tile.heads;
+  }
+
+  TileWalk tile;
   HeadIndex drawn;
-  std::int64_t q_tiles, kv_tiles;       ///< of a head
+  std::int64_t q_tiles, kv_tiles;       ///< of a head, or of those that share tiles
   std::int64_t q_position, k_position;  ///< of the first row
   std::int64_t q_len, kv_len;
   TileCounts counts;

@@ -8,7 +8,7 @@
 #include "autotune/local_device.h"
 #include "autotune/worker.h"
 #include "streamattn/error.h"
-#include "tools/flags.h"
+#include "tools/timing_flags.h"
 #include "tools/tune_command.h"
 
 namespace streamattn {
@@ -51,15 +51,18 @@ Exit tune_install_action(llvm::ArrayRef<std::string> args, llvm::raw_ostream& ou
 Exit tune_worker_action(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
   std::string target = "cpu";
   std::optional<int> device;
+  TimingWish timing;
   Flags flags("tune worker [flags]",
               "Builds, checks and times what it reads on standard input, for `streamattn tune`.");
   flags.add("target", "sm_90a|cpu", "where to run", target);
   flags.add("device", "N", "CUDA ordinal", device);
+  add_timing_flags(flags, timing);
   if (!flags.parse(args, out)) return Exit::ok;
   serve_worker(
       find_target(target),
       [&]() -> std::unique_ptr<TuneDevice> {
-        return std::make_unique<LocalDevice>(JitOptions{.target = target, .device = device});
+        return std::make_unique<LocalDevice>(JitOptions{.target = target, .device = device},
+                                             timing);
       },
       std::cin, out);
   return Exit::ok;

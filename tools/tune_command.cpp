@@ -1,15 +1,20 @@
 // `streamattn tune`: finds schedules and writes them as rows.
 #include "tools/tune_command.h"
 
+#include <llvm/ADT/STLExtras.h>
 #include <llvm/Support/FormatVariadic.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <filesystem>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <thread>
 
 #include "autotune/candidates.h"
+#include "autotune/device_class.h"
 #include "autotune/drift.h"
 #include "autotune/replay.h"
 #include "autotune/tune_session.h"
@@ -20,11 +25,13 @@
 #include "streamattn/compiler.h"
 #include "streamattn/error.h"
 #include "support/files.h"
+#include "support/log.h"
 #include "support/progress.h"
+#include "tools/gpu_list.h"
 #include "tools/interrupt.h"
-#include "tools/output_file.h"
 #include "tools/problem_flags.h"
 #include "tools/table.h"
+#include "tools/timing_flags.h"
 #include "tools/tune_page.h"
 #include "tools/tune_summary.h"
 
@@ -56,6 +63,7 @@ struct Options {
   ProblemFlags problem;
   std::optional<std::string> target;
   std::optional<int> device;
+  GpuList gpus;
   std::vector<std::string> pins;
   std::optional<std::string> out, journal, block_list, check, report, replay;
   double tolerance = 5;  // percent
@@ -63,6 +71,7 @@ struct Options {
   int jobs = 0;
   bool resume = false, explain = false, dry_run = false;
   TuneMethod method;
+  TimingWish timing;
 };
 
 /// Where a worker runs: the target that was asked for, else that of the device.
@@ -72,10 +81,12 @@ std::string target_name(const Options& options, const TuneJob& job) {
   return try_driver() ? "sm_90a" : "cpu";
 }
 
-/// This program as a worker.
-std::vector<std::string> worker_command(const Options& options, const std::string& target) {
+/// This program as a worker for a device.
+std::vector<std::string> worker_command(const Options& options, const std::string& target,
+                                        const std::optional<int>& device) {
   std::vector<std::string> command = {"/proc/self/exe", "tune", "worker", "--target", target};
-  if (options.device) command.insert(command.end(), {"--device", std::to_string(*options.device)});
+  if (device) command.insert(command.end(), {"--device", std::to_string(*device)});
+  llvm::append_range(command, timing_flags(options.timing));
   return command;
 }
 
@@ -92,14 +103,9 @@ std::vector<BlockedSchedule> load_block_list(const std::optional<std::string>& p
   return parse_block_list(file.bytes, *path);
 }
 
-/// Writes a file so that at every moment it has the old or the new content.
-void replace_file(const std::string& path, const std::string& content) {
-  const std::string temporary = path + ".new";
-  write_file(temporary, content);
-  std::error_code error;
-  std::filesystem::rename(temporary, path, error);
-  if (error)
-    throw Error(ErrorCode::invalid_config, "cannot write " + path + ": " + error.message());
+void save_file(const std::string& path, const std::string& content) {
+  if (const int error = replace_file(path, content); error != 0)
+    throw Error(ErrorCode::invalid_config, "cannot write " + path + ": " + std::strerror(error));
 }
 
 class Tuning {
@@ -113,7 +119,8 @@ class Tuning {
 
   TuneReport run() {
     if (options_.replay) return replay_tune_job(*options_.replay, job_, options_.method);
-    WorkerDevice device = make_device();
+    const WorkerDevices devices = make_devices();
+    const std::vector<TuneDevice*> alike = devices_alike(devices);
     const InterruptScope interrupts;
     const auto begin = std::chrono::steady_clock::now();
     Progress progress("tune", static_cast<std::int64_t>(job_.groups.size()));
@@ -131,7 +138,7 @@ class Tuning {
                      (options_.budget && elapsed.count() >= options_.budget->seconds);
             },
         .progress = [&](const TuneProgress& step) { show(step, progress); }};
-    return run_tune_job(device, job_, settings, [this](const TuneReport& report) { save(report); });
+    return run_tune_job(alike, job_, settings, [this](const TuneReport& report) { save(report); });
   }
 
   /// What would be tried, and the best of it by the model.
@@ -156,31 +163,55 @@ class Tuning {
 
   /// Measures the rows of the table that --check names.
   std::vector<Drift> check_rows() {
-    WorkerDevice device = make_device();
+    const WorkerDevices devices = make_devices();
     Progress progress("check", static_cast<std::int64_t>(job_.groups.size()));
     return measure_drift(
-        device, job_, ScheduleTable::load(*options_.check), options_.method,
+        *devices.front(), job_, ScheduleTable::load(*options_.check), options_.method,
         [&](std::size_t done) { progress.update(static_cast<std::int64_t>(done)); });
   }
 
   /// Writes what was decided so far.
   void save(const TuneReport& report) const {
     if (options_.out)
-      replace_file(*options_.out, rows_toml(tuned_rows(report.results, *report.target), report.site,
-                                            *report.target));
-    if (options_.report) replace_file(*options_.report, tune_page(report));
+      save_file(*options_.out,
+                rows_toml(tuned_rows(report.results, *report.target), report.site, *report.target));
+    if (options_.report) save_file(*options_.report, tune_page(report));
     if (!options_.block_list) return;
     std::vector<BlockedSchedule> all = blocked_;
     for (BlockedSchedule& entry : blocked_by(report.results, report.site))
       all.push_back(std::move(entry));
-    if (!all.empty()) replace_file(*options_.block_list, block_list_toml(all));
+    if (!all.empty()) save_file(*options_.block_list, block_list_toml(all));
   }
 
  private:
-  WorkerDevice make_device() const {
+  using WorkerDevices = std::vector<std::unique_ptr<WorkerDevice>>;
+
+  /// The device, or those of --gpus.
+  WorkerDevices make_devices() const {
     const Target& target = find_target(target_name(options_, job_));
-    return {worker_command(options_, std::string(target.name)), target,
-            build_processes(options_.jobs)};
+    std::vector<std::optional<int>> ordinals = {options_.device};
+    if (options_.gpus.is_given()) {
+      if (target.is_cpu())
+        throw Error(ErrorCode::invalid_config, "--gpus is for GPUs, the target is cpu");
+      const std::vector<int> given = options_.gpus.resolved();
+      ordinals.assign(given.begin(), given.end());
+    }
+    const auto turn = std::make_shared<std::mutex>();
+    WorkerDevices devices;
+    for (const std::optional<int>& ordinal : ordinals)
+      devices.push_back(std::make_unique<WorkerDevice>(
+          worker_command(options_, std::string(target.name), ordinal), target,
+          build_processes(options_.jobs), WorkerLimits{}, turn));
+    return devices;
+  }
+
+  std::vector<TuneDevice*> devices_alike(const WorkerDevices& devices) const {
+    std::vector<TuneDevice*> all;
+    for (const auto& device : devices) all.push_back(device.get());
+    if (all.size() == 1) return all;
+    return of_one_class(all, options_.gpus.resolved(), [](const std::string& sentence) {
+      log(LogLevel::warning, LogTopic::tune, sentence);
+    });
   }
 
   ForwardCase call_of_flags() const {
@@ -238,6 +269,9 @@ void add_flags(Flags& flags, Options& options) {
   flags.section("device");
   flags.add("target", "sm_90a|cpu", "where to run; cpu is the host (the device's)", options.target);
   flags.add("device", "N", "CUDA ordinal (0)", options.device);
+  flags.add("gpus", "all|LIST",
+            "race groups on several GPUs of one class side by side, such as 0,1", options.gpus);
+  flags.exclude({"device", "gpus"});
   flags.add("jobs", "N", "processes that compile (cores - 1)", options.jobs);
   flags.section("method");
   flags.add("budget", "TIME", "stop after 90s, 10m, 1h; --resume goes on (none)", options.budget);
@@ -247,6 +281,7 @@ void add_flags(Flags& flags, Options& options) {
             options.method.final_rounds);
   flags.add("round-ms", "X", "milliseconds of a schedule in a round of the finals (35)",
             options.method.final_milliseconds);
+  add_timing_flags(flags, options.timing);
   flags.add("dry-run", "print what would be tried; needs no GPU with --target", options.dry_run);
   flags.add("seed", "N", "of the order of rounds (1)", options.method.seed);
   flags.add("start", "FILE", "rows in use before the shipped ones; may be repeated",
@@ -270,6 +305,7 @@ void add_flags(Flags& flags, Options& options) {
   flags.exclude({"check", "out"});
   flags.exclude({"check", "replay", "journal"});
   flags.exclude({"check", "resume"});
+  flags.exclude({"check", "gpus"});
 }
 
 Exit tune(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {

@@ -173,9 +173,10 @@ std::string tune_page(const TuneReport& report) {
   out << "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       << "<title>Schedules for " << escaped(report.site.device) << "</title>\n<style>" << style
       << "</style>\n</head>\n<body>\n<h1>Schedules for " << escaped(report.site.device)
-      << "</h1>\n<p>" << escaped(report.site.l2) << " L2, " << escaped(report.site.launch)
-      << " launches; driver " << escaped(report.site.driver.empty() ? "-" : report.site.driver)
-      << ", NVRTC " << escaped(report.site.nvrtc.empty() ? "-" : report.site.nvrtc) << ". "
+      << "</h1>\n<p>" << escaped(report.site.timed.l2) << " L2, "
+      << escaped(report.site.timed.launch) << " launches; driver "
+      << escaped(report.site.timed.driver.empty() ? "-" : report.site.timed.driver) << ", NVRTC "
+      << escaped(report.site.timed.nvrtc.empty() ? "-" : report.site.timed.nvrtc) << ". "
       << report.results.size() << " of " << report.groups << " groups are done.</p>\n";
   if (const auto regret = regret_of_first_guess(report.results))
     out << "<p>The first guess loses " << fixed(100 * regret->mean, 1)

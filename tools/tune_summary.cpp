@@ -98,7 +98,7 @@ std::string why_it_won(const Decision& decision) {
 }
 
 void print_tune_summary(const TuneReport& report, llvm::raw_ostream& out) {
-  out << report.site.device << "; " << report.site.l2 << " L2, " << report.site.launch
+  out << report.site.device << "; " << report.site.timed.l2 << " L2, " << report.site.timed.launch
       << " launches; times are medians of a group's shapes, gain is over the first guess\n";
   Table table({"head_dim", "mask", "q_len", "kv_len", "batch", "heads", "us", "gain", "spread",
                "noise", "schedule"});

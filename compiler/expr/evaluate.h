@@ -43,6 +43,8 @@ class RowEvaluator {
  private:
   using Operation = FlatExpr::Operation;
 
+  static constexpr int run_length = 128;  // keys at a time: their values stay in the first cache
+
   std::int64_t* integers(int operation) { return integers_.data() + at(operation); }
   std::uint8_t* booleans(int operation) { return booleans_.data() + at(operation); }
   Real* reals(int operation) { return reals_.data() + at(operation); }

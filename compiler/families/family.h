@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "compiler/estimate.h"
+#include "compiler/family_answers.h"
 #include "compiler/knobs.h"
 #include "compiler/plan.h"
 #include "streamattn/compiler.h"
@@ -50,6 +51,10 @@ struct Family {
   /// `schedules` has them all.
   std::vector<Schedule> (*launch_choices)(const Problem& problem, const Schedule& schedule,
                                           const Shape& shape, const Target& target);
+
+  /// How the kernels of a legal schedule walk over the pairs of a problem. Null where it cannot be
+  /// said in tiles.
+  TileWalk (*walk)(const Problem& problem, const Schedule& schedule);
 
   /// The program, all but `flat` and `target` of its sources filled in. The schedule is not
   /// refused, and has the defaults of all knobs that only steer a launch. Null where the kernel is

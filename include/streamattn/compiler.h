@@ -22,11 +22,12 @@ struct Choice {
   std::string reason;  ///< "row pins.toml:3", "first guess of flash_wgmma", "given by the caller"
 };
 
-/// Picks the schedule for `operation` of `problem` at `shape`: the first row of `table` that fits
-/// and is legal, else the first guess of the first family that accepts the problem. Throws Error
-/// (unsupported_problem) with every family's reason, (invalid_schedule) when the row that fits is
-/// not legal, (invalid_argument) for sizes that no call can have. With the name of a `device`, rows
-/// tuned on another are passed over.
+/// Picks the schedule for `operation` of `problem` at `shape`: the first row of `table` that fits,
+/// else the first guess of the first family that accepts the problem. Throws Error
+/// (unsupported_problem) with every family's reason, or with that of the family of a row that fits,
+/// (invalid_schedule) when the row that fits is not legal, (invalid_argument) for sizes that no
+/// call can have. Rows shipped with the library fit only what they are legal for. With the name of
+/// a `device`, rows tuned on another are passed over.
 STREAMATTN_API Choice choose(Operation operation, const Problem& problem, const Shape& shape,
                              const Target& target,
                              const ScheduleTable& table = ScheduleTable::shipped(),

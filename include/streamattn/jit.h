@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +14,14 @@
 
 namespace streamattn {
 
+struct JitOptions;
+
+/// Finds a schedule for calls of `problem` that are about as large as `shape`; nothing, to leave it
+/// at the first guess. `options` are those of the Jit that asks, with its target and its device,
+/// without pins and tuner.
+using ScheduleTuner = std::function<std::optional<Choice>(
+    const JitOptions& options, Operation operation, const Problem& problem, const Shape& shape)>;
+
 /// How a Jit behaves. What is not given comes from STREAMATTN_* variables, then from defaults.
 struct JitOptions {
   std::optional<std::string> target = {};  ///< "cpu" for the host; default: the device's
@@ -22,6 +31,12 @@ struct JitOptions {
   /// Use rows that were tuned on another device of the same architecture; Kernel::describe() says
   /// so.
   bool foreign_rows = false;
+
+  /// Asked for the schedule of what no row fits, on the thread that makes the first request for it;
+  /// none: the first guess is taken. tune_on_first_use() (tuning.h) gives one. Where it has no
+  /// answer, or fails, which is logged, the first guess is taken, too. While a stream is captured
+  /// into a graph it is not asked.
+  ScheduleTuner tuner = {};
 
   /// Take the host CPU where the device is one that no family has kernels for. Without it that is
   /// an error that names the device and what is served.

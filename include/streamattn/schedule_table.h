@@ -16,31 +16,23 @@
 
 namespace streamattn {
 
-/// How a tuner came to a row: the table `from` of it. Nothing here decides whether a row fits.
-struct TuningRecord {
-  std::string driver, nvrtc, commit;  ///< versions, and the library's own
-  std::string l2, launch;             ///< "cold" or "warm", "eager" or "graph": how it was timed
-  std::vector<std::string> shapes;    ///< "batch x kv_heads x q_len x kv_len" that it was shown on
-  std::vector<double> microseconds;   ///< on each of these
-  double spread = 0;                  ///< between rounds, such as 0.004
-  double noise = 0;                   ///< between two entries of one schedule
-  double gain = 0;                    ///< time of the family's first guess over that of the row
+/// What a time holds for: versions, and how it was taken.
+struct TimingConditions {
+  std::string driver, nvrtc, commit;  ///< releases, empty on the CPU; the library's own
+  std::string l2, launch;             ///< "cold" or "warm", "eager" or "graph"
+
+  friend bool operator==(const TimingConditions&, const TimingConditions&) = default;
 };
 
-/// Calls visit(name, field) for every field of a record.
-template <class Record, class Visitor>
-void for_each_record_field(Record& record, Visitor&& visit) {
-  visit("driver", record.driver);
-  visit("nvrtc", record.nvrtc);
-  visit("commit", record.commit);
-  visit("l2", record.l2);
-  visit("launch", record.launch);
-  visit("shapes", record.shapes);
-  visit("us", record.microseconds);
-  visit("spread", record.spread);
-  visit("noise", record.noise);
-  visit("gain", record.gain);
-}
+/// How a tuner came to a row: the table `from` of it. Nothing here decides whether a row fits.
+struct TuningRecord {
+  TimingConditions timed;
+  std::vector<std::string> shapes;   ///< "batch x kv_heads x q_len x kv_len" that it was shown on
+  std::vector<double> microseconds;  ///< on each of these
+  double spread = 0;                 ///< between rounds, such as 0.004
+  double noise = 0;                  ///< between two entries of one schedule
+  double gain = 0;                   ///< time of the family's first guess over that of the row
+};
 
 /// Shipped tunings, tuner output and user pins: one type, one file format. The first row that fits
 /// wins.
@@ -70,7 +62,7 @@ class STREAMATTN_API ScheduleTable {
   /// The rows of a file. Throws Error (invalid_config).
   static ScheduleTable load(const std::filesystem::path& path);
 
-  /// The rows shipped with the library.
+  /// The rows shipped with the library. They fit no problem that their family would not run.
   static const ScheduleTable& shipped();
 
   /// Appends the rows of `other`: they are tried after the rows already here.

@@ -88,4 +88,10 @@ unsigned* GpuDevice::zero_words(CUstream stream, int count) {
   return nullptr;
 }
 
+bool is_any_stream_captured() {
+  CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
+  const CUresult result = driver().cuStreamIsCapturing(nullptr, &status);
+  return result != CUDA_SUCCESS || status != CU_STREAM_CAPTURE_STATUS_NONE;
+}
+
 }  // namespace streamattn

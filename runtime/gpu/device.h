@@ -49,6 +49,10 @@ class GpuDevice {
   std::atomic<unsigned> next_in_ring_ = 0, captured_ = 0;
 };
 
+/// Whether a stream is being captured that the default one would wait for, as far as the driver
+/// says. The device's context must be current.
+bool is_any_stream_captured();
+
 /// Makes a context current while it lives.
 class ContextScope {
  public:

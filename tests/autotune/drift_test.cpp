@@ -58,6 +58,18 @@ TEST_CASE("a row that is as fast as it was holds, one that is not has drifted") 
   CHECK(drift_of({.truth = takes(100, 90)}).has_drifted(0.1));  // the first guess is better
 }
 
+TEST_CASE("a time that was taken in another way is not compared") {
+  for (const bool is_graph : {false, true}) {
+    SimulatedWorld world{.truth = takes(150, 170)};
+    (is_graph ? world.launch : world.l2) = is_graph ? "graph" : "warm";
+    const Drift drift = drift_of(world);
+    CHECK(drift.recorded == 0);
+    CHECK_FALSE(drift.has_drifted(0.1));
+    world.truth = takes(150, 100);
+    CHECK(drift_of(world).has_drifted(0.1));  // the first guess is better in this way, too
+  }
+}
+
 TEST_CASE("a row that is wrong has drifted, and says why; calls without a row have not") {
   const Drift wrong = drift_of(
       {.truth = takes(100, 120), .fate = [](const std::string& step, const Schedule& schedule) {

@@ -96,6 +96,16 @@ TEST_CASE("tuning on the CPU writes rows that a run with them uses") {
   CHECK_THAT(again.err(), contains_text("rows.toml.journal.jsonl is there already: --resume"));
 }
 
+TEST_CASE("how calls are timed reaches the process that times them") {
+  const Folder folder;
+  const Command warm = folder.tune({"--l2", "warm", "--launch", "eager"});
+  CHECK(warm.wait() == exit_ok);
+  CHECK_THAT(folder.file("rows.toml"), contains_text("l2 = \"warm\", launch = \"eager\""));
+  const Command cold = folder.tune({"--l2", "cold", "--resume"});
+  CHECK(cold.wait() == exit_usage);
+  CHECK_THAT(cold.err(), contains_text("a cold L2 is for GPUs: the CPU's caches are warm"));
+}
+
 TEST_CASE(
     "killed at any moment and resumed, tuning ends, and its journal alone gives the same file") {
   const Folder folder;

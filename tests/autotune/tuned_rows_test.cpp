@@ -10,8 +10,8 @@ namespace streamattn {
 namespace {
 
 const Target& hopper = find_target("sm_90a");
-const TuneSite h200{
-    .device = "NVIDIA H200", .driver = "580.159", .nvrtc = "13.0", .l2 = "cold", .launch = "eager"};
+const TuneSite h200{"NVIDIA H200",
+                    {.driver = "580.159", .nvrtc = "13.0", .l2 = "cold", .launch = "eager"}};
 
 const Schedule wide =
     parse_schedule("family=flash_wgmma,tile_q=128,tile_kv=160,math_warpgroups=2,softmax=stale");
@@ -43,8 +43,8 @@ TEST_CASE("a row is read back as what was decided, with all that its tuner knows
   CHECK(match->schedule == wide);
   CHECK(match->device == "NVIDIA H200");
   const TuningRecord& record = match->record;
-  CHECK(record.driver == "580.159");
-  CHECK(record.l2 == "cold");
+  CHECK(record.timed.driver == "580.159");
+  CHECK(record.timed.l2 == "cold");
   CHECK(record.shapes == std::vector<std::string>{"8 x 16 x 2048 x 2048"});
   CHECK(record.microseconds == std::vector<double>{206.25});
   CHECK(record.gain == 1.21);

@@ -282,6 +282,18 @@ TEST_CASE("a journal is not overwritten, and not another job's") {
              contains_text("has something else than a JSON object in line 1"));
 }
 
+TEST_CASE("rows say how their times were taken, and a journal of another way is not gone on with") {
+  const TunerRun one;
+  SimulatedDevice warm({.l2 = "warm", .launch = "graph", .truth = arbitrary_time});
+  const Tuned tuned = one.run(warm, small_job(), one.settings());
+  CHECK_THAT(tuned.rows, contains_text("l2 = \"warm\", launch = \"graph\""));
+  SimulatedDevice cold({.truth = arbitrary_time});
+  CHECK_THAT(error_of([&] { one.run(cold, small_job(), one.settings(Journal::Open::resume)); }),
+             contains_text("belongs to another tuning: l2 was \"warm\" and is \"cold\", launch was "
+                           "\"graph\" and is \"eager\""));
+  CHECK(cold.timings == 0);
+}
+
 TEST_CASE("the regret of the first guess is its loss over the groups") {
   const Tuned tuned = tune_simulated(
       {.noise = 0, .stragglers = 0, .drift = 0, .truth = arbitrary_time}, small_job({2048, 4096}));

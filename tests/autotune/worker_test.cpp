@@ -60,6 +60,22 @@ TEST_CASE("a call goes to a worker as JSON and comes back the same") {
         "invalid_argument: a call in JSON has no usable \"q_len\"");
 }
 
+TEST_CASE("a field of another kind than the problem's is refused") {
+  const std::pair<const char*, llvm::json::Value> wrong[] = {
+      {"dtype", 3},  {"head_dim", "wide"}, {"head_dim", -1}, {"mask", true},
+      {"q_lens", 1}, {"kv_layout", false}, {"sink", 2},      {"out_dtype", llvm::json::Array()},
+  };
+  for (const auto& [field, value] : wrong) {
+    llvm::json::Object json = encode_case(small_call());
+    json[field] = value;
+    CHECK(error_of([&] { decode_case(json); }) ==
+          "invalid_argument: a call in JSON has no usable \"" + std::string(field) + "\"");
+  }
+  llvm::json::Object json = encode_case(small_call());
+  json["dtype"] = "f17";
+  CHECK_THAT(error_of([&] { decode_case(json); }), contains_text("unknown element type \"f17\""));
+}
+
 TEST_CASE("outcomes come back from JSON as they were") {
   BuildOutcome build{
       .registers = 168, .spill_bytes = 8, .is_serialised = true, .milliseconds = 2.5};
@@ -198,6 +214,19 @@ TEST_CASE("workers die with the process that started them") {
   };
   for (int i = 0; i < 1000 && is_running(); i++) std::this_thread::sleep_for(5ms);
   CHECK_FALSE(is_running());
+}
+
+TEST_CASE("the CPU is timed with warm caches and without graphs, and says so") {
+  LocalDevice device({.target = "cpu"}, {.l2 = CacheState::warm, .launch = LaunchMode::eager});
+  CHECK(device.site().timed.l2 == "warm");
+  CHECK(device.site().timed.launch == "eager");
+  CHECK(device.time(small_call(), tiles, 3).ok());
+  LocalDevice cold({.target = "cpu"}, {.l2 = CacheState::cold});
+  CHECK(error_of([&] { cold.site(); }) ==
+        "invalid_argument: a cold L2 is for GPUs: the CPU's caches are warm");
+  LocalDevice graph({.target = "cpu"}, {.launch = LaunchMode::graph});
+  CHECK(error_of([&] { graph.site(); }) ==
+        "invalid_argument: graphs are for GPUs: calls on the CPU have none");
 }
 
 TEST_CASE("the gate's calls are odd, and the kernels of the CPU pass them") {

@@ -3,29 +3,21 @@
 
 #include "tests/support/catch.h"
 #include "tests/support/scratch.h"
-#include "tools/tool.h"
+#include "tests/support/tool_run.h"
 
 using namespace streamattn;
 
 namespace {
 
-struct Outcome {
-  Exit exit;
-  std::string out, err;
-};
-
-Outcome run(std::vector<std::string> flags) {
+ToolRun run(std::vector<std::string> flags) {
   flags.insert(flags.begin(), {"run", "--emulate", "--heads", "2", "--seq", "100"});
-  Outcome outcome{};
-  llvm::raw_string_ostream out(outcome.out), err(outcome.err);
-  outcome.exit = run_tool(flags, out, err);
-  return outcome;
+  return tool(flags);
 }
 
 }  // namespace
 
 TEST_CASE("the command emulates a kernel, checks it and shows no time") {
-  const Outcome outcome = run({"--head-dim", "64", "--causal"});
+  const ToolRun outcome = run({"--head-dim", "64", "--causal"});
   CHECK(outcome.exit == Exit::ok);
   CHECK_THAT(outcome.out, contains_text("device   emulated\n"));
   CHECK_THAT(outcome.out, contains_text("checked  200 of 200 rows against float64\n"));
@@ -34,7 +26,7 @@ TEST_CASE("the command emulates a kernel, checks it and shows no time") {
 }
 
 TEST_CASE("the command takes schedules, seeds and launch flags to the emulator") {
-  const Outcome outcome = run({"--head-dim", "64", "--schedule", "tile_kv=48", "--seed", "5",
+  const ToolRun outcome = run({"--head-dim", "64", "--schedule", "tile_kv=48", "--seed", "5",
                                "--q-rows", "10:70", "--layout", "bhsd", "--json"});
   CHECK(outcome.exit == Exit::ok);
   auto json = llvm::json::parse(outcome.out);
@@ -55,7 +47,7 @@ TEST_CASE("the command writes a timeline") {
 }
 
 TEST_CASE("misuse of emulation is explained") {
-  const Outcome unwritable = run({"--head-dim", "64", "--trace", "/nonexistent/timeline.json"});
+  const ToolRun unwritable = run({"--head-dim", "64", "--trace", "/nonexistent/timeline.json"});
   CHECK(unwritable.exit == Exit::usage);
   CHECK_THAT(unwritable.err, contains_text("cannot write the trace to /nonexistent/timeline.json"));
   CHECK_THAT(run({"--target", "cpu"}).err, contains_text("has no source"));

@@ -10,11 +10,8 @@ SimulatedDevice::SimulatedDevice(SimulatedWorld world, std::string_view target)
     : world_(std::move(world)), target_(find_target(target)), random_(world_.seed) {}
 
 TuneSite SimulatedDevice::site() {
-  return {.device = "Simulated H200",
-          .driver = "1.0",
-          .nvrtc = "13.0",
-          .l2 = "cold",
-          .launch = "eager"};
+  return {world_.device,
+          {.driver = "1.0", .nvrtc = "13.0", .l2 = world_.l2, .launch = world_.launch}};
 }
 
 void SimulatedDevice::build(const Problem&, const std::vector<Schedule>& schedules,

@@ -17,6 +17,9 @@ struct SimulatedWorld {
   double stragglers = 0.02;  ///< share of runs that take half as long again
   double drift = 0.05;       ///< how far the card's clock wanders, relative
 
+  std::string device = "Simulated H200";
+  std::string l2 = "cold", launch = "eager";  ///< how it says that it is timed
+
   /// Microseconds that a schedule really takes on a call.
   std::function<double(const ForwardCase&, const Schedule&)> truth;
 

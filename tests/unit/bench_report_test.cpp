@@ -212,7 +212,7 @@ BenchReport report() {
 TEST_CASE("a report prints ratios to the baseline, refusals and the geometric mean") {
   const std::string text = printed([](auto& out) { report().print(out); });
   CHECK(text ==
-        "a device; median over 9 rounds of about 35 ms\n"
+        "a device; cold L2, eager launches; median over 9 rounds of about 35 ms\n"
         "head_dim  mask    q_len  kv_len  batch  heads  kv_heads  schedule      ms  spread  "
         "TFLOP/s   best  cudnn  ratio\n"
         "     128  k <= q   4096    4096      4     16        16  chosen    1.0000    1.5%  "
@@ -227,6 +227,8 @@ TEST_CASE("a report prints ratios to the baseline, refusals and the geometric me
 
 TEST_CASE("a report as JSON has every round and every figure") {
   const llvm::json::Object json = report().to_json();
+  CHECK(json.getString("l2") == "cold");
+  CHECK(json.getString("launch") == "eager");
   const double mean = *json.getObject("geometric_mean_ratio")->getNumber("chosen");
   CHECK(std::abs(mean * mean - 0.5) < 1e-12);
   const llvm::json::Object& row = *(*json.getArray("rows"))[0].getAsObject();

@@ -10,10 +10,10 @@
 #include "streamattn/error.h"
 #include "streamattn/masks.h"
 #include "tests/support/catch.h"
+#include "tests/support/tool_run.h"
 #include "tools/flops.h"
 #include "tools/log_plot.h"
 #include "tools/streaming_sweep.h"
-#include "tools/tool.h"
 
 namespace streamattn {
 namespace {
@@ -92,21 +92,13 @@ std::string printed(Print print) {
   return text;
 }
 
-struct Outcome {
-  Exit exit;
-  std::string out, err;
-};
-
-Outcome bench(std::vector<std::string> args) {
+ToolRun bench(std::vector<std::string> args) {
   args.insert(args.begin(), "bench");
-  Outcome outcome{};
-  llvm::raw_string_ostream out(outcome.out), err(outcome.err);
-  outcome.exit = run_tool(args, out, err);
-  return outcome;
+  return tool(args);
 }
 
 /// Tiny enough for a test.
-Outcome streaming(const std::vector<std::string>& more) {
+ToolRun streaming(const std::vector<std::string>& more) {
   std::vector<std::string> args = {"--preset",    "streaming", "--target",   "cpu",        "--seq",
                                    "48,16,32,16", "--heads",   "2",          "--head-dim", "8",
                                    "--rounds",    "2",         "--round-ms", "0.1"};
@@ -269,7 +261,7 @@ TEST_CASE("coordinates of a plot lie inside of it, also of one point") {
 }
 
 TEST_CASE("the streaming preset runs on the CPU, lengths sorted, with one kernel for all reaches") {
-  const Outcome outcome = streaming({"--reach", "4:1,1:0", "--reach", "100:2"});
+  const ToolRun outcome = streaming({"--reach", "4:1,1:0", "--reach", "100:2"});
   INFO(outcome.out << outcome.err);
   REQUIRE(outcome.exit == Exit::ok);
   CHECK_THAT(outcome.out, contains_text(", bf16, head_dim 8, batch 1, 2 heads, 2 kv_heads;"));
@@ -288,7 +280,7 @@ TEST_CASE("the streaming preset runs on the CPU, lengths sorted, with one kernel
 }
 
 TEST_CASE("the streaming preset takes the flags of a problem, and scalars of its score") {
-  const Outcome outcome = streaming({"--dtype",
+  const ToolRun outcome = streaming({"--dtype",
                                      "f32",
                                      "--kv-heads",
                                      "1",
@@ -327,16 +319,16 @@ TEST_CASE("the streaming preset takes the flags of a problem, and scalars of its
 }
 
 TEST_CASE("dense attention is left out where it would take too long") {
-  const Outcome never = streaming({"--dense-ms", "0", "--reach", "4:1", "--csv"});
+  const ToolRun never = streaming({"--dense-ms", "0", "--reach", "4:1", "--csv"});
   CHECK(never.exit == Exit::ok);
   CHECK(count(never.out, ",dense,") == 0);
   CHECK(count(never.out, ",streaming,4,1,") == 3);
 
-  const Outcome once = streaming({"--dense-ms", "1e-9", "--reach", "4:1"});
+  const ToolRun once = streaming({"--dense-ms", "1e-9", "--reach", "4:1"});
   CHECK_THAT(once.out, contains_text("dense is left out from 32 on: by the square"));
 
   // Beyond the length that is tried first, the first one too.
-  const Outcome probed = bench({"--preset", "streaming", "--target", "cpu", "--seq", "1100",
+  const ToolRun probed = bench({"--preset", "streaming", "--target", "cpu", "--seq", "1100",
                                 "--heads", "1", "--head-dim", "8", "--rounds", "1", "--round-ms",
                                 "0.1", "--dense-ms", "1e-9", "--reach", "4:1", "--csv"});
   CHECK(count(probed.out, ",dense,") == 0);
@@ -346,7 +338,7 @@ TEST_CASE("dense attention is left out where it would take too long") {
 TEST_CASE("the plot goes to a file, beside the table") {
   const auto path = std::filesystem::temp_directory_path() /
                     ("streamattn-plot-" + std::to_string(std::random_device()()) + ".svg");
-  const Outcome outcome = streaming({"--reach", "4:1", "--plot", path.string()});
+  const ToolRun outcome = streaming({"--reach", "4:1", "--plot", path.string()});
   INFO(outcome.err);
   CHECK(outcome.exit == Exit::ok);
   std::ostringstream plot;
@@ -386,7 +378,7 @@ TEST_CASE("flags that do not fit the streaming preset are refused") {
        "cannot write /nonexistent/x.svg: "},
   };
   for (const Case& c : cases) {
-    const Outcome outcome = bench(c.flags);
+    const ToolRun outcome = bench(c.flags);
     INFO(outcome.err);
     CHECK(outcome.exit == Exit::usage);
     CHECK_THAT(outcome.err, contains_text(c.complaint));

@@ -1,6 +1,4 @@
 // `streamattn explain`: what it says of masks, and its maps against brute force.
-#include <llvm/Support/JSON.h>
-
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -8,27 +6,16 @@
 #include <sstream>
 
 #include "compiler/expr/evaluate.h"
-#include "tests/support/catch.h"
+#include "tests/support/tool_run.h"
 #include "tools/explanation.h"
 #include "tools/tile_drawing.h"
-#include "tools/tool.h"
 
 namespace streamattn {
 namespace {
 
-struct Outcome {
-  Exit exit;
-  std::string out, err;
-
-  bool says(const std::string& text) const { return out.find(text) != std::string::npos; }
-};
-
-Outcome explain(std::vector<std::string> args) {
+ToolRun explain(std::vector<std::string> args) {
   args.insert(args.begin(), "explain");
-  Outcome outcome{};
-  llvm::raw_string_ostream out(outcome.out), err(outcome.err);
-  outcome.exit = run_tool(args, out, err);
-  return outcome;
+  return tool(args);
 }
 
 std::string file_text(const std::string& path) {
@@ -67,7 +54,7 @@ bool is_well_formed(const std::string& xml, std::map<std::string, int>& elements
 }
 
 TEST_CASE("a causal window is explained from its text to its tiles") {
-  const Outcome outcome = explain({"--seq", "1024", "--heads", "2", "--mask",
+  const ToolRun outcome = explain({"--seq", "1024", "--heads", "2", "--mask",
                                    "k <= q && k > q - window", "--set", "window=300", "--schedule",
                                    "tile_kv=128,tile_q=128,math_warpgroups=2", "--width", "60"});
   INFO(outcome.out << outcome.err);
@@ -129,7 +116,7 @@ TEST_CASE("where data decide, tiles are told by elements, unless the schedule do
   std::vector<std::string> args = {"--seq",    "512",           "--heads",
                                    "1",        "--mask",        "doc[batch, q] == doc[batch, k]",
                                    "--tensor", "doc=constant:1"};
-  const Outcome listed = explain(args);
+  const ToolRun listed = explain(args);
   INFO(listed.out << listed.err);
   CHECK(listed.says("name      doc: i32, 2 indices, constant:1\n"));
   CHECK(listed.says("data      decide which of these tiles are seen"));
@@ -139,14 +126,14 @@ TEST_CASE("where data decide, tiles are told by elements, unless the schedule do
   CHECK(listed.says("kernels   streamattn_tile_bounds: "));
   CHECK(listed.says(" full, 0 partial, 0 skipped"));
   args.insert(args.end(), {"--schedule", "key_lists=false"});
-  const Outcome plain = explain(args);
+  const ToolRun plain = explain(args);
   CHECK(plain.says("data      decide which of these keys are seen, but the schedule visits"));
   CHECK(plain.says("tiles     0 full, "));
   CHECK(plain.says("visited   100.00 % of all tiles\n"));
 }
 
 TEST_CASE("a problem that nobody serves is explained all the same, and exits with 3") {
-  const Outcome outcome = explain({"--dtype", "f32"});
+  const ToolRun outcome = explain({"--dtype", "f32"});
   CHECK(outcome.exit == Exit::unsupported);
   CHECK(outcome.says("family    none serves the problem on this target\n"));
   CHECK(outcome.says("  sm_90a  flash_wgmma: dtype f32: wgmma takes f16 and bf16\n"));
@@ -156,7 +143,7 @@ TEST_CASE("a problem that nobody serves is explained all the same, and exits wit
 
 TEST_CASE("explain refuses what it cannot show") {
   const auto complaint = [](const std::vector<std::string>& args) {
-    const Outcome outcome = explain(args);
+    const ToolRun outcome = explain(args);
     CHECK(outcome.exit == Exit::usage);
     CHECK(outcome.out.empty());
     return outcome.err;
@@ -199,7 +186,7 @@ TEST_CASE("counts of tiles and pairs agree with every pair") {
       INFO(given.describe());
       const MaskedCall masked(given);
       const ForwardCall& call = masked.call();
-      const TileSides sides = {trial % 2 == 0 ? 16 : 11, 8};
+      const TileWalk sides = {trial % 2 == 0 ? 16 : 11, 8};
       const HeadIndex drawn = {call.batch() - 1, call.heads() - 1};
       const TileMap map(masked, sides, true, drawn, 1e9);
       CallEvaluator<float> evaluator(masked.exprs(), call);
@@ -210,10 +197,10 @@ TEST_CASE("counts of tiles and pairs agree with every pair") {
           for (std::int64_t q_tile = 0; q_tile < map.q_tiles; q_tile++) {
             for (std::int64_t tile = 0; tile < map.kv_tiles; tile++) {
               std::int64_t seen = 0, all = 0;
-              for (std::int64_t q = q_tile * sides.q;
-                   q < std::min((q_tile + 1) * sides.q, call.q_len()); q++) {
-                for (std::int64_t k = tile * sides.kv;
-                     k < std::min((tile + 1) * sides.kv, call.kv_len()); k++) {
+              for (std::int64_t q = q_tile * sides.rows;
+                   q < std::min((q_tile + 1) * sides.rows, call.q_len()); q++) {
+                for (std::int64_t k = tile * sides.keys;
+                     k < std::min((tile + 1) * sides.keys, call.kv_len()); k++) {
                   std::uint8_t sees = 0;
                   evaluator.see({batch, head, q}, k, 1, &sees);
                   seen += sees, all++;
@@ -239,6 +226,53 @@ TEST_CASE("counts of tiles and pairs agree with every pair") {
       CHECK(visible_pairs(given).number == Approx(pairs));
     }
   }
+}
+
+TEST_CASE("tiles of heads that share keys are counted once, and meet what their sequence sees") {
+  std::mt19937 random(5);
+  for (const char* mask : {"true", "k <= q", "k <= q && k > q - n"}) {
+    for (int trial = 0; trial < 20; trial++) {
+      const ForwardCase given = random_case(mask, random);
+      INFO(given.describe());
+      const MaskedCall masked(given);
+      const ForwardCall& call = masked.call();
+      const TileWalk walk = {.rows = 7, .keys = 8, .heads = 2, .is_of_sequence = true};
+      const TileMap map(masked, walk, false, {}, 1e9);
+      CallEvaluator<float> evaluator(masked.exprs(), call);
+      double full = 0, partial = 0;
+      for (std::int64_t row = 0; row < 2 * call.q_len(); row += walk.rows) {
+        for (std::int64_t k = 0; k < call.kv_len(); k += walk.keys) {
+          bool some = false, all = true;
+          for (std::int64_t q = 0; q < call.q_len(); q++) {
+            const bool is_own = 2 * q + 1 >= row && 2 * q < row + walk.rows;
+            for (std::int64_t key = k; key < std::min(k + walk.keys, call.kv_len()); key++) {
+              std::uint8_t sees = 0;
+              evaluator.see({0, 0, q}, key, 1, &sees);
+              some = some || sees != 0;
+              all = all && (sees != 0 || !is_own);
+            }
+          }
+          full += all, partial += some && !all;
+        }
+      }
+      const auto groups = static_cast<double>(call.batch() * call.kv_heads());
+      CHECK(map.counts.full == groups * full);
+      CHECK(map.counts.partial == groups * partial);
+    }
+  }
+  const ToolRun decode =
+      explain({"--q-len", "4", "--seq", "4096", "--heads", "32", "--kv-heads", "8", "--causal"});
+  CHECK(decode.says("family    decode_wgmma\n"));
+  CHECK(decode.says(
+      "tiles     504 full, 8 partial, 0 skipped, of 16 x 64, rows of the 4 heads that share keys"));
+  CHECK(decode.says("map of batch 0, heads 0 to 3: "));
+}
+
+TEST_CASE("a family that does not work in tiles is explained without them") {
+  const ToolRun backward = explain({"--op", "backward", "--seq", "512"});
+  CHECK(backward.exit == Exit::ok);
+  CHECK(backward.says("family    backward_wgmma\n"));
+  CHECK_FALSE(backward.says("tiles  "));
 }
 
 TEST_CASE("of too much, evenly spaced rows stand for all") {
@@ -280,7 +314,7 @@ TEST_CASE("the drawing is well-formed, and has a cell for each tile that is visi
   const std::string path = (std::filesystem::temp_directory_path() /
                             ("explain-" + std::to_string(std::random_device()())))
                                .string();
-  const Outcome outcome =
+  const ToolRun outcome =
       explain({"--seq", "1024", "--heads", "1", "--mask", "k <= q && k > q - 300", "--schedule",
                "tile_kv=128,tile_q=128,math_warpgroups=2", "--svg", path});
   CHECK(outcome.exit == Exit::ok);
@@ -307,7 +341,7 @@ TEST_CASE("the drawing is well-formed, and has a cell for each tile that is visi
 }
 
 TEST_CASE("as JSON an explanation has all that its text has") {
-  const Outcome outcome =
+  const ToolRun outcome =
       explain({"--seq", "512", "--heads", "2", "--mask", "k <= q && (q - k) % n == 0", "--set",
                "n=2", "--target", "cpu", "--json"});
   auto value = llvm::json::parse(outcome.out);

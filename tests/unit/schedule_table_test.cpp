@@ -258,34 +258,6 @@ TEST_CASE("control characters of a file do not reach a message") {
   }
 }
 
-TEST_CASE("the shipped tables can be read and say where their rows are") {
-  const ScheduleTable& shipped = ScheduleTable::shipped();
-  CHECK(&ScheduleTable::shipped() == &shipped);
-  if (const auto match = shipped.find(Operation::forward, {},
-                                      {.batch = 1, .kv_heads = 16, .q_len = 4096}, hopper)) {
-    CHECK_THAT(match->origin, Catch::Matchers::StartsWith("configs/"));
-  }
-}
-
-TEST_CASE("shipped rows leave few queries and sequences that differ to the family for them") {
-  for (const int head_dim : {64, 128})
-    for (const Expr& mask : {Expr(), causal()}) {
-      const Problem dense{.head_dim = head_dim, .group_size = 4, .mask = mask};
-      Problem paged = dense;
-      paged.kv_layout = SequenceLayout::paged;
-      const Shape decode{.batch = 512, .kv_heads = 8, .q_len = 1, .kv_len = 4096};
-      Shape prefill = decode;
-      prefill.q_len = 4096;
-      const auto family = [](const Problem& problem, const Shape& shape) {
-        return choose(Operation::forward, problem, shape, hopper).schedule.family();
-      };
-      CHECK(family(dense, prefill) == "flash_wgmma");
-      CHECK(family(dense, decode) == "decode_wgmma");
-      CHECK(family(paged, decode) == "decode_wgmma");
-      CHECK(family(paged, prefill) == "decode_wgmma");
-    }
-}
-
 TEST_CASE("a mistake in a table is an error with file, line and column") {
   CHECK_THAT(complaint("[[schedule]\n"),
              Catch::Matchers::StartsWith("invalid_config: pins.toml:1:12: "));

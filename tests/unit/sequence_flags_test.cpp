@@ -1,40 +1,27 @@
 // The flags of batches whose sequences differ.
-#include <llvm/Support/JSON.h>
-
 #include <string>
 #include <vector>
 
-#include "tests/support/catch.h"
-#include "tools/tool.h"
+#include "tests/support/tool_run.h"
 
 namespace streamattn {
 namespace {
 
-struct Outcome {
-  Exit exit;
-  std::string out, err;
-};
-
 /// `streamattn run` on the CPU with a small problem.
-Outcome run(std::vector<std::string> flags) {
+ToolRun run(std::vector<std::string> flags) {
   std::vector<std::string> args = {"run", "--target",   "cpu", "--dtype",    "f32", "--heads",
                                    "4",   "--kv-heads", "2",   "--head-dim", "16",  "--causal"};
   args.insert(args.end(), flags.begin(), flags.end());
-  Outcome outcome{};
-  llvm::raw_string_ostream out(outcome.out), err(outcome.err);
-  outcome.exit = run_tool(args, out, err);
-  return outcome;
+  return tool(args);
 }
 
 /// The problem of a run that is right, as it says itself.
 llvm::json::Object problem_of(std::vector<std::string> flags) {
   flags.emplace_back("--json");
-  const Outcome outcome = run(flags);
+  const ToolRun outcome = run(flags);
   INFO(outcome.err);
   REQUIRE(outcome.exit == Exit::ok);
-  auto value = llvm::json::parse(outcome.out);
-  if (!value) FAIL(llvm::toString(value.takeError()));
-  return std::move(*value->getAsObject()->getObject("problem"));
+  return std::move(*parsed(outcome.out).getObject("problem"));
 }
 
 }  // namespace

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "compiler/families/refusals.h"
+
 namespace streamattn {
 namespace {
 
@@ -20,7 +22,7 @@ std::string misses(const Target& target) {
 }
 
 std::string declines(const Problem& problem, const Target& target) {
-  if (problem.is_ragged()) return "sequences differ: all of a batch must be dense and equally long";
+  if (auto reason = decline_ragged(problem); !reason.empty()) return reason;
   if (problem.dtype == DType::f32) return "dtype f32: wgmma takes f16 and bf16";
   if (problem.output_dtype() != problem.dtype)
     return llvm::formatv("out_dtype {0}: dO is an operand of wgmma, and must be {1} as V is",

@@ -3,6 +3,7 @@
 
 #include <llvm/Support/FormatVariadic.h>
 
+#include "compiler/families/refusals.h"
 #include "compiler/operations/backward/evaluate.h"
 #include "streamattn/error.h"
 
@@ -15,7 +16,7 @@ std::string misses(const Target& target) {
 }
 
 std::string declines(const Problem& problem, const Target&) {
-  if (problem.is_ragged()) return "sequences differ: all of a batch must be dense and equally long";
+  if (auto reason = decline_ragged(problem); !reason.empty()) return reason;
   try {
     const FlatSlopes slopes(problem);
     return {};
@@ -39,6 +40,11 @@ std::vector<Schedule> schedules(const Problem& problem, const Shape& shape, cons
   return {*first_guess(problem, shape, target)};
 }
 
+TileWalk walk(const Problem&, const Schedule& schedule) {
+  const auto [tile_q, tile_kv] = settings_of<CpuBackwardSchedule>(schedule);
+  return {.rows = tile_q, .keys = tile_kv, .by_data = true};
+}
+
 }  // namespace
 
 Family cpu_backward_family() {
@@ -52,6 +58,7 @@ Family cpu_backward_family() {
           .schedules = schedules,
           .estimate = nullptr,
           .launch_choices = nullptr,
+          .walk = walk,
           .emit = nullptr,
           .plan = nullptr};
 }

@@ -66,6 +66,11 @@ Estimate model(const Problem& problem, const Schedule& schedule, const Shape& sh
           .microseconds = work * per_element / elements_per_microsecond};
 }
 
+TileWalk walk(const Problem&, const Schedule& schedule) {
+  const auto [tile_q, tile_kv] = settings_of<CpuSchedule>(schedule);
+  return {.rows = tile_q, .keys = tile_kv, .by_data = true};
+}
+
 }  // namespace
 
 Family cpu_tiled_family() {
@@ -79,6 +84,7 @@ Family cpu_tiled_family() {
           .schedules = schedules,
           .estimate = model,
           .launch_choices = nullptr,
+          .walk = walk,
           .emit = nullptr,
           .plan = nullptr};
 }

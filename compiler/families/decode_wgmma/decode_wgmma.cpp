@@ -57,6 +57,14 @@ int registers_there(const DecodeSchedule& schedule, const Target& target) {
   return std::min(target.registers / parts / lanes / warps_of_part / 8 * 8, most);
 }
 
+TileWalk walk(const Problem& problem, const Schedule& schedule) {
+  const auto settings = settings_of<DecodeSchedule>(schedule);
+  return {.rows = settings.tile_q,
+          .keys = settings.tile_kv,
+          .heads = problem.group_size,
+          .is_of_sequence = true};
+}
+
 }  // namespace
 
 std::string decode_refusal(const Problem& problem, const DecodeSchedule& schedule,
@@ -104,6 +112,7 @@ Family decode_wgmma_family() {
           .refuses = refuses,
           .first_guess = decode_first_guess,
           .schedules = decode_schedules,
+          .walk = walk,
           .emit = decode_emit,
           .plan = decode_plan};
 }

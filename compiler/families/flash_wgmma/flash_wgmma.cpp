@@ -8,6 +8,7 @@
 #include "compiler/expr/node.h"
 #include "compiler/expr/score_policy.h"
 #include "compiler/expr/tile_policy.h"
+#include "compiler/families/refusals.h"
 
 namespace streamattn {
 namespace {
@@ -25,7 +26,7 @@ std::string misses(const Target& target) {
 
 std::string declines(const Problem& problem, const Target&) {
   if (problem.dtype == DType::f32) return "dtype f32: wgmma takes f16 and bf16";
-  if (problem.is_ragged()) return "sequences differ: all of a batch must be dense and equally long";
+  if (auto reason = decline_ragged(problem); !reason.empty()) return reason;
   if (auto reason = check_head_dim("head_dim", problem.head_dim); !reason.empty()) return reason;
   return check_head_dim("value_head_dim", problem.v_head_dim());
 }
@@ -79,6 +80,11 @@ std::string refuses(const Problem& problem, const Schedule& schedule, const Targ
   return flash_refusal(problem, settings_of<FlashSchedule>(schedule), target);
 }
 
+TileWalk walk(const Problem&, const Schedule& schedule) {
+  const auto settings = settings_of<FlashSchedule>(schedule);
+  return {.rows = settings.tile_q, .keys = settings.tile_kv, .by_data = settings.key_lists};
+}
+
 }  // namespace
 
 std::string flash_refusal(const Problem& problem, const FlashSchedule& schedule,
@@ -129,6 +135,7 @@ Family flash_wgmma_family() {
           .schedules = flash_schedules,
           .estimate = flash_estimate,
           .launch_choices = flash_launch_choices,
+          .walk = walk,
           .emit = flash_emit,
           .plan = flash_plan};
 }

@@ -1,0 +1,99 @@
+// Reads, keeps and writes answers.
+#include "autotune/journal_answers.h"
+
+#include "autotune/outcome_json.h"
+#include "support/hash.h"
+
+namespace streamattn {
+namespace {
+
+// Names are long and come often: lines have the beginning of a digest, and the name once.
+std::string id_of(const std::string& name) { return base32(digest(name)).substr(0, 16); }
+
+template <class Result>
+Result read_result(const llvm::json::Object& json) {
+  Result result;
+  read_json(json, result);
+  return result;
+}
+
+template <class Value>
+std::optional<Value> find(const std::map<std::string, Value>& values, const std::string& key) {
+  const auto found = values.find(key);
+  return found == values.end() ? std::nullopt : std::optional(found->second);
+}
+
+}  // namespace
+
+JournalAnswers::JournalAnswers(Journal& journal) : journal_(journal) {
+  for (const llvm::json::Object& line : journal.lines()) read(line);
+}
+
+void JournalAnswers::read(const llvm::json::Object& line) {
+  const llvm::StringRef step = line.getString("step").value_or("");
+  if (step == "group") {
+    in_use_[line.getString("of").value_or("").str()] = line.getString("in_use").value_or("").str();
+    return;
+  }
+  const std::string id = line.getString("id").value_or("").str();
+  named_.insert(id);
+  if (step == "build") built_[id] = read_result<BuildOutcome>(line);
+  if (step == "check") checked_[id] = read_result<CheckOutcome>(line);
+  if (step == "time") timed_[id].push_back(read_result<TimeOutcome>(line));
+}
+
+std::optional<BuildOutcome> JournalAnswers::built(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  return find(built_, id_of(name));
+}
+
+std::optional<CheckOutcome> JournalAnswers::checked(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  return find(checked_, id_of(name));
+}
+
+std::optional<TimeOutcome> JournalAnswers::timed(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  const std::string id = id_of(name);
+  const std::size_t place = times_asked_[id]++;
+  const std::vector<TimeOutcome>& known = timed_[id];
+  return place < known.size() ? std::optional(known[place]) : std::nullopt;
+}
+
+void JournalAnswers::keep(const std::string& name, const BuildOutcome& outcome) {
+  const std::lock_guard lock(mutex_);
+  built_[id_of(name)] = outcome;
+  write("build", name, to_json(outcome));
+}
+
+void JournalAnswers::keep(const std::string& name, const CheckOutcome& outcome) {
+  const std::lock_guard lock(mutex_);
+  checked_[id_of(name)] = outcome;
+  write("check", name, to_json(outcome));
+}
+
+void JournalAnswers::keep(const std::string& name, const TimeOutcome& outcome) {
+  const std::lock_guard lock(mutex_);
+  timed_[id_of(name)].push_back(outcome);
+  write("time", name, to_json(outcome));
+}
+
+void JournalAnswers::write(const char* step, const std::string& name, llvm::json::Object line) {
+  const std::string id = id_of(name);
+  line["step"] = step, line["id"] = id;
+  if (named_.insert(id).second) line["of"] = name;
+  journal_.append(line);
+}
+
+std::optional<std::string> JournalAnswers::in_use(const std::string& group) const {
+  const std::lock_guard lock(mutex_);
+  return find(in_use_, group);
+}
+
+void JournalAnswers::note_in_use(const std::string& group, const std::string& schedule) {
+  const std::lock_guard lock(mutex_);
+  in_use_[group] = schedule;
+  journal_.append(llvm::json::Object{{"step", "group"}, {"of", group}, {"in_use", schedule}});
+}
+
+}  // namespace streamattn
