@@ -127,7 +127,7 @@ void print_choice(const Explanation& e, llvm::raw_ostream& out) {
 
 std::string shared_rows(const TileWalk& tile) {
   if (tile.heads == 1) return {};
-  return llvm::formatv(", rows of the {0} heads that share keys", tile.heads);
+  return llvm::formatv(", rows of {0} heads together", tile.heads);
 }
 
 void print_counts(const Explanation& e, llvm::raw_ostream& out) {

@@ -264,7 +264,7 @@ TEST_CASE("tiles of heads that share keys are counted once, and meet what their 
       explain({"--q-len", "4", "--seq", "4096", "--heads", "32", "--kv-heads", "8", "--causal"});
   CHECK(decode.says("family    decode_wgmma\n"));
   CHECK(decode.says(
-      "tiles     504 full, 8 partial, 0 skipped, of 16 x 64, rows of the 4 heads that share keys"));
+      "tiles     504 full, 8 partial, 0 skipped, of 16 x 64, rows of 4 heads together"));
   CHECK(decode.says("map of batch 0, heads 0 to 3: "));
 }
 

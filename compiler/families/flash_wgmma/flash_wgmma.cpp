@@ -82,7 +82,10 @@ std::string refuses(const Problem& problem, const Schedule& schedule, const Targ
 
 TileWalk walk(const Problem&, const Schedule& schedule) {
   const auto settings = settings_of<FlashSchedule>(schedule);
-  return {.rows = settings.tile_q, .keys = settings.tile_kv, .by_data = settings.key_lists};
+  return {.rows = settings.tile_q,
+          .keys = settings.tile_kv,
+          .heads = settings.packed_heads,
+          .by_data = settings.key_lists};
 }
 
 }  // namespace
