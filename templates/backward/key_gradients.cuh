@@ -5,8 +5,8 @@
 #include "backward/backward_shared.cuh"
 #include "parts/output.cuh"
 #include "parts/row_statistics.cuh"
-#include "ptx/transposed.cuh"
 #include "ptx/warpgroup.cuh"
+#include "ptx/wgmma.cuh"
 
 namespace streamattn {
 
@@ -29,7 +29,7 @@ struct KeyGradients {
   using HalfDS = SwizzledTile<tiling.tile_q, 64, tiling.element_bytes>;  // keys of a warpgroup
   using Scores = Wgmma<Element, tiling.tile_q>;
   using DV = Wgmma<Element, VTile::padded>;
-  using DK = WgmmaTransposed<Element, KTile::padded>;
+  using DK = Wgmma<Element, KTile::padded>;
   static constexpr int query_steps = tiling.tile_q / QTile::step;
 
   const BackwardParams& params;
@@ -117,7 +117,7 @@ struct KeyGradients {
     wgmma_fence();
 #pragma unroll
     for (int step = 0; step < query_steps; step++)
-      DK::accumulate_ss(dk, a + HalfDS::row_step(step), b + QTile::row_step(step));
+      DK::template accumulate_ss<1, 1>(dk, a + HalfDS::row_step(step), b + QTile::row_step(step));
     wgmma_commit();
   }
 

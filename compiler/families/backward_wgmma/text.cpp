@@ -1,6 +1,8 @@
 // The emitted files of backward_wgmma.
 #include <llvm/Support/FormatVariadic.h>
 
+#include <set>
+
 #include "compiler/expr/score_policy.h"
 #include "compiler/families/backward_wgmma/backward_wgmma.h"
 
@@ -38,15 +40,12 @@ Source row_sums(const Problem& problem, const Target& target) {
 }
 
 std::string shapes(const Problem& problem) {
-  const std::string element(name(problem.dtype));
-  const int scores = BackwardTiling::tile_q, d_q = chunk_columns(problem.head_dim);
-  const int d_v = padded_columns(problem.v_head_dim());
-  std::string text = llvm::formatv("WGMMA_SHAPE({0}, {1})\n", element, scores);
-  if (d_q != scores) text += llvm::formatv("WGMMA_SHAPE({0}, {1})\n", element, d_q);
-  if (d_v != scores && d_v != d_q) text += llvm::formatv("WGMMA_SHAPE({0}, {1})\n", element, d_v);
-  return text + llvm::formatv("WGMMA_TRANSPOSED_SHAPE({0}, {1})\n", element,
-                              padded_columns(problem.head_dim))
-                    .str();
+  std::string text;
+  for (const int columns :
+       std::set{BackwardTiling::tile_q, chunk_columns(problem.head_dim),
+                padded_columns(problem.head_dim), padded_columns(problem.v_head_dim())})
+    text += llvm::formatv("WGMMA_SHAPE({0}, {1})\n", name(problem.dtype), columns);
+  return text;
 }
 
 Source main_kernel(const Problem& problem, const BackwardSchedule& schedule, const Target& target) {
