@@ -9,6 +9,7 @@
 
 #include "compiler/expr/build.h"
 #include "compiler/expr/cuda_text.h"
+#include "compiler/expr/derivative.h"
 #include "compiler/expr/key_ranges.h"
 #include "compiler/expr/node.h"
 #include "compiler/expr/tile_policy.h"
@@ -36,9 +37,17 @@ class Policy {
         cuda_(names_, problem.group_size),
         changes_(!problem.score.same_as(Problem().score)) {}
 
-  std::string text() {
-    // Functions first: they say which members there are.
-    const std::string functions = seen() + full() + keeps() + change() + sink();
+  // Functions first: they say which members there are.
+  std::string text() { return written(seen() + full() + keeps() + change() + sink()); }
+
+  std::string transposed_text() {
+    const std::string mask = seen() + full() + keeps();
+    cuda_.take_queries_as_columns();
+    return written(mask + change_in_one_step() + slope());
+  }
+
+ private:
+  std::string written(const std::string& functions) const {
     std::string text = "struct ProblemScore : ScaledScore {\n";
     text += llvm::formatv("  static constexpr bool trivial = {0};\n",
                           constant_of(problem_.mask) == 1 ? "true" : "false");
@@ -46,13 +55,13 @@ class Policy {
       text += "  static constexpr bool screens_values = true;\n";
     if (changes_) text += "  static constexpr bool changes = true;\n";
     if (through_tanh_) text += "  static constexpr bool through_tanh = true;\n";
+    if (has_slope_) text += "  static constexpr bool has_slope = true;\n";
     if (problem_.sink) text += "  static constexpr bool has_sink = true;\n";
     text += llvm::formatv("  static constexpr int range_count = {0};\n", range_count());
     for (const CudaText::Member& m : cuda_.members()) text += "  " + m.type + " " + m.name + ";\n";
     return text + constructors() + functions + "};\n";
   }
 
- private:
   // A mask that hides everything has a range, too, which is empty.
   std::size_t range_count() const { return std::max<std::size_t>(ranges_.seen.size(), 1); }
 
@@ -112,7 +121,6 @@ class Policy {
     return function("bool keeps(int q, int k, int column)", cuda_.condition(problem_.mask));
   }
 
-  // A positive factor of the whole is softmax's, which multiplies anyway.
   std::string change() {
     if (!changes_) return {};
     if (std::string text = cap(); !text.empty()) return text;
@@ -125,6 +133,13 @@ class Policy {
       score = replaced(score, *tanh, Problem().score);
       cuda_.take_scores();
     }
+    return text + change_to(score);
+  }
+
+  std::string change_in_one_step() { return changes_ ? change_to(problem_.score) : std::string(); }
+
+  // A positive factor of the whole is softmax's, which multiplies anyway.
+  std::string change_to(Expr score) {
     double factor = 1;
     const ExprNode& node = score.node();
     if (node.op == ExprOp::multiply && node.operands[0].node().is_constant() &&
@@ -133,8 +148,15 @@ class Policy {
       score = Expr(node.operands[1]);
     }
     scale_log2_ = llvm::formatv("{0:f9}f", factor * log2_e);
-    return text + function("float change(float s, int q, int k, int column, float element)",
-                           cuda_.real(score));
+    return function("float change(float s, int q, int k, int column, float element)",
+                    cuda_.real(score));
+  }
+
+  std::string slope() {
+    const Expr slope = derivative(problem_.score, expr_names::score);
+    has_slope_ = !slope.same_as(Expr(1.0));
+    if (!has_slope_) return {};
+    return function("float slope(float s, int q, int k, int column)", cuda_.real(slope));
   }
 
   /// cap * tanh(score / cap), the whole of it: what tanh() / factor leaves is the product, up to
@@ -200,11 +222,17 @@ class Policy {
   ExprNames names_;
   KeyRanges ranges_;
   CudaText cuda_;
-  bool changes_, through_tanh_ = false;
+  bool changes_, through_tanh_ = false, has_slope_ = false;
   std::string scale_log2_;
 };
 
 }  // namespace
+
+std::string transposed_score_policy(const Problem& problem) {
+  Problem without_sink = problem;
+  without_sink.sink.reset();
+  return Policy(without_sink, ElementLoads::where_used).transposed_text();
+}
 
 std::optional<Expr> element_ahead(const Expr& score) {
   std::optional<Expr> found;

@@ -18,6 +18,11 @@ enum class ElementLoads {
 /// streamattn.
 std::string score_policy(const Problem& problem, ElementLoads loads = ElementLoads::ahead);
 
+/// The same for tiles whose columns are queries, of which a score changes in one step, with its
+/// slope. A sink is in the LSE by then. Throws Error (invalid_problem) where the slope is too large
+/// an expression.
+std::string transposed_score_policy(const Problem& problem);
+
 /// The element of a tensor along the keys that a score takes and that is loaded while products run,
 /// if there is one: the first, more would not fit the registers.
 std::optional<Expr> element_ahead(const Expr& score);

@@ -132,9 +132,10 @@ struct KeyGradients {
     wgmma_commit();
   }
 
-  /// From S to P, in float in place and packed.
+  /// From S to P, in float in place and packed; in place times the slope of the score.
   SA_DEVICE void weigh(float (&s)[tiling.tile_q / 2]) {
-    if (is(QueryVisit::masked)) hide(s);
+    if constexpr (Score::changes) return weigh_changed(s);
+    if (is(QueryVisit::masked)) each_hidden(s, [](float& x, int) { x = -infinity; });
 #pragma unroll
     for (int sixteen = 0; sixteen < tiling.tile_q / 16; sixteen++) {
       LaneStatistics lse(shared.lse(visit.stage()), sixteen, at.lane);
@@ -147,7 +148,10 @@ struct KeyGradients {
     pack_tile<Element>(s, p);
   }
 
-  SA_DEVICE void hide(float (&s)[tiling.tile_q / 2]) const {
+  /// Calls hide(element, i) for every element, number i of the thread's, whose query does not see
+  /// its key.
+  template <class Hide>
+  SA_DEVICE void each_hidden(float (&s)[tiling.tile_q / 2], Hide hide) const {
     KeyItem item = key_item(params.order, blockIdx.x);
     QueryVisit here = QueryVisit::load(shared.slot(visit.stage()));
     WorkItem query{here.q_tile, here.head, item.batch, 0};
@@ -158,8 +162,44 @@ struct KeyGradients {
     for_each(s, [&](int r, int column, float& x) {
       int key = row + at.row(r);
       bool exists = key < sequence.kv_len;
-      if (!exists || !score.keeps(q + column, sequence.k_position + key, 0)) x = -infinity;
+      if (!exists || !score.keeps(q + column, sequence.k_position + key, 0))
+        hide(x, column / 8 * 4 + 2 * r + column % 2);
     });
+  }
+
+  // Any score: P goes on as it is to dV, and times the slope to dS. A weight of 0 has none,
+  // whatever the slope.
+  SA_DEVICE void weigh_changed(float (&s)[tiling.tile_q / 2]) {
+    u32 hidden = 0;
+    if (is(QueryVisit::masked)) each_hidden(s, [&](float&, int i) { hidden |= 1u << i; });
+    KeyItem item = key_item(params.order, blockIdx.x);
+    QueryVisit here = QueryVisit::load(shared.slot(visit.stage()));
+    WorkItem query{here.q_tile, here.head, item.batch, 0};
+    Sequence sequence(params.sequence, query);
+    Score score(params.score, query, sequence);
+    int q = sequence.q_position + here.q_tile * tiling.tile_q + at.column();
+    int row = sequence.k_position + item.key_tile * tiling.tile_kv;
+    const int k[2] = {row + at.row(0), row + at.row(1)};
+#pragma unroll
+    for (int sixteen = 0; sixteen < tiling.tile_q / 16; sixteen++) {
+      LaneStatistics lse(shared.lse(visit.stage()), sixteen, at.lane);
+      float weights[8];
+#pragma unroll
+      for (int i = 0; i < 8; i++) {
+        int element = 8 * sixteen + i, column = 8 * (element / 4) + i % 2;
+        float& x = s[element];
+        float logit = score.change(x, q, k[i / 2 % 2], column, 0);
+        if (hidden >> element & 1) logit = -infinity;
+        weights[i] = exp2_approx(fmaf(logit, score.scale_log2, -lse.of(i)));
+        float slope = 1;
+        if constexpr (Score::has_slope)
+          slope = weights[i] == 0 ? 0 : score.slope(x, q, k[i / 2 % 2], column);
+        x = weights[i] * slope;
+      }
+#pragma unroll
+      for (int i = 0; i < 4; i++)
+        p[4 * sixteen + i] = pack(Element(), weights[2 * i], weights[2 * i + 1]);
+    }
   }
 
   /// dP, dV and dS of the visit. Once dK of the one before is complete, its Q is given back.

@@ -14,7 +14,10 @@ constexpr const char *block = "backward/backward_wgmma.cuh", *math = "backward/k
 
 constexpr const char *full = "backward_wgmma_bf16_d64",
                      *diagonal = "backward_wgmma_bf16_d64_causal",
-                     *window = "backward_wgmma_bf16_d128_sinks_window";
+                     *window = "backward_wgmma_bf16_d128_sinks_window",
+                     *capped = "backward_wgmma_bf16_d64_causal_softcap_sink",
+                     *sloped = "backward_wgmma_bf16_d64_causal_alibi",
+                     *biased = "backward_wgmma_bf16_d64_bias";
 
 }  // namespace
 
@@ -182,6 +185,23 @@ TEST_CASE("wrong numbers of the backward pass are noticed") {
       {"dS is stored as it lies",
        full,
        {math, "store_matrix_x4_transposed(", "store_matrix_x4("},
+       "wrong result"},
+      {"dS without the slope of the score",
+       capped,
+       {math, "x = weights[i] * slope;", "x = weights[i];"},
+       "wrong result"},
+      {"dV of weights times the slope",
+       capped,
+       {math, "weights[2 * i], weights[2 * i + 1]",
+        "s[8 * sixteen + 2 * i], s[8 * sixteen + 2 * i + 1]"},
+       "wrong result"},
+      {"changed scores of hidden keys count",
+       sloped,
+       {math, "        if (hidden >> element & 1) logit = -infinity;\n", ""},
+       "wrong result"},
+      {"scores of the query before",
+       biased,
+       {math, "score.change(x, q, k", "score.change(x, q - 1, k"},
        "wrong result"},
       {"rows that see no key have weights",
        "backward_wgmma_bf16_d64_causal",

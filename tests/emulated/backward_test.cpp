@@ -37,7 +37,7 @@ BackwardCase call_of(const GoldenCase& golden, const Shape& shape, std::uint64_t
                       .tensors = golden.tensors};
   if (!ExprNames(golden.problem).tensors.empty())
     forward.q_offset = std::max<std::int64_t>(0, shape.kv_len - shape.q_len);
-  return {.forward = forward};
+  return {.forward = forward, .of_tensors = false};
 }
 
 void check_golden(const char* name, const BackwardCase& given, const Emulation& how = {}) {
@@ -150,6 +150,24 @@ TEST_CASE("what lies in tiles that no query sees never reaches a gradient") {
     tensors.forward.v.poison({0, 128});
   });
   CHECK(same_gradients(clean, dirty));
+}
+
+TEST_CASE("backward kernels take any score") {
+  for (const char* score :
+       {"score * temperature[head, q]", "score + table[q - k + 300]",
+        "select(k > q - 40, score, score * 0.5 - abs(score) / (1.5 + abs(score)))",
+        "max(score, 0.25) / (1.0 + exp(-score)) + bias:f16[batch, head, q, k]",
+        "score * 0.0 + bias[head, q, k]"}) {
+    for (const Expr& mask : {Expr(), causal()}) {
+      GoldenCase golden = golden_case("backward_wgmma_bf16_d64");
+      golden.problem.mask = mask;
+      golden.problem.score = Expr::parse(score, ExprRole::score);
+      golden.problem.group_size = 2;
+      const BackwardCase given = call_of(golden, {2, 1, 150, 200});
+      INFO(given.describe());
+      check_result(given, EmulatedBackward(golden).emulate(given));
+    }
+  }
 }
 
 TEST_CASE("gradients of named tensors are refused on a GPU, with where to get them") {

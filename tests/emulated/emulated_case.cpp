@@ -77,7 +77,8 @@ std::string backward_report_of(const GoldenCase& golden, std::span<const Embedde
                                        .shape = shape,
                                        .scale = scale,
                                        .scalars = golden.scalars,
-                                       .tensors = golden.tensors}};
+                                       .tensors = golden.tensors},
+                           .of_tensors = false};
   try {
     const BackwardTensors tensors =
         EmulatedBackward(golden, instead).emulate(given, {.seed = seed, .slice_seconds = 0.2});

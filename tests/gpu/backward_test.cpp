@@ -108,6 +108,28 @@ TEST_CASE("gradients under windows and documents agree with float64 on a GPU") {
   check_cases(cases);
 }
 
+TEST_CASE("gradients through scores and sinks agree with float64 on a GPU") {
+  NEEDS_GPU();
+  const Expr sink = Expr::parse("sink[head]", ExprRole::score);
+  std::vector<BackwardCase> cases;
+  for (const int head_dim : {64, 128}) {
+    const auto add = [&](const Problem& problem, const std::vector<NamedNumber>& scalars = {},
+                         const std::vector<NamedInput>& tensors = {}) {
+      BackwardCase& added = cases.emplace_back(BackwardCase{.of_tensors = false});
+      added.forward = {
+          .problem = problem, .shape = {2, 2, 500, 500}, .scalars = scalars, .tensors = tensors};
+      added.forward.problem.head_dim = head_dim;
+    };
+    add({.mask = causal(), .score = softcap(scalar("cap", DType::f32)), .sink = sink},
+        {{"cap", 2}});
+    add({.group_size = 2, .mask = causal(), .score = alibi()}, {}, {{"slope", InputKind::slopes}});
+    add({.score = additive_bias("bias", DType::bf16)});
+    add({.score =
+             Expr::parse("score * temperature[head, q] + table[q - k + 500]", ExprRole::score)});
+  }
+  check_cases(cases);
+}
+
 TEST_CASE("a hundred backward runs on a GPU give the same bits") {
   NEEDS_GPU();
   for (const int head_dim : {64, 128}) {

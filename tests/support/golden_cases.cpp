@@ -194,6 +194,20 @@ std::vector<GoldenCase> backward_golden_cases() {
   window.name += "_sinks_window";
   window.scalars = {{"window", 150}, {"first", 4}};
   add({.head_dim = 64, .mask = causal() && document()}).name += "_documents";
+  for (int head_dim : {64, 128}) {
+    const auto named = [&](const char* suffix, Problem problem) -> GoldenCase& {
+      problem.head_dim = head_dim;
+      GoldenCase& golden = add(problem);
+      golden.name += suffix;
+      return golden;
+    };
+    named("_softcap_sink", {.mask = causal(),
+                            .score = softcap(scalar("cap", DType::f32)),
+                            .sink = Expr::parse("sink[head]", ExprRole::score)})
+        .scalars = {{"cap", 2}};
+    named("_alibi", {.mask = causal(), .score = alibi()}).tensors = {{"slope", InputKind::slopes}};
+    named("_bias", {.score = additive_bias("bias", DType::bf16)});
+  }
   return cases;
 }
 

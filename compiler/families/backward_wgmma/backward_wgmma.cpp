@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "compiler/families/refusals.h"
+#include "compiler/operations/backward/evaluate.h"
 
 namespace streamattn {
 namespace {
@@ -27,9 +28,6 @@ std::string declines(const Problem& problem, const Target& target) {
   if (problem.output_dtype() != problem.dtype)
     return llvm::formatv("out_dtype {0}: dO is an operand of wgmma, and must be {1} as V is",
                          name(problem.output_dtype()), name(problem.dtype));
-  if (!problem.score.same_as(Problem().score))
-    return llvm::formatv("score {0}: scores other than the scaled product have no device code yet",
-                         problem.score.text());
   if (auto reason = check_head_dim("head_dim", problem.head_dim); !reason.empty()) return reason;
   if (auto reason = check_head_dim("value_head_dim", problem.v_head_dim()); !reason.empty())
     return reason;
@@ -37,7 +35,7 @@ std::string declines(const Problem& problem, const Target& target) {
     return llvm::formatv("head dims {0} and {1} need {2} bytes of shared memory, {3} has {4}",
                          problem.head_dim, problem.v_head_dim(), bytes, target.name,
                          target.smem_bytes);
-  return {};
+  return slopes_lack(problem);
 }
 
 // dK, dV, S and dP in float, and about 24 for everything else: P packed takes the place of what is

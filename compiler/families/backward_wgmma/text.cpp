@@ -57,7 +57,7 @@ Source main_kernel(const Problem& problem, const BackwardSchedule& schedule, con
   text += llvm::formatv("// schedule: {0} registers for loads and dQ, {1} for dK and dV\n",
                         schedule.loader_registers, schedule.math_registers);
   text += "#include \"backward/backward_wgmma.cuh\"\n\n";
-  text += "namespace streamattn {\n" + shapes(problem) + "\n" + score_policy(without_sink) +
+  text += "namespace streamattn {\n" + shapes(problem) + "\n" + transposed_score_policy(problem) +
           "}\n\nstruct Spec {\n";
   text += llvm::formatv("  using Element = streamattn::{0};\n", name(problem.dtype));
   text += "  using Score = streamattn::ProblemScore;\n";

@@ -1,10 +1,13 @@
 // From expressions to the slopes of gradients.
 #include "compiler/operations/backward/evaluate.h"
 
+#include <llvm/Support/FormatVariadic.h>
+
 #include <algorithm>
 
 #include "compiler/expr/build.h"
 #include "compiler/expr/derivative.h"
+#include "streamattn/error.h"
 
 namespace streamattn {
 namespace {
@@ -67,6 +70,15 @@ FlatSlopes::FlatSlopes(const Problem& problem, const ExprNames& names)
   const Expr slope = derivative(problem.score, expr_names::score);
   if (!is_one(slope)) of_score.emplace(slope, names);
   if (problem.sink) of_sink_elements = element_slopes(*problem.sink, names);
+}
+
+std::string slopes_lack(const Problem& problem) {
+  try {
+    const FlatSlopes slopes(problem);
+    return {};
+  } catch (const Error& error) {
+    return llvm::formatv("the score has no derivative of bounded size: {0}", error.what());
+  }
 }
 
 template <class Real>

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "compiler/operations/backward/call.h"
@@ -32,6 +33,9 @@ struct FlatSlopes {
  private:
   FlatSlopes(const Problem& problem, const ExprNames& names);
 };
+
+/// Why a problem has no FlatSlopes; empty where it has.
+std::string slopes_lack(const Problem& problem);
 
 /// What the rows of a call contribute to gradients, in type Real: float or double. Named tensors
 /// are in host memory. Not to be shared between threads.
