@@ -69,6 +69,21 @@ std::string CudaText::member(const std::string& type, const std::string& name,
   return name;
 }
 
+std::string CudaText::declarations() const {
+  std::string text;
+  for (const Member& m : members_) text += "  " + m.type + " " + m.name + ";\n";
+  return text;
+}
+
+std::string CudaText::initialisers(std::string before) const {
+  std::string text;
+  for (const Member& m : members_) {
+    text += before + m.name + "(" + m.value + ")";
+    before = ",\n        ";
+  }
+  return text;
+}
+
 // The value of a member is written as the constructor sees it.
 std::string CudaText::hoisted(const Expr& expr) {
   in_constructor_ = true;

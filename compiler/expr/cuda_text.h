@@ -44,6 +44,10 @@ class CudaText {
   };
   const std::vector<Member>& members() const { return members_; }
 
+  /// Their declarations, and what a constructor begins with, the first one behind `before`.
+  std::string declarations() const;
+  std::string initialisers(std::string before) const;
+
   /// Whether `product` is a score times uniform factors; then `factor` is their product with the
   /// scale, a member.
   bool is_scaled_score(const Expr& product, std::string& factor);

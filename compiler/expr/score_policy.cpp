@@ -10,6 +10,7 @@
 #include "compiler/expr/build.h"
 #include "compiler/expr/cuda_text.h"
 #include "compiler/expr/derivative.h"
+#include "compiler/expr/element_slopes.h"
 #include "compiler/expr/key_ranges.h"
 #include "compiler/expr/node.h"
 #include "compiler/expr/tile_policy.h"
@@ -25,6 +26,37 @@ bool hides_from_all(const Expr& mask) {
   const ExprNode& node = mask.node();
   if (node.op == ExprOp::logical_and) return llvm::any_of(node.operands, hides_from_all);
   return !node.is_constant() && !node.uses_variable(Variable::q);
+}
+
+/// element_count, element_slope() and element_place() of the elements of `tensor` that `expr`
+/// takes, which take the pair by these parameters.
+std::string element_functions(CudaText& cuda, const Expr& expr, std::string_view tensor,
+                              const char* slope_parameters, const char* place_parameters) {
+  int count = 0;
+  std::string slopes, places, uniform = "false";
+  for (const auto& [element, slope] : element_slopes(expr)) {
+    const ExprNode& node = element.node();
+    if (node.name != tensor) continue;
+    std::string indices;
+    for (const Expr& index : node.operands) indices += ", " + cuda.integer(index);
+    slopes += llvm::formatv("    if (n == {0}) return {1};\n", count, cuda.real(slope));
+    places += llvm::formatv("    if (n == {0}) return named_row(to{1});\n", count, indices);
+    if (!node.uses_variable(Variable::q) && !node.uses_variable(Variable::k))
+      uniform += llvm::formatv(" || n == {0}", count);
+    count++;
+  }
+  return llvm::formatv(
+      "  static constexpr int element_count = {0};\n"
+      "  SA_DEVICE static constexpr bool is_uniform(int n) {{ return {1}; }\n"
+      "  SA_DEVICE float element_slope(int n, {2}) const {{\n{3}    return 0;\n  }\n"
+      "  SA_DEVICE long long element_place(int n, const NamedTensor& to, {4}) const {{\n"
+      "{5}    return 0;\n  }\n",
+      count, uniform, slope_parameters, slopes, place_parameters, places);
+}
+
+std::string sink_function(CudaText& cuda, const Expr& sink) {
+  return llvm::formatv("  SA_DEVICE float sink(int q) const {{ return {0} * {1:f9}f; }\n",
+                       cuda.real(sink), log2_e);
 }
 
 class Policy {
@@ -46,6 +78,16 @@ class Policy {
     return written(mask + change_in_one_step() + slope());
   }
 
+  std::string text_with_elements(std::string_view tensor) {
+    const std::string mask = seen() + full() + keeps();
+    cuda_.take_queries_as_columns();
+    const std::string score = change_in_one_step();
+    return written(mask + score +
+                   element_functions(cuda_, problem_.score, tensor,
+                                     "float s, int q, int k, int column",
+                                     "int q, int k, int column"));
+  }
+
  private:
   std::string written(const std::string& functions) const {
     std::string text = "struct ProblemScore : ScaledScore {\n";
@@ -58,8 +100,7 @@ class Policy {
     if (has_slope_) text += "  static constexpr bool has_slope = true;\n";
     if (problem_.sink) text += "  static constexpr bool has_sink = true;\n";
     text += llvm::formatv("  static constexpr int range_count = {0};\n", range_count());
-    for (const CudaText::Member& m : cuda_.members()) text += "  " + m.type + " " + m.name + ";\n";
-    return text + constructors() + functions + "};\n";
+    return text + cuda_.declarations() + constructors() + functions + "};\n";
   }
 
   // A mask that hides everything has a range, too, which is empty.
@@ -73,8 +114,7 @@ class Policy {
         "  SA_DEVICE ProblemScore(const ScoreParams& params, WorkItem item, const Sequence& "
         "sequence)\n"
         "      : ScaledScore(params, item, sequence)";
-    for (const CudaText::Member& m : cuda_.members())
-      text += ",\n        " + m.name + "(" + m.value + ")";
+    text += cuda_.initialisers(",\n        ");
     if (scale_log2_.empty()) return text + " {}\n";
     return text + " {\n    scale_log2 = " + scale_log2_ + ";\n  }\n";
   }
@@ -212,9 +252,7 @@ class Policy {
   }
 
   std::string sink() {
-    if (!problem_.sink) return {};
-    return function("float sink(int q)",
-                    cuda_.real(*problem_.sink) + llvm::formatv(" * {0:f9}f", log2_e).str());
+    return problem_.sink ? sink_function(cuda_, *problem_.sink) : std::string();
   }
 
   const Problem& problem_;
@@ -226,12 +264,31 @@ class Policy {
   std::string scale_log2_;
 };
 
+/// Of names that a sink alone has, the numbers come last: others keep theirs.
+Problem without_sink(const Problem& problem) {
+  Problem rest = problem;
+  rest.sink.reset();
+  return rest;
+}
+
 }  // namespace
 
 std::string transposed_score_policy(const Problem& problem) {
-  Problem without_sink = problem;
-  without_sink.sink.reset();
-  return Policy(without_sink, ElementLoads::where_used).transposed_text();
+  return Policy(without_sink(problem), ElementLoads::where_used).transposed_text();
+}
+
+std::string element_score_policy(const Problem& problem, std::string_view tensor) {
+  return Policy(without_sink(problem), ElementLoads::where_used).text_with_elements(tensor);
+}
+
+std::string sink_policy(const Problem& problem, std::string_view tensor) {
+  const ExprNames names(problem);
+  CudaText cuda(names, problem.group_size);
+  std::string functions = sink_function(cuda, *problem.sink);
+  functions += element_functions(cuda, *problem.sink, tensor, "int q", "int q");
+  return "struct ProblemSink {\n" + cuda.declarations() +
+         "  SA_DEVICE ProblemSink(const ScoreParams& params, WorkItem item, const Sequence&)" +
+         cuda.initialisers("\n      : ") + " {}\n" + functions + "};\n";
 }
 
 std::optional<Expr> element_ahead(const Expr& score) {

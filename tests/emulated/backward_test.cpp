@@ -1,8 +1,4 @@
 // Backward kernels, executed by the emulator on small shapes.
-#include <algorithm>
-#include <cmath>
-
-#include "compiler/expr/names.h"
 #include "tests/emulated/emulated_case.h"
 #include "tests/support/catch.h"
 #include "tests/support/golden_cases.h"
@@ -20,29 +16,9 @@ constexpr Shape shapes[] = {{.batch = 1, .kv_heads = 2, .q_len = 300, .kv_len = 
                             {.batch = 1, .kv_heads = 1, .q_len = 5, .kv_len = 0},
                             {.batch = 1, .kv_heads = 1, .q_len = 0, .kv_len = 140}};
 
-void check_result(const BackwardCase& given, const BackwardTensors& tensors) {
-  const BackwardAccuracy accuracy = check_backward(given, tensors, Arithmetic::float32, 1e18);
-  CHECK(accuracy.untouched);
-  for (const auto& [name, error, plain, allowed] : accuracy.errors) {
-    CAPTURE(name, plain);
-    CHECK(error <= allowed);
-  }
-}
-
-BackwardCase call_of(const GoldenCase& golden, const Shape& shape, std::uint64_t seed = 1) {
-  ForwardCase forward{.problem = golden.problem,
-                      .shape = shape,
-                      .seed = seed,
-                      .scalars = golden.scalars,
-                      .tensors = golden.tensors};
-  if (!ExprNames(golden.problem).tensors.empty())
-    forward.q_offset = std::max<std::int64_t>(0, shape.kv_len - shape.q_len);
-  return {.forward = forward, .of_tensors = false};
-}
-
 void check_golden(const char* name, const BackwardCase& given, const Emulation& how = {}) {
   INFO(name << ": " << given.describe());
-  check_result(given, EmulatedBackward(golden_case(name)).emulate(given, how));
+  check_gradients(given, EmulatedBackward(golden_case(name)).emulate(given, how));
 }
 
 }  // namespace
@@ -52,9 +28,9 @@ TEST_CASE("golden backward kernels agree with float64 under several seeds") {
     const EmulatedBackward kernel(golden);
     for (const Shape& shape : shapes) {
       for (const std::uint64_t seed : {1, 2}) {
-        const BackwardCase given = call_of(golden, shape, seed);
+        const BackwardCase given = backward_call_of(golden, shape, seed);
         INFO(golden.name << ": " << given.describe());
-        check_result(given, kernel.emulate(given, {.seed = seed, .multiprocessors = 3}));
+        check_gradients(given, kernel.emulate(given, {.seed = seed, .multiprocessors = 3}));
       }
     }
   }
@@ -64,9 +40,9 @@ TEST_CASE("gradients are equal bit for bit in whatever order blocks run") {
   for (const char* name : {"backward_wgmma_bf16_d64", "backward_wgmma_bf16_d128_g4_causal"}) {
     const GoldenCase golden = golden_case(name);
     const EmulatedBackward kernel(golden);
-    const BackwardCase given = call_of(golden, {1, 2, 200, 500});
+    const BackwardCase given = backward_call_of(golden, {1, 2, 200, 500});
     BackwardTensors first = kernel.emulate(given);
-    check_result(given, first);
+    check_gradients(given, first);
     for (const int multiprocessors : {1, 3, 8}) {
       for (const std::uint64_t seed : {2, 3, 4}) {
         CAPTURE(name, multiprocessors, seed);
@@ -81,7 +57,7 @@ TEST_CASE("gradients are equal bit for bit in whatever order blocks run") {
 TEST_CASE("backward kernels write float32, and add to what is there") {
   for (const char* name : {"backward_wgmma_bf16_d80_causal", "backward_wgmma_bf16_d128"}) {
     for (const bool accumulate : {false, true}) {
-      BackwardCase given = call_of(golden_case(name), {1, 2, 150, 200});
+      BackwardCase given = backward_call_of(golden_case(name), {1, 2, 150, 200});
       given.gradient_dtype = DType::f32;
       given.accumulate = accumulate;
       check_golden(name, given);
@@ -91,7 +67,8 @@ TEST_CASE("backward kernels write float32, and add to what is there") {
 
 TEST_CASE("backward kernels take any strides that TMA takes") {
   for (const Layout layout : {Layout::bhsd, Layout::sbhd, Layout::padded}) {
-    BackwardCase given = call_of(golden_case("backward_wgmma_bf16_d64_causal"), {2, 2, 150, 200});
+    BackwardCase given =
+        backward_call_of(golden_case("backward_wgmma_bf16_d64_causal"), {2, 2, 150, 200});
     given.forward.layout = layout;
     check_golden("backward_wgmma_bf16_d64_causal", given);
   }
@@ -99,7 +76,7 @@ TEST_CASE("backward kernels take any strides that TMA takes") {
 
 TEST_CASE("backward kernels compute some rows of some keys at offsets") {
   for (const char* name : {"backward_wgmma_bf16_d64", "backward_wgmma_bf16_d128_causal"}) {
-    BackwardCase given = call_of(golden_case(name), {1, 2, 300, 400});
+    BackwardCase given = backward_call_of(golden_case(name), {1, 2, 300, 400});
     given.forward.q_rows = Rows{37, 270};
     given.forward.kv_rows = Rows{81, 333};
     given.forward.scale = 0.2F;
@@ -113,10 +90,10 @@ TEST_CASE("every offset of the queries modulo a key tile has exact gradients") {
   const GoldenCase golden = golden_case("backward_wgmma_bf16_d16_causal");
   const EmulatedBackward kernel(golden);
   for (int offset = -70; offset < 200; offset += 9) {
-    BackwardCase given = call_of(golden, {1, 1, 90, 150});
+    BackwardCase given = backward_call_of(golden, {1, 1, 90, 150});
     given.forward.q_offset = offset;
     INFO(given.describe());
-    check_result(given, kernel.emulate(given));
+    check_gradients(given, kernel.emulate(given));
   }
 }
 
@@ -125,26 +102,26 @@ TEST_CASE("windows of every width have exact gradients, and tiles that nobody se
   const EmulatedBackward kernel(golden);
   for (const double window : {1, 30, 64, 128, 129, 250}) {
     for (const double first : {0, 5, 140}) {
-      BackwardCase given = call_of(golden, {1, 1, 340, 340});
+      BackwardCase given = backward_call_of(golden, {1, 1, 340, 340});
       given.forward.scalars = {{"window", window}, {"first", first}};
       INFO(given.describe());
-      check_result(given, kernel.emulate(given));
+      check_gradients(given, kernel.emulate(given));
     }
   }
-  BackwardCase none = call_of(golden, {1, 1, 200, 200});
+  BackwardCase none = backward_call_of(golden, {1, 1, 200, 200});
   none.forward.scalars = {{"window", 0}, {"first", 0}};
   BackwardTensors tensors = kernel.emulate(none);
-  check_result(none, tensors);
+  check_gradients(none, tensors);
 }
 
 TEST_CASE("what lies in tiles that no query sees never reaches a gradient") {
   const GoldenCase golden = golden_case("backward_wgmma_bf16_d128_sinks_window");
   const EmulatedBackward kernel(golden);
-  BackwardCase given = call_of(golden, {1, 1, 300, 300});
+  BackwardCase given = backward_call_of(golden, {1, 1, 300, 300});
   given.forward.scalars = {{"window", 40}, {"first", 0}};
   given.forward.q_offset = 250;  // keys up to 210 are behind every window
   BackwardTensors clean = kernel.emulate(given);
-  check_result(given, clean);
+  check_gradients(given, clean);
   BackwardTensors dirty = kernel.emulate(given, {}, [](BackwardTensors& tensors) {
     tensors.forward.k.poison({0, 128});
     tensors.forward.v.poison({0, 128});
@@ -163,21 +140,9 @@ TEST_CASE("backward kernels take any score") {
       golden.problem.mask = mask;
       golden.problem.score = Expr::parse(score, ExprRole::score);
       golden.problem.group_size = 2;
-      const BackwardCase given = call_of(golden, {2, 1, 150, 200});
+      const BackwardCase given = backward_call_of(golden, {2, 1, 150, 200});
       INFO(given.describe());
-      check_result(given, EmulatedBackward(golden).emulate(given));
+      check_gradients(given, EmulatedBackward(golden).emulate(given));
     }
   }
-}
-
-TEST_CASE("gradients of named tensors are refused on a GPU, with where to get them") {
-  GoldenCase golden = golden_case("backward_wgmma_bf16_d64");
-  golden.problem.sink = Expr::parse("sink[head]", ExprRole::score);
-  const BackwardCase given = call_of(golden, {1, 1, 70, 70});
-  const EmulatedBackward kernel(golden);
-  CHECK_THROWS_WITH(kernel.emulate(given),
-                    contains_text("gradients: backward_wgmma computes none of named tensors"));
-  BackwardCase without = given;
-  without.of_tensors = false;
-  check_result(without, kernel.emulate(without));
 }

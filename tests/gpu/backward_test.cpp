@@ -115,7 +115,7 @@ TEST_CASE("gradients through scores and sinks agree with float64 on a GPU") {
   for (const int head_dim : {64, 128}) {
     const auto add = [&](const Problem& problem, const std::vector<NamedNumber>& scalars = {},
                          const std::vector<NamedInput>& tensors = {}) {
-      BackwardCase& added = cases.emplace_back(BackwardCase{.of_tensors = false});
+      BackwardCase& added = cases.emplace_back();
       added.forward = {
           .problem = problem, .shape = {2, 2, 500, 500}, .scalars = scalars, .tensors = tensors};
       added.forward.problem.head_dim = head_dim;
@@ -128,6 +128,39 @@ TEST_CASE("gradients through scores and sinks agree with float64 on a GPU") {
              Expr::parse("score * temperature[head, q] + table[q - k + 500]", ExprRole::score)});
   }
   check_cases(cases);
+}
+
+TEST_CASE("gradients of tensors that pairs share in any way agree with float64 on a GPU") {
+  NEEDS_GPU();
+  std::vector<BackwardCase> cases;
+  for (const char* score :
+       {"score + row[q]", "score + column[batch, k]", "score * t[kv_head] + t[head]",
+        "score + table[(q - k) % 7, head] * 0.5", "score * exp(t[head, q // 16] * 0.1)",
+        "score + bias[q, k] + bias[k, q]", "score + bias:bf16[batch, head, q, k]"})
+    for (const int head_dim : {64, 128})
+      cases.push_back({.forward = {.problem = {.head_dim = head_dim,
+                                               .group_size = 2,
+                                               .mask = causal(),
+                                               .score = Expr::parse(score, ExprRole::score)},
+                                   .shape = {2, 2, 600, 600}}});
+  check_cases(cases);
+}
+
+TEST_CASE("gradients of tensors have the same bits in ten runs on a GPU") {
+  NEEDS_GPU();
+  const BackwardCase given{
+      .forward = {
+          .problem = {.head_dim = 128,
+                      .mask = causal(),
+                      .score = Expr::parse("score * t[head] + table[q - k]", ExprRole::score),
+                      .sink = Expr::parse("sink[head]", ExprRole::score)},
+          .shape = {2, 8, 1024, 1024}}};
+  const BackwardTensors first = result_of(given);
+  for (int run = 0; run < 10; run++) {
+    const BackwardTensors other = result_of(given);
+    for (std::size_t i = 0; i < first.elements.size(); i++)
+      REQUIRE(first.elements[i].values == other.elements[i].values);
+  }
 }
 
 TEST_CASE("a hundred backward runs on a GPU give the same bits") {

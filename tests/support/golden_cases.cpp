@@ -208,6 +208,10 @@ std::vector<GoldenCase> backward_golden_cases() {
     named("_alibi", {.mask = causal(), .score = alibi()}).tensors = {{"slope", InputKind::slopes}};
     named("_bias", {.score = additive_bias("bias", DType::bf16)});
   }
+  add({.head_dim = 64,
+       .mask = causal(),
+       .score = Expr::parse("score + table[head, q - k]", ExprRole::score)})
+      .name += "_relative";
   return cases;
 }
 
@@ -232,6 +236,8 @@ std::vector<GoldenFile> golden_files() {
         add_shared(kernel + "_" + type + "_d" + std::to_string(problem.v_head_dim()), source);
       else if (kernel == "convert_query_sums")
         add_shared(kernel + "_" + type + "_d" + std::to_string(problem.head_dim), source);
+      else if (kernel == "sum_copies")
+        add_shared(kernel, source);
       else
         files.push_back({golden.name + "_" + kernel, source});
     }

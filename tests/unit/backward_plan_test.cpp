@@ -1,6 +1,8 @@
 // What a launch of backward_wgmma kernels does, what it takes, and what the family refuses.
+#include <algorithm>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "compiler/families/backward_wgmma/backward_wgmma.h"
 #include "compiler/family_answers.h"
@@ -56,6 +58,8 @@ struct Fixture {
   }
   std::size_t bytes() { return workspace_bytes(problem, schedule, call, 132, hopper().l2_bytes); }
 };
+
+float gradient;  // an address
 
 std::string declines(const Problem& problem) {
   for (const FamilyAnswer& answer : family_answers(Operation::backward, problem, hopper()))
@@ -138,12 +142,47 @@ TEST_CASE_METHOD(Fixture, "what TMA cannot move and what no kernel computes is r
   const auto complaint = [&] { return error_of([&] { planned(); }); };
   call.d_o.seq_stride = 257;
   CHECK_THAT(complaint(), contains_text("d_o: seq_stride is 514 bytes, the GPU needs a multiple"));
-  call = fresh();
-  float gradient = 0;
-  call.gradients[0].data = &gradient;
-  CHECK_THAT(complaint(),
-             contains_text("gradients: backward_wgmma computes none of named tensors; the target "
-                           "\"cpu\" does"));
+}
+
+TEST_CASE_METHOD(Fixture, "gradients of named tensors are added up in copies, and these summed") {
+  problem.score = Expr::parse("score * t[head] + bias[head, q, k]", ExprRole::score);
+  problem.sink = Expr::parse("t[head]", ExprRole::score);
+  const auto name = [&](int tensor, const std::vector<int>& sizes) {
+    std::ranges::copy(sizes, call.forward.named.tensors[tensor].sizes);
+    call.gradients[tensor] = {&gradient, {1 << 20, 1 << 10, 2, 1}, static_cast<int>(sizes.size())};
+  };
+  // Nothing is launched for those that nobody asks for.
+  CHECK(planned().size() == 3);
+  name(0, {4, 600, 500});  // bias
+  name(1, {4});            // t
+  const Plan steps = planned();
+  REQUIRE(steps.size() == 3 + 3 + 4);
+  // Sources behind the third: the sum of copies, bias, t in the score, t in the sink.
+  ElementParams of_bias, of_t;
+  SinkParams of_sink;
+  SumCopiesParams sum;
+  std::memcpy(&of_bias, launch(steps, 4).parameters(), sizeof(of_bias));
+  std::memcpy(&sum, launch(steps, 5).parameters(), sizeof(sum));
+  std::memcpy(&of_t, launch(steps, 7).parameters(), sizeof(of_t));
+  std::memcpy(&of_sink, launch(steps, 8).parameters(), sizeof(of_sink));
+  CHECK(std::get<Clear>(steps[3]).bytes == 2U * 4 * 600 * 500 * 4);
+  CHECK(launch(steps, 4).kernel == 4);
+  CHECK(launch(steps, 4).blocks == 4 * 5 * 2);  // heads, query tiles, shares: of 2 batches
+  CHECK(of_bias.sums.copy.strides[1] == 500);
+  CHECK(launch(steps, 5).kernel == 3);
+  CHECK(sum.count == 2);
+  CHECK(sum.elements == 4 * 600 * 500);
+  CHECK(sum.to.strides[1] == 1 << 10);
+  CHECK(launch(steps, 7).kernel == 5);
+  CHECK(launch(steps, 7).blocks == 4 * 10);  // heads, shares: of 2 batches and 5 query tiles
+  CHECK(launch(steps, 8).kernel == 6);
+  CHECK(of_sink.sums.copy.data == of_t.sums.copy.data);
+  // One that is large enough has one copy; one without elements has no gradient.
+  name(0, {4, 6000, 5000});
+  name(1, {0});
+  const Plan large = planned();
+  REQUIRE(large.size() == 3 + 3);
+  CHECK(launch(large, 4).blocks == 4 * 5);
 }
 
 TEST_CASE("the backward family says what it does not serve") {

@@ -23,11 +23,6 @@ void require_addressable(const BackwardCall& call) {
         std::pair("o", &forward.o), std::pair("d_o", &call.d_o), std::pair("d_q", &call.d_q),
         std::pair("d_k", &call.d_k), std::pair("d_v", &call.d_v)})
     require_tma(name, *tensor);
-  for (const NamedGradient& gradient : call.gradients)
-    if (gradient.data != nullptr)
-      throw Error(ErrorCode::invalid_argument,
-                  "gradients: backward_wgmma computes none of named tensors; the target \"cpu\" "
-                  "does");
 }
 
 /// Sizes that all kernels of a call share.
@@ -91,7 +86,11 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
   const ForwardCall& forward = call.forward;
   require_addressable(call);
   const Sizes sizes(forward);
-  if (sizes.all_heads == 0) return {};
+  Plan steps;
+  if (sizes.all_heads == 0) {
+    plan_element_gradients(problem, call, {}, device, workspace, steps);
+    return steps;
+  }
 
   void* const anywhere = forward.q.data != nullptr ? forward.q.data : forward.k.data;
   const auto map = [&](const char* name, const Tensor& t, int rows) {
@@ -121,7 +120,6 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
       .section_heads = backward_section_heads(problem, schedule, forward.shape(), device.l2_bytes)};
   p.accumulate = call.accumulate;
 
-  Plan steps;
   const int sms = multiprocessors(forward, device);
   const bool has_rows = rows > 0, has_keys = sizes.key_tiles > 0;
   if (has_rows) {
@@ -136,6 +134,7 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
   if (has_rows)
     add_launch(steps, conversion, sizes.all_heads * sizes.q_tiles,
                convert_params(call, sizes, p.d_q), /*overlaps_previous=*/true);
+  plan_element_gradients(problem, call, p.statistics, device, workspace, steps);
   return steps;
 }
 

@@ -26,8 +26,7 @@ struct FlatSlopes {
   std::optional<FlatExpr> of_score;  ///< with respect to the scaled product; none: 1
   std::vector<FlatElementSlope> of_score_elements, of_sink_elements;
 
-  /// Variables each of which is by itself an index of all elements of a tensor, by tensor: calls
-  /// that differ in it take different elements. Bit n: the variable of number n.
+  /// By tensor, see element_owners().
   std::vector<std::uint32_t> owners;
 
  private:
