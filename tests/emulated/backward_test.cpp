@@ -1,4 +1,6 @@
 // Backward kernels, executed by the emulator on small shapes.
+#include <algorithm>
+
 #include "tests/emulated/emulated_case.h"
 #include "tests/support/catch.h"
 #include "tests/support/golden_cases.h"
@@ -16,15 +18,15 @@ constexpr Shape shapes[] = {{.batch = 1, .kv_heads = 2, .q_len = 300, .kv_len = 
                             {.batch = 1, .kv_heads = 1, .q_len = 5, .kv_len = 0},
                             {.batch = 1, .kv_heads = 1, .q_len = 0, .kv_len = 140}};
 
-void check_golden(const char* name, const BackwardCase& given, const Emulation& how = {}) {
-  INFO(name << ": " << given.describe());
-  check_gradients(given, EmulatedBackward(golden_case(name)).emulate(given, how));
+bool is_small(const Problem& problem) {
+  return std::max(problem.head_dim, problem.v_head_dim()) <= 128;
 }
+bool is_scored(const Problem& problem) { return !problem.score.same_as(Problem().score); }
 
-}  // namespace
-
-TEST_CASE("golden backward kernels agree with float64 under several seeds") {
+/// Those whose problem `is_meant`, with all shapes.
+void check_goldens(bool (*is_meant)(const Problem&)) {
   for (const GoldenCase& golden : backward_golden_cases()) {
+    if (!is_meant(golden.problem)) continue;
     const EmulatedBackward kernel(golden);
     for (const Shape& shape : shapes) {
       for (const std::uint64_t seed : {1, 2}) {
@@ -36,8 +38,28 @@ TEST_CASE("golden backward kernels agree with float64 under several seeds") {
   }
 }
 
+void check_golden(const char* name, const BackwardCase& given, const Emulation& how = {}) {
+  INFO(name << ": " << given.describe());
+  check_gradients(given, EmulatedBackward(golden_case(name)).emulate(given, how));
+}
+
+}  // namespace
+
+TEST_CASE("golden backward kernels agree with float64 under several seeds") {
+  check_goldens([](const Problem& problem) { return is_small(problem) && !is_scored(problem); });
+}
+
+TEST_CASE("golden backward kernels with scores agree with float64 under several seeds") {
+  check_goldens([](const Problem& problem) { return is_small(problem) && is_scored(problem); });
+}
+
+TEST_CASE("golden backward kernels of large head dims agree with float64 under several seeds") {
+  check_goldens([](const Problem& problem) { return !is_small(problem); });
+}
+
 TEST_CASE("gradients are equal bit for bit in whatever order blocks run") {
-  for (const char* name : {"backward_wgmma_bf16_d64", "backward_wgmma_bf16_d128_g4_causal"}) {
+  for (const char* name : {"backward_wgmma_bf16_d64", "backward_wgmma_bf16_d128_g4_causal",
+                           "backward_wgmma_bf16_d192x128_causal"}) {
     const GoldenCase golden = golden_case(name);
     const EmulatedBackward kernel(golden);
     const BackwardCase given = backward_call_of(golden, {1, 2, 200, 500});
@@ -127,6 +149,22 @@ TEST_CASE("what lies in tiles that no query sees never reaches a gradient") {
     tensors.forward.v.poison({0, 128});
   });
   CHECK(same_gradients(clean, dirty));
+}
+
+TEST_CASE("backward kernels take head dims above 128, each by itself") {
+  for (const auto& [head_dim, value_head_dim] :
+       {std::pair(256, 256), std::pair(64, 256), std::pair(256, 40), std::pair(232, 136)}) {
+    GoldenCase golden = golden_case("backward_wgmma_bf16_d256_causal");
+    golden.problem.head_dim = head_dim;
+    golden.problem.value_head_dim = value_head_dim;
+    for (const DType gradients : {DType::bf16, DType::f32}) {
+      BackwardCase given = backward_call_of(golden, {1, 2, 150, 200});
+      given.gradient_dtype = gradients;
+      given.accumulate = gradients == DType::f32;
+      INFO(given.describe());
+      check_gradients(given, EmulatedBackward(golden).emulate(given));
+    }
+  }
 }
 
 TEST_CASE("backward kernels take any score") {

@@ -194,6 +194,14 @@ std::vector<GoldenCase> backward_golden_cases() {
   window.name += "_sinks_window";
   window.scalars = {{"window", 150}, {"first", 4}};
   add({.head_dim = 64, .mask = causal() && document()}).name += "_documents";
+  for (const Expr& mask : {Expr(), causal()}) add({.head_dim = 256, .mask = mask});
+  add({.head_dim = 192, .value_head_dim = 128, .mask = causal()});
+  add({.head_dim = 136, .value_head_dim = 208, .group_size = 2});
+  add({.dtype = DType::f16,
+       .head_dim = 256,
+       .mask = causal(),
+       .score = softcap(scalar("cap", DType::f32))})
+      .scalars = {{"cap", 2}};
   for (int head_dim : {64, 128}) {
     const auto named = [&](const char* suffix, Problem problem) -> GoldenCase& {
       problem.head_dim = head_dim;

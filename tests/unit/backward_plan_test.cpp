@@ -188,9 +188,9 @@ TEST_CASE_METHOD(Fixture, "gradients of named tensors are added up in copies, an
 TEST_CASE("the backward family says what it does not serve") {
   CHECK(declines({.head_dim = 128}).empty());
   CHECK(declines({.dtype = DType::f32}) == "dtype f32: wgmma takes f16 and bf16");
-  CHECK(declines({.head_dim = 192}) == "head_dim 192 is not in 16..128");
+  CHECK(declines({.head_dim = 264}) == "head_dim 264 is not in 16..256");
   CHECK(declines({.head_dim = 68}) == "head_dim 68 is not a multiple of 8");
-  CHECK(declines({.value_head_dim = 256}) == "value_head_dim 256 is not in 16..128");
+  CHECK(declines({.value_head_dim = 8}) == "value_head_dim 8 is not in 16..256");
   CHECK(declines({.out_dtype = DType::f32}) ==
         "out_dtype f32: dO is an operand of wgmma, and must be bf16 as V is");
   CHECK(declines({.score = alibi()}).empty());
@@ -198,6 +198,43 @@ TEST_CASE("the backward family says what it does not serve") {
   for (int i = 0; i < 10; i++) power = power * power;
   CHECK_THAT(declines({.score = power}),
              contains_text("the score has no derivative of bounded size: "));
+}
+
+TEST_CASE("every pair of head dims has a backward schedule that fits") {
+  for (int head_dim = 16; head_dim <= 256; head_dim += 8) {
+    for (int value_head_dim = 16; value_head_dim <= 256; value_head_dim += 8) {
+      const Problem problem{.head_dim = head_dim, .value_head_dim = value_head_dim};
+      INFO(problem.describe());
+      const BackwardTiling tiling = backward_tiling(problem);
+      CHECK(tiling.bytes() <= hopper().smem_bytes);
+      CHECK(tiling.by_role() == (head_dim > 128 || value_head_dim > 128));
+      CHECK(tiling.dq_elements() * tiling.dq_parts() == 64 * padded_columns(head_dim));
+      const Schedule schedule = choose(Operation::backward, problem, {}, hopper()).schedule;
+      CHECK(error_of([&] { check(Operation::backward, problem, schedule, hopper()); }) ==
+            "nothing");
+    }
+  }
+  const auto d_o_stages = [](int head_dim, int value_head_dim) {
+    return backward_tiling({.head_dim = head_dim, .value_head_dim = value_head_dim}).d_o_stages();
+  };
+  CHECK(d_o_stages(192, 192) == 2);
+  CHECK(d_o_stages(256, 128) == 2);
+  CHECK(d_o_stages(256, 256) == 1);
+}
+
+TEST_CASE_METHOD(Fixture, "above 128 columns a block has 64 keys, and tiles of dQ have parts") {
+  problem.head_dim = 192;
+  problem.value_head_dim = 128;
+  for (Tensor* tensor : {&call.forward.q, &call.forward.k, &call.d_q, &call.d_k})
+    tensor->dim = tensor->head_stride = 192;
+  const Plan steps = planned();
+  BackwardParams main;
+  RowSumParams sums;
+  std::memcpy(&main, launch(steps, 1).parameters(), sizeof(main));
+  std::memcpy(&sums, launch(steps, 0).parameters(), sizeof(sums));
+  CHECK(launch(steps, 1).blocks == 2 * 2 * 8);
+  CHECK(main.d_q.parts == 3);
+  CHECK(sums.counter_count == 2 * 4 * 5 * 3);
 }
 
 TEST_CASE("registers that the backward launch does not have are refused") {
@@ -214,6 +251,13 @@ TEST_CASE("registers that the backward launch does not have are refused") {
       contains_text("loader_registers 80 + 2 x math_registers 216 is 512, a launch has 504"));
   CHECK_THAT(complaint("loader_registers=88,math_registers=208"),
              contains_text("head dims 128 and 128 need about 216 math_registers, there are 208"));
+  CHECK(error_of([] {
+          const Problem large{.head_dim = 256};
+          const Schedule schedule =
+              parse_schedule("loader_registers=104,math_registers=200",
+                             choose(Operation::backward, large, {}, hopper()).schedule);
+          check(Operation::backward, large, schedule, hopper());
+        }) == "nothing");
   CHECK_THAT(complaint("loader_registers=176"), contains_text("a launch has 168 a thread"));
 }
 

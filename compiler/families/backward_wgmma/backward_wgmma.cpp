@@ -13,7 +13,7 @@ namespace {
 
 std::string check_head_dim(const char* what, int dim) {
   if (dim % 8 != 0) return llvm::formatv("{0} {1} is not a multiple of 8", what, dim);
-  if (dim < 16 || dim > 128) return llvm::formatv("{0} {1} is not in 16..128", what, dim);
+  if (dim < 16 || dim > 256) return llvm::formatv("{0} {1} is not in 16..256", what, dim);
   return {};
 }
 
@@ -39,11 +39,13 @@ std::string declines(const Problem& problem, const Target& target) {
 }
 
 // dK, dV, S and dP in float, and about 24 for everything else: P packed takes the place of what is
-// not there at the time.
+// not there at the time. Of a role, one of each, and P beside them.
 int math_registers_needed(const Problem& problem) {
   constexpr int tile_q = BackwardTiling::tile_q;
-  return (padded_columns(problem.head_dim) + padded_columns(problem.v_head_dim())) / 2 + tile_q +
-         24;
+  const int d_k = padded_columns(problem.head_dim) / 2;
+  const int d_v = padded_columns(problem.v_head_dim()) / 2;
+  if (backward_tiling(problem).by_role()) return std::max(d_k, d_v) + tile_q / 2 + tile_q / 4 + 24;
+  return d_k + d_v + tile_q + 24;
 }
 
 // What setmaxnreg may give: the registers of the launch.
