@@ -70,6 +70,7 @@ class Block final : public Machine {
     return threads_.shuffle(value, from_lane, at);
   }
   bool any(bool value, Site at) override { return threads_.any(value, at); }
+  unsigned match(unsigned value, Site at) override { return threads_.match(value, at); }
   bool elect(Site at) override { return threads_.elect(at); }
 
   void mbarrier_init(unsigned barrier, unsigned arrivals, Site at) override {

@@ -27,6 +27,11 @@ ResolvedCall placed(ResolvedCall call, emulator::GlobalMemory& memory) {
         forward.visit_arrays([&](const TensorArg& array, const std::int32_t*& pointer) {
           pointer = static_cast<const std::int32_t*>(memory.add_tensor(array));
         });
+        if constexpr (requires { operation.gradients; })
+          operation.visit_gradients(
+              [&](NamedGradient& gradient, const NamedTensor& tensor, TensorUse use) {
+                gradient.data = memory.add_gradient(gradient, tensor, role_of(use, true));
+              });
         for (const TensorArg& given : forward.named_tensors) {
           const void* at = memory.add_tensor(given);
           for (NamedTensor& named : forward.named.tensors)

@@ -103,6 +103,18 @@ const void* GlobalMemory::add_tensor(const TensorArg& tensor) {
                       Role::input);
 }
 
+float* GlobalMemory::add_gradient(const NamedGradient& gradient, const NamedTensor& tensor,
+                                  Role role) {
+  Elements elements{{1, 1, 1, 1}, {0, 0, 0, 0}, DType::f32};
+  for (int d = 0; d < gradient.rank; d++) {
+    if (tensor.sizes[d] == 0) return gradient.data;
+    elements.sizes[d] = tensor.sizes[d];
+    elements.strides[d] = gradient.strides[d];
+  }
+  return reinterpret_cast<float*>(
+      add_elements("the gradient of a tensor", gradient.data, elements, role));
+}
+
 void* GlobalMemory::add_bytes(const char* name, std::size_t bytes, Role role) {
   std::byte* begin = reserve(bytes);
   add_own(name, role, begin, bytes);

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "compiler/operations/backward/call.h"
 #include "compiler/workspace.h"
 #include "emulator/access.h"
 #include "emulator/mapping.h"
@@ -36,6 +37,9 @@ class GlobalMemory {
 
   /// The same for an input of up to four dimensions.
   const void* add_tensor(const TensorArg& tensor);
+
+  /// The gradient of such a tensor, float32.
+  float* add_gradient(const NamedGradient& gradient, const NamedTensor& tensor, Role role);
 
   /// Adds `bytes` of workspace or counters, aligned to 256 bytes.
   void* add_bytes(const char* name, std::size_t bytes, Role role);

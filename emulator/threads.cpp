@@ -104,6 +104,23 @@ bool Threads::any(bool value, Site at) {
   return argument.result;
 }
 
+unsigned Threads::match(unsigned value, Site at) {
+  struct Argument {
+    unsigned value, result;
+  } argument = {value, 0};
+  converge(
+      "__match_any_sync", at,
+      [&] {
+        for (int l = 0; l < lanes; l++)
+          for (int other = 0; other < lanes; other++)
+            if (scheduler_.argument<Argument>(other).value ==
+                scheduler_.argument<Argument>(l).value)
+              scheduler_.argument<Argument>(l).result |= 1U << other;
+      },
+      &argument);
+  return argument.result;
+}
+
 bool Threads::elect(Site at) {
   bool elected = false;
   converge(

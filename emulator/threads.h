@@ -90,6 +90,7 @@ class Threads {
   void sync_warp(Site at);
   unsigned shuffle(unsigned value, unsigned from_lane, Site at);
   bool any(bool value, Site at);
+  unsigned match(unsigned value, Site at);
   bool elect(Site at);
 
   // ---- Reports

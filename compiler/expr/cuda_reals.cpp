@@ -26,6 +26,12 @@ std::string opposite(const std::string& text) {
 
 std::string CudaText::real(const Expr& expr) { return text_of(affine(expr)); }
 
+// Transposed policies are built anew for every tile, when registers are short: a division that is
+// rounded to the last bit is a call, and every thread would make it.
+std::string CudaText::reciprocal(const Expr& divisor) {
+  return "reciprocal_approx" + in_parentheses(real(divisor));
+}
+
 std::string CudaText::text_of(const Affine& value) {
   if (value.step.empty()) return value.base;
   return in_parentheses(value.base + " + " + value.step + " * float(column)");
@@ -35,12 +41,13 @@ std::string CudaText::text_of(const Affine& value) {
 // would cost more than the product it is for.
 CudaText::Affine CudaText::affine_integer(const Expr& integer_expr) {
   Linear rest(integer_expr);
-  const std::int64_t key_factor = in_constructor_ ? 0 : take_key(rest);
-  if (key_factor == 0) return {"float" + in_parentheses(integer(integer_expr)), ""};
+  const std::int64_t factor = in_constructor_ ? 0 : take_column(rest);
+  if (factor == 0) return {"float" + in_parentheses(integer(integer_expr)), ""};
   const std::string others = integer(rest.expr());
-  const std::string key = key_factor == 1 ? "k" : llvm::formatv("k * {0}", key_factor).str();
-  return {llvm::formatv("float({0} + {1})", others, key),
-          real_literal(static_cast<double>(key_factor))};
+  std::string first(name(columns_));
+  if (factor != 1) first += llvm::formatv(" * {0}", factor).str();
+  return {llvm::formatv("float({0} + {1})", others, first),
+          real_literal(static_cast<double>(factor))};
 }
 
 // The factors of a product, and what they are divided by where that is uniform.
@@ -71,7 +78,8 @@ std::string CudaText::uniform_factor(const std::vector<Expr>& uniform,
   };
   for (std::ptrdiff_t i = 0; i < scores && !takes_scores_; i++) multiply('*', "params.scale");
   for (const Expr& by : uniform) multiply('*', real(by));
-  for (const Expr& by : divisors) multiply('/', real(by));
+  for (const Expr& by : divisors)
+    columns_ == Variable::q ? multiply('*', reciprocal(by)) : multiply('/', real(by));
   const bool is_literal = uniform.size() == 1 && uniform.front().node().is_constant() &&
                           factor == real(uniform.front());
   in_constructor_ = false;
@@ -143,9 +151,10 @@ CudaText::Affine CudaText::affine(const Expr& expr) {
       if (in_constructor_) return {in_parentheses(real(x[0]) + " * " + real(x[1])), ""};
       return product(expr);
     case ExprOp::divide:
-      if (in_constructor_ || !is_hoistable(x[1]))
-        return {in_parentheses(real(x[0]) + " / " + real(x[1])), ""};
-      return product(expr);
+      if (!in_constructor_ && is_hoistable(x[1])) return product(expr);
+      return {in_parentheses(real(x[0]) + (columns_ == Variable::q ? " * " + reciprocal(x[1])
+                                                                   : " / " + real(x[1]))),
+              ""};
     case ExprOp::add:
     case ExprOp::subtract: {
       const Affine a = affine(x[0]), b = affine(x[1]);

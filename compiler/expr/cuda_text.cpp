@@ -69,6 +69,21 @@ std::string CudaText::member(const std::string& type, const std::string& name,
   return name;
 }
 
+std::string CudaText::declarations() const {
+  std::string text;
+  for (const Member& m : members_) text += "  " + m.type + " " + m.name + ";\n";
+  return text;
+}
+
+std::string CudaText::initialisers(std::string before) const {
+  std::string text;
+  for (const Member& m : members_) {
+    text += before + m.name + "(" + m.value + ")";
+    before = ",\n        ";
+  }
+  return text;
+}
+
 // The value of a member is written as the constructor sees it.
 std::string CudaText::hoisted(const Expr& expr) {
   in_constructor_ = true;
@@ -76,6 +91,11 @@ std::string CudaText::hoisted(const Expr& expr) {
   in_constructor_ = false;
   const std::string name = llvm::formatv("hoisted{0}", members_.size());
   return member(expr.type() == ExprType::real ? "float" : "int", name, value);
+}
+
+std::string CudaText::position(Variable variable) const {
+  const std::string text(name(variable));
+  return variable == columns_ ? in_parentheses(text + " + column") : text;
 }
 
 std::string CudaText::leaf(const ExprNode& node) {
@@ -90,9 +110,8 @@ std::string CudaText::leaf(const ExprNode& node) {
   };
   switch (node.variable) {
     case Variable::q:
-      return "q";
     case Variable::k:
-      return "(k + column)";
+      return position(node.variable);
     case Variable::batch:
       return fact("batch", "item.batch");
     case Variable::head:
@@ -212,33 +231,33 @@ std::string CudaText::call(std::string_view function, const std::vector<Expr>& o
 
 // ---- Conditions
 
-// Takes the key out of a sum that has it in one term, by itself, and returns its coefficient; else
-// returns 0.
-std::int64_t CudaText::take_key(Linear& sum) {
-  const auto has_key = [](const auto& term) {
-    return term.first.node().uses_variable(Variable::k);
+// Takes the position that columns count out of a sum that has it in one term, by itself, and
+// returns its coefficient; else returns 0.
+std::int64_t CudaText::take_column(Linear& sum) const {
+  const auto has_column = [&](const auto& term) {
+    return term.first.node().uses_variable(columns_);
   };
-  const auto key = std::ranges::find_if(sum.terms, has_key);
-  if (key == sum.terms.end() || key->first.node().op != ExprOp::variable ||
-      std::ranges::count_if(sum.terms, has_key) > 1)
+  const auto column = std::ranges::find_if(sum.terms, has_column);
+  if (column == sum.terms.end() || column->first.node().op != ExprOp::variable ||
+      std::ranges::count_if(sum.terms, has_column) > 1)
     return 0;
-  const std::int64_t coefficient = key->second;
-  sum.terms.erase(key);
+  const std::int64_t coefficient = column->second;
+  sum.terms.erase(column);
   return coefficient;
 }
 
 // Solved for the column, so that the rest is the same for all elements of a row.
 std::string CudaText::bound(const Expr& integer_at_most_zero) {
   Linear rest(integer_at_most_zero);
-  const std::int64_t key_factor = take_key(rest);
-  if (std::abs(key_factor) != 1) return {};
+  const std::int64_t factor = take_column(rest);
+  if (std::abs(factor) != 1) return {};
   // An element may be as large as 32 bits hold: alone it is brought nearer, with others it stays
   // where it is.
   const bool has_element = std::ranges::any_of(
       rest.terms, [](const auto& term) { return has_large_element(term.first); });
   if (has_element && rest.terms.size() > 1) return {};
   const Expr others = has_element ? with_near_element(rest.expr()) : rest.expr();
-  return integer(key_factor > 0 ? -others : others) + " - k";
+  return integer(factor > 0 ? -others : others) + " - " + std::string(name(columns_));
 }
 
 // Negative terms on the right: a difference of elements might not fit 32 bits.
@@ -262,7 +281,7 @@ std::string CudaText::condition(const Expr& expr) {
     const std::string limit = in_constructor_ ? "" : bound(x[0]);
     if (limit.empty()) return sides(x[0], op);
     Linear linear(x[0]);
-    return std::string("column ") + (take_key(linear) > 0 ? op : reversed) + " " + limit;
+    return std::string("column ") + (take_column(linear) > 0 ? op : reversed) + " " + limit;
   };
   const auto joined = [&](const char* op) {
     std::string text;

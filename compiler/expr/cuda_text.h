@@ -20,8 +20,9 @@ class CudaText {
  public:
   CudaText(const ExprNames& names, int group_size) : names_(names), group_size_(group_size) {}
 
-  /// In functions of a query `q`, a key `k + column` and, where scores change, a product `s`; or of
-  /// the queries [q.begin, q.end) and the keys [k.begin, k.end).
+  /// In functions of a query `q`, a key `k + column` (or, along queries, `q + column` and `k`) and,
+  /// where scores change, a product `s`; or of the queries [q.begin, q.end) and the keys [k.begin,
+  /// k.end).
   std::string integer(const Expr& expr);
   std::string condition(const Expr& expr);
   std::string real(const Expr& expr);
@@ -32,6 +33,9 @@ class CudaText {
   /// From here on `s` is the score itself, not the product that times the scale is one.
   void take_scores() { takes_scores_ = true; }
 
+  /// From here on columns are queries, not keys.
+  void take_queries_as_columns() { columns_ = Variable::q; }
+
   /// "float" for f32.
   static std::string type_name(DType type);
 
@@ -39,6 +43,10 @@ class CudaText {
     std::string type, name, value;  // value in terms of `params` and `item`
   };
   const std::vector<Member>& members() const { return members_; }
+
+  /// Their declarations, and what a constructor begins with, the first one behind `before`.
+  std::string declarations() const;
+  std::string initialisers(std::string before) const;
 
   /// Whether `product` is a score times uniform factors; then `factor` is their product with the
   /// scale, a member.
@@ -56,7 +64,8 @@ class CudaText {
 
   static bool is_hoistable(const Expr& expr);
   static std::string in_parentheses(const std::string& text);
-  static std::int64_t take_key(Linear& sum);
+  std::int64_t take_column(Linear& sum) const;
+  std::string position(Variable variable) const;
   std::string leaf(const ExprNode& node);
   std::string sum(const Expr& expr);
   std::string divided(const ExprNode& node, std::string_view power_of_two, std::string_view any);
@@ -71,6 +80,7 @@ class CudaText {
   Affine product(const Expr& expr);
   std::string uniform_factor(const std::vector<Expr>& uniform, const std::vector<Expr>& divisors,
                              std::ptrdiff_t scores);
+  std::string reciprocal(const Expr& divisor);
   std::string call(std::string_view function, const std::vector<Expr>& operands);
   std::string member(const std::string& type, const std::string& name, const std::string& value);
   std::string hoisted(const Expr& expr);
@@ -79,6 +89,7 @@ class CudaText {
   int group_size_;
   bool in_constructor_ = false;
   bool takes_scores_ = false;
+  Variable columns_ = Variable::k;
   std::optional<Expr> taken_element_;
   std::vector<Member> members_;
 };

@@ -9,6 +9,8 @@
 
 #include "compiler/expr/build.h"
 #include "compiler/expr/cuda_text.h"
+#include "compiler/expr/derivative.h"
+#include "compiler/expr/element_slopes.h"
 #include "compiler/expr/key_ranges.h"
 #include "compiler/expr/node.h"
 #include "compiler/expr/tile_policy.h"
@@ -26,6 +28,37 @@ bool hides_from_all(const Expr& mask) {
   return !node.is_constant() && !node.uses_variable(Variable::q);
 }
 
+/// element_count, element_slope() and element_place() of the elements of `tensor` that `expr`
+/// takes, which take the pair by these parameters.
+std::string element_functions(CudaText& cuda, const Expr& expr, std::string_view tensor,
+                              const char* slope_parameters, const char* place_parameters) {
+  int count = 0;
+  std::string slopes, places, uniform = "false";
+  for (const auto& [element, slope] : element_slopes(expr)) {
+    const ExprNode& node = element.node();
+    if (node.name != tensor) continue;
+    std::string indices;
+    for (const Expr& index : node.operands) indices += ", " + cuda.integer(index);
+    slopes += llvm::formatv("    if (n == {0}) return {1};\n", count, cuda.real(slope));
+    places += llvm::formatv("    if (n == {0}) return named_row(to{1});\n", count, indices);
+    if (!node.uses_variable(Variable::q) && !node.uses_variable(Variable::k))
+      uniform += llvm::formatv(" || n == {0}", count);
+    count++;
+  }
+  return llvm::formatv(
+      "  static constexpr int element_count = {0};\n"
+      "  SA_DEVICE static constexpr bool is_uniform(int n) {{ return {1}; }\n"
+      "  SA_DEVICE float element_slope(int n, {2}) const {{\n{3}    return 0;\n  }\n"
+      "  SA_DEVICE long long element_place(int n, const NamedTensor& to, {4}) const {{\n"
+      "{5}    return 0;\n  }\n",
+      count, uniform, slope_parameters, slopes, place_parameters, places);
+}
+
+std::string sink_function(CudaText& cuda, const Expr& sink) {
+  return llvm::formatv("  SA_DEVICE float sink(int q) const {{ return {0} * {1:f9}f; }\n",
+                       cuda.real(sink), log2_e);
+}
+
 class Policy {
  public:
   Policy(const Problem& problem, ElementLoads loads)
@@ -36,9 +69,27 @@ class Policy {
         cuda_(names_, problem.group_size),
         changes_(!problem.score.same_as(Problem().score)) {}
 
-  std::string text() {
-    // Functions first: they say which members there are.
-    const std::string functions = seen() + full() + keeps() + change() + sink();
+  // Functions first: they say which members there are.
+  std::string text() { return written(seen() + full() + keeps() + change() + sink()); }
+
+  std::string transposed_text() {
+    const std::string mask = seen() + full() + keeps();
+    cuda_.take_queries_as_columns();
+    return written(mask + change_in_one_step() + slope());
+  }
+
+  std::string text_with_elements(std::string_view tensor) {
+    const std::string mask = seen() + full() + keeps();
+    cuda_.take_queries_as_columns();
+    const std::string score = change_in_one_step();
+    return written(mask + score +
+                   element_functions(cuda_, problem_.score, tensor,
+                                     "float s, int q, int k, int column",
+                                     "int q, int k, int column"));
+  }
+
+ private:
+  std::string written(const std::string& functions) const {
     std::string text = "struct ProblemScore : ScaledScore {\n";
     text += llvm::formatv("  static constexpr bool trivial = {0};\n",
                           constant_of(problem_.mask) == 1 ? "true" : "false");
@@ -46,13 +97,12 @@ class Policy {
       text += "  static constexpr bool screens_values = true;\n";
     if (changes_) text += "  static constexpr bool changes = true;\n";
     if (through_tanh_) text += "  static constexpr bool through_tanh = true;\n";
+    if (has_slope_) text += "  static constexpr bool has_slope = true;\n";
     if (problem_.sink) text += "  static constexpr bool has_sink = true;\n";
     text += llvm::formatv("  static constexpr int range_count = {0};\n", range_count());
-    for (const CudaText::Member& m : cuda_.members()) text += "  " + m.type + " " + m.name + ";\n";
-    return text + constructors() + functions + "};\n";
+    return text + cuda_.declarations() + constructors() + functions + "};\n";
   }
 
- private:
   // A mask that hides everything has a range, too, which is empty.
   std::size_t range_count() const { return std::max<std::size_t>(ranges_.seen.size(), 1); }
 
@@ -64,8 +114,7 @@ class Policy {
         "  SA_DEVICE ProblemScore(const ScoreParams& params, WorkItem item, const Sequence& "
         "sequence)\n"
         "      : ScaledScore(params, item, sequence)";
-    for (const CudaText::Member& m : cuda_.members())
-      text += ",\n        " + m.name + "(" + m.value + ")";
+    text += cuda_.initialisers(",\n        ");
     if (scale_log2_.empty()) return text + " {}\n";
     return text + " {\n    scale_log2 = " + scale_log2_ + ";\n  }\n";
   }
@@ -112,7 +161,6 @@ class Policy {
     return function("bool keeps(int q, int k, int column)", cuda_.condition(problem_.mask));
   }
 
-  // A positive factor of the whole is softmax's, which multiplies anyway.
   std::string change() {
     if (!changes_) return {};
     if (std::string text = cap(); !text.empty()) return text;
@@ -125,6 +173,13 @@ class Policy {
       score = replaced(score, *tanh, Problem().score);
       cuda_.take_scores();
     }
+    return text + change_to(score);
+  }
+
+  std::string change_in_one_step() { return changes_ ? change_to(problem_.score) : std::string(); }
+
+  // A positive factor of the whole is softmax's, which multiplies anyway.
+  std::string change_to(Expr score) {
     double factor = 1;
     const ExprNode& node = score.node();
     if (node.op == ExprOp::multiply && node.operands[0].node().is_constant() &&
@@ -133,8 +188,15 @@ class Policy {
       score = Expr(node.operands[1]);
     }
     scale_log2_ = llvm::formatv("{0:f9}f", factor * log2_e);
-    return text + function("float change(float s, int q, int k, int column, float element)",
-                           cuda_.real(score));
+    return function("float change(float s, int q, int k, int column, float element)",
+                    cuda_.real(score));
+  }
+
+  std::string slope() {
+    const Expr slope = derivative(problem_.score, expr_names::score);
+    has_slope_ = !slope.same_as(Expr(1.0));
+    if (!has_slope_) return {};
+    return function("float slope(float s, int q, int k, int column)", cuda_.real(slope));
   }
 
   /// cap * tanh(score / cap), the whole of it: what tanh() / factor leaves is the product, up to
@@ -190,9 +252,7 @@ class Policy {
   }
 
   std::string sink() {
-    if (!problem_.sink) return {};
-    return function("float sink(int q)",
-                    cuda_.real(*problem_.sink) + llvm::formatv(" * {0:f9}f", log2_e).str());
+    return problem_.sink ? sink_function(cuda_, *problem_.sink) : std::string();
   }
 
   const Problem& problem_;
@@ -200,11 +260,36 @@ class Policy {
   ExprNames names_;
   KeyRanges ranges_;
   CudaText cuda_;
-  bool changes_, through_tanh_ = false;
+  bool changes_, through_tanh_ = false, has_slope_ = false;
   std::string scale_log2_;
 };
 
+/// Of names that a sink alone has, the numbers come last: others keep theirs.
+Problem without_sink(const Problem& problem) {
+  Problem rest = problem;
+  rest.sink.reset();
+  return rest;
+}
+
 }  // namespace
+
+std::string transposed_score_policy(const Problem& problem) {
+  return Policy(without_sink(problem), ElementLoads::where_used).transposed_text();
+}
+
+std::string element_score_policy(const Problem& problem, std::string_view tensor) {
+  return Policy(without_sink(problem), ElementLoads::where_used).text_with_elements(tensor);
+}
+
+std::string sink_policy(const Problem& problem, std::string_view tensor) {
+  const ExprNames names(problem);
+  CudaText cuda(names, problem.group_size);
+  std::string functions = sink_function(cuda, *problem.sink);
+  functions += element_functions(cuda, *problem.sink, tensor, "int q", "int q");
+  return "struct ProblemSink {\n" + cuda.declarations() +
+         "  SA_DEVICE ProblemSink(const ScoreParams& params, WorkItem item, const Sequence&)" +
+         cuda.initialisers("\n      : ") + " {}\n" + functions + "};\n";
+}
 
 std::optional<Expr> element_ahead(const Expr& score) {
   std::optional<Expr> found;

@@ -33,8 +33,7 @@ class Writer {
         "  static constexpr int row_values = {0}, key_values = {1};\n"
         "  static constexpr bool exact = {2};\n",
         values_.of_rows.size(), values_.of_keys.size(), needs_elements() ? "true" : "false");
-    for (const CudaText::Member& m : cuda_.members()) text += "  " + m.type + " " + m.name + ";\n";
-    return text + constructor() + functions + "};\n";
+    return text + cuda_.declarations() + constructor() + functions + "};\n";
   }
 
  private:
@@ -97,14 +96,8 @@ class Writer {
   }
 
   std::string constructor() const {
-    std::string text =
-        "  SA_DEVICE ProblemTiles(const ScoreParams& params, WorkItem item, const Sequence&)";
-    const char* before = "\n      : ";
-    for (const CudaText::Member& m : cuda_.members()) {
-      text += before + m.name + "(" + m.value + ")";
-      before = ",\n        ";
-    }
-    return text + " {}\n";
+    return "  SA_DEVICE ProblemTiles(const ScoreParams& params, WorkItem item, const Sequence&)" +
+           cuda_.initialisers("\n      : ") + " {}\n";
   }
 
   ExprNames names_;

@@ -50,6 +50,7 @@ class Machine {
   virtual void sync_warp(Site at) = 0;
   virtual unsigned shuffle(unsigned value, unsigned from_lane, Site at) = 0;
   virtual bool any(bool value, Site at) = 0;
+  virtual unsigned match(unsigned value, Site at) = 0;
   virtual bool elect(Site at) = 0;
 
   virtual void mbarrier_init(unsigned barrier, unsigned arrivals, Site at) = 0;

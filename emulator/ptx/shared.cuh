@@ -39,6 +39,11 @@ SA_DEVICE void store_matrix_x2_transposed(u32 address, u32 r0, u32 r1, SA_SITE) 
   streamattn_machine->store_matrix_x2_transposed(address, registers, site);
 }
 
+SA_DEVICE void store_matrix_x4_transposed(u32 address, u32 r0, u32 r1, u32 r2, u32 r3, SA_SITE) {
+  const u32 registers[4] = {r0, r1, r2, r3};
+  streamattn_machine->store_matrix_x4_transposed(address, registers, site);
+}
+
 SA_DEVICE void fence_shared_to_async(SA_SITE) { streamattn_machine->fence_shared_to_async(site); }
 
 }  // namespace streamattn

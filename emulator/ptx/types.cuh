@@ -75,6 +75,10 @@ inline void __syncwarp(unsigned = ~0u, SA_SITE) { streamattn_machine->sync_warp(
 inline bool __any_sync(unsigned, bool value, SA_SITE) {
   return streamattn_machine->any(value, site);
 }
+inline unsigned __match_any_sync(unsigned, unsigned value, SA_SITE) {
+  return streamattn_machine->match(value, site);
+}
+inline int __ffs(int bits) { return __builtin_ffs(bits); }
 template <class T>
 T __shfl_sync(unsigned, T value, int lane, SA_SITE) {
   return __builtin_bit_cast(

@@ -13,7 +13,7 @@ struct BackwardLoader {
   static constexpr BackwardTiling tiling = Spec::tiling;
   using Tiles = BackwardTiles<Spec>;
   using Score = typename Spec::Score;
-  using Walk = QueryWalk<Score, tiling.tile_q, tiling.tile_kv>;
+  using Walk = QueryWalk<Score, tiling.tile_q, tiling.tile_kv()>;
 
   const BackwardParams& params;
   BackwardShared<Spec> shared;
@@ -38,7 +38,7 @@ struct BackwardLoader {
   SA_DEVICE void begin() {
     shared.keep(item);
     mbarrier_arrive_expect(shared.keys_full(), Tiles::K::bytes + Tiles::V::bytes);
-    int row = item.key_tile * tiling.tile_kv;
+    int row = item.key_tile * tiling.tile_kv();
     load<typename Tiles::K>(shared.k(), params.k, shared.keys_full(), row, item.kv_head,
                             CachePolicy::evict_first);
     load<typename Tiles::V>(shared.v(), params.v, shared.keys_full(), row, item.kv_head,
@@ -62,25 +62,31 @@ struct BackwardLoader {
     int all_head = item.batch * params.order.kv_heads * Spec::group_size + visit.head;
     long long first = (long long)all_head * params.statistics.padded_len + row;
 
-    u32 full = shared.d_o_ring().acquire(at, Tiles::DO::bytes + tiling.statistic_bytes());
-    load<typename Tiles::DO>(shared.d_o(at.stage()), params.d_o, full, row, visit.head,
-                             CachePolicy::evict_last);
-    bulk_load(shared.delta(at.stage()), params.statistics.delta + first, tiling.statistic_bytes(),
-              full);
-
+    // With one stage, dO is given back when the next Q is there.
+    if constexpr (tiling.d_o_stages() > 1) load_d_o(row, visit.head, first);
     mbarrier_wait(shared.q_ring().empty + 8 * at.stage(), at.parity() ^ 1);
     more = find_next();
     visit.flags |= more ? 0 : QueryVisit::last;
     visit.store(shared.slot(at.stage()));
-    full = shared.q_ring().acquire(at, Tiles::Q::bytes + tiling.statistic_bytes());
+    u32 full = shared.q_ring().acquire(at, Tiles::Q::bytes + tiling.statistic_bytes());
     load<typename Tiles::Q>(shared.q(at.stage()), params.q, full, row, visit.head,
                             CachePolicy::evict_last);
     bulk_load(shared.lse(at.stage()), params.statistics.lse + first, tiling.statistic_bytes(),
               full);
+    if constexpr (tiling.d_o_stages() == 1) load_d_o(row, visit.head, first);
     at.advance();
   }
 
  private:
+  SA_DEVICE void load_d_o(int row, int head, long long first) const {
+    auto d_o_at = shared.d_o_of(at);
+    u32 full = shared.d_o_ring().acquire(d_o_at, Tiles::DO::bytes + tiling.statistic_bytes());
+    load<typename Tiles::DO>(shared.d_o(d_o_at), params.d_o, full, row, head,
+                             CachePolicy::evict_last);
+    bulk_load(shared.delta(d_o_at), params.statistics.delta + first, tiling.statistic_bytes(),
+              full);
+  }
+
   SA_DEVICE int head() const { return item.kv_head * Spec::group_size + head_in_group; }
 
   SA_DEVICE Walk walk() const {

@@ -16,9 +16,9 @@ struct StatisticsParams {
 
 /// Sums of dQ by query tile, not scaled: float32, in the order of accumulator registers.
 struct QuerySumParams {
-  float* sums;         // [batch * heads, q_tiles, 64 * padded columns]
-  unsigned* counters;  // [batch * heads, q_tiles]: 1 + the key tile that was added last; 0: none
-  int q_tiles;
+  float* sums;         // [batch * heads, q_tiles, parts, 64 * padded columns of a part]
+  unsigned* counters;  // [batch * heads, q_tiles, parts]: 1 + the key tile added last; 0: none
+  int q_tiles, parts;
 };
 
 /// Work items are (section of key-value heads, key tile, head of the section), the last one
@@ -38,7 +38,7 @@ struct DirectParams {
 /// Parameters of backward_wgmma.
 struct BackwardParams {
   TensorMap q, d_o;    // boxes of one chunk of columns times the 64 rows of a query tile
-  TensorMap k, v;      // times the 128 rows of a key tile
+  TensorMap k, v;      // times the rows of a key tile
   TensorMap d_k, d_v;  // times 64 rows; unset where direct
   DirectParams d_k_direct, d_v_direct;
   StatisticsParams statistics;
@@ -73,22 +73,42 @@ struct ConvertParams {
 
 /// Tiles of the main kernel and their places in shared memory, in bytes. Every tile starts on a
 /// boundary of its swizzle pattern as long as the base is 1024-byte aligned.
+///
+/// Up to 128 columns, math warpgroups share a tile's keys. Above, accumulators of 64 keys fill the
+/// registers of one: they share the roles, of P and dV and of dS and dK.
 struct BackwardTiling {
   int head_dim, value_head_dim;
 
   static constexpr int element_bytes = 2;
-  static constexpr int tile_q = 64, tile_kv = 128;  // a math warpgroup has 64 keys
-  static constexpr int stages = 2;                  // of Q and of dO; buffers of dS and of dQ
+  static constexpr int tile_q = 64, warpgroup_keys = 64;
+  static constexpr int stages = 2;              // of Q; buffers of dS and of dQ
+  static constexpr int most_bytes = 227 << 10;  // that a block may have
 
-  SA_ANYWHERE constexpr int k_bytes() const { return tile_bytes(tile_kv, head_dim); }
-  SA_ANYWHERE constexpr int v_bytes() const { return tile_bytes(tile_kv, value_head_dim); }
+  SA_ANYWHERE constexpr bool by_role() const { return head_dim > 128 || value_head_dim > 128; }
+  SA_ANYWHERE constexpr int tile_kv() const { return by_role() ? warpgroup_keys : 128; }
+  /// Of dO: two where there is room.
+  SA_ANYWHERE constexpr int d_o_stages() const {
+    return bytes_with(stages) <= most_bytes ? stages : 1;
+  }
+  /// A tile of dQ goes to memory in so many parts: for want of shared memory, of 64 columns at most
+  /// where roles are shared, and of whole chunks.
+  SA_ANYWHERE constexpr int dq_parts() const {
+    int chunks = padded_columns(head_dim) / chunk_columns(head_dim), parts = 1;
+    while (by_role() && (chunks % parts != 0 || padded_columns(head_dim) > 64 * parts)) parts++;
+    return parts;
+  }
+
+  SA_ANYWHERE constexpr int k_bytes() const { return tile_bytes(tile_kv(), head_dim); }
+  SA_ANYWHERE constexpr int v_bytes() const { return tile_bytes(tile_kv(), value_head_dim); }
   SA_ANYWHERE constexpr int q_bytes() const { return tile_bytes(tile_q, head_dim); }
   SA_ANYWHERE constexpr int d_o_bytes() const { return tile_bytes(tile_q, value_head_dim); }
-  SA_ANYWHERE static constexpr int ds_bytes() { return tile_q * tile_kv * element_bytes; }
+  SA_ANYWHERE constexpr int ds_bytes() const { return tile_q * tile_kv() * element_bytes; }
+  /// P times the slope of the score, in float, from one role to the other.
+  SA_ANYWHERE constexpr int weights_bytes() const { return by_role() ? tile_q * tile_kv() * 4 : 0; }
   SA_ANYWHERE static constexpr int statistic_bytes() { return tile_q * 4; }
-  /// Floats, and their bytes.
+  /// Of a part of dQ: floats, and their bytes.
   SA_ANYWHERE constexpr int dq_elements() const {
-    return tile_q * padded_columns(head_dim, element_bytes);
+    return tile_q * padded_columns(head_dim, element_bytes) / dq_parts();
   }
   SA_ANYWHERE constexpr int dq_bytes() const { return dq_elements() * 4; }
 
@@ -96,9 +116,10 @@ struct BackwardTiling {
   SA_ANYWHERE constexpr int v_offset() const { return k_bytes(); }
   SA_ANYWHERE constexpr int q_offset() const { return v_offset() + v_bytes(); }
   SA_ANYWHERE constexpr int d_o_offset() const { return q_offset() + stages * q_bytes(); }
-  SA_ANYWHERE constexpr int ds_offset() const { return d_o_offset() + stages * d_o_bytes(); }
+  SA_ANYWHERE constexpr int ds_offset() const { return d_o_offset() + d_o_stages() * d_o_bytes(); }
   SA_ANYWHERE constexpr int dq_offset() const { return ds_offset() + stages * ds_bytes(); }
-  SA_ANYWHERE constexpr int lse_offset() const { return dq_offset() + stages * dq_bytes(); }
+  SA_ANYWHERE constexpr int weights_offset() const { return dq_offset() + stages * dq_bytes(); }
+  SA_ANYWHERE constexpr int lse_offset() const { return weights_offset() + weights_bytes(); }
   SA_ANYWHERE constexpr int delta_offset() const {
     return lse_offset() + stages * statistic_bytes();
   }
@@ -107,10 +128,18 @@ struct BackwardTiling {
   }
   SA_ANYWHERE constexpr int leader_offset() const { return slot_offset() + stages * 16; }
   SA_ANYWHERE constexpr int barrier_offset() const { return leader_offset() + 4 * 16; }
-  /// Full barrier of K and V; full and empty ones of every stage of Q, dO and dS.
-  SA_ANYWHERE constexpr int bytes() const { return barrier_offset() + 8 * (1 + 6 * stages); }
+  /// Full barrier of K and V; full and empty ones of every stage of Q, dO and dS, and of P.
+  SA_ANYWHERE constexpr int bytes() const {
+    return barrier_offset() + 8 * (1 + 6 * stages + (by_role() ? 2 : 0));
+  }
 
  private:
+  // What bytes() is with so many stages of dO.
+  SA_ANYWHERE constexpr int bytes_with(int d_o_count) const {
+    return k_bytes() + v_bytes() + stages * (q_bytes() + ds_bytes() + dq_bytes()) +
+           d_o_count * d_o_bytes() + weights_bytes() + 2 * stages * statistic_bytes() +
+           16 * (stages + 4) + 8 * (3 + 6 * stages);
+  }
   SA_ANYWHERE static constexpr int tile_bytes(int rows, int columns) {
     return rows * padded_columns(columns, element_bytes) * element_bytes;
   }

@@ -8,16 +8,18 @@
 
 namespace streamattn {
 
-/// Counts uses of a ring of two stages: one register for stage and parity.
-struct PairCursor {
+/// Counts uses of a ring of one stage or two: one register for stage and parity.
+template <int stages>
+struct UseCursor {
   u32 uses = 0;
 
-  SA_DEVICE u32 stage() const { return uses & 1; }
-  SA_DEVICE u32 parity() const { return uses >> 1 & 1; }
+  SA_DEVICE u32 stage() const { return uses & (stages - 1); }
+  SA_DEVICE u32 parity() const { return uses / stages & 1; }
   SA_DEVICE void advance() { uses++; }
-  SA_DEVICE PairCursor before() const { return {uses - 1}; }
-  SA_DEVICE operator RingCursor<2>() const { return {stage(), parity()}; }
+  SA_DEVICE UseCursor before() const { return {uses - 1}; }
+  SA_DEVICE operator RingCursor<stages>() const { return {stage(), parity()}; }
 };
+using PairCursor = UseCursor<2>;
 
 /// One tile of keys of one key-value head.
 struct KeyItem {
@@ -60,9 +62,9 @@ struct BackwardTiles {
   static constexpr int bytes = tiling.element_bytes;
   using Q = SwizzledTile<tiling.tile_q, tiling.head_dim, bytes>;
   using DO = SwizzledTile<tiling.tile_q, tiling.value_head_dim, bytes>;
-  using K = SwizzledTile<tiling.tile_kv, tiling.head_dim, bytes>;
-  using V = SwizzledTile<tiling.tile_kv, tiling.value_head_dim, bytes>;
-  using DS = SwizzledTile<tiling.tile_q, tiling.tile_kv, bytes>;
+  using K = SwizzledTile<tiling.tile_kv(), tiling.head_dim, bytes>;
+  using V = SwizzledTile<tiling.tile_kv(), tiling.value_head_dim, bytes>;
+  using DS = SwizzledTile<tiling.tile_q, tiling.tile_kv(), bytes>;
 };
 
 /// The shared memory of a block.
@@ -71,14 +73,15 @@ struct BackwardShared {
   static constexpr BackwardTiling tiling = Spec::tiling;
   static constexpr int stages = tiling.stages;
   using Ring = StageRing<stages>;
+  using DOCursor = UseCursor<tiling.d_o_stages()>;
 
   u32 base;  // 1024-byte aligned
 
   SA_DEVICE u32 k() const { return base + tiling.k_offset(); }
   SA_DEVICE u32 v() const { return base + tiling.v_offset(); }
   SA_DEVICE u32 q(u32 stage) const { return base + tiling.q_offset() + stage * tiling.q_bytes(); }
-  SA_DEVICE u32 d_o(u32 stage) const {
-    return base + tiling.d_o_offset() + stage * tiling.d_o_bytes();
+  SA_DEVICE u32 d_o(DOCursor at) const {
+    return base + tiling.d_o_offset() + at.stage() * tiling.d_o_bytes();
   }
   SA_DEVICE u32 ds(u32 buffer) const {
     return base + tiling.ds_offset() + buffer * tiling.ds_bytes();
@@ -89,9 +92,12 @@ struct BackwardShared {
   SA_DEVICE u32 lse(u32 stage) const {
     return base + tiling.lse_offset() + stage * tiling.statistic_bytes();
   }
-  SA_DEVICE u32 delta(u32 stage) const {
-    return base + tiling.delta_offset() + stage * tiling.statistic_bytes();
+  SA_DEVICE u32 delta(DOCursor at) const {
+    return base + tiling.delta_offset() + at.stage() * tiling.statistic_bytes();
   }
+  /// The use of dO of a visit.
+  SA_DEVICE static DOCursor d_o_of(PairCursor visit) { return {visit.uses}; }
+  SA_DEVICE u32 weights() const { return base + tiling.weights_offset(); }
   /// The visit whose Q is in the stage; written before that is announced.
   SA_DEVICE u32 slot(u32 stage) const { return base + tiling.slot_offset() + stage * 16; }
 
@@ -108,14 +114,16 @@ struct BackwardShared {
   SA_DEVICE u32 turn(int parity) const { return leader(2 + parity); }
 
   SA_DEVICE u32 keys_full() const { return base + tiling.barrier_offset(); }
-  SA_DEVICE Ring q_ring() const { return ring(0); }
-  SA_DEVICE Ring d_o_ring() const { return ring(1); }
-  SA_DEVICE Ring ds_ring() const { return ring(2); }
+  SA_DEVICE Ring q_ring() const { return ring<stages>(0); }
+  SA_DEVICE auto d_o_ring() const { return ring<tiling.d_o_stages()>(1); }
+  SA_DEVICE Ring ds_ring() const { return ring<stages>(2); }
+  SA_DEVICE StageRing<1> weights_ring() const { return ring<1>(3); }
 
  private:
-  SA_DEVICE Ring ring(int n) const {
+  template <int count>
+  SA_DEVICE StageRing<count> ring(int n) const {
     u32 first = keys_full() + 8 + n * 16 * stages;
-    return {first, first + 8 * stages};
+    return {first, first + 8 * count};
   }
 };
 

@@ -6,7 +6,7 @@
 // tiles, so that results are the same each time.
 #pragma once
 
-#include "backward/key_gradients.cuh"
+#include "backward/key_roles.cuh"
 #include "backward/query_gradient.cuh"
 #include "ptx/dependency.cuh"
 
@@ -16,15 +16,17 @@ template <class Spec>
 SA_DEVICE void run_backward_block(const BackwardParams& params) {
   extern __shared__ __align__(1024) unsigned char memory[];
   BackwardShared<Spec> shared{shared_address(memory)};
+  constexpr bool by_role = Spec::tiling.by_role();
   int warp = __shfl_sync(~0u, threadIdx.x / 32, 0);
   if (threadIdx.x == 0) {
     mbarrier_init(shared.keys_full(), 1);
     shared.q_ring().init(8);
     shared.d_o_ring().init(8);
     for (int i = 0; i < Spec::tiling.stages; i++) {  // of dS: written by warps, read by four
-      mbarrier_init(shared.ds_ring().full + 8 * i, 8);
+      mbarrier_init(shared.ds_ring().full + 8 * i, by_role ? 4 : 8);
       mbarrier_init(shared.ds_ring().empty + 8 * i, 4);
     }
+    if constexpr (by_role) shared.weights_ring().init(4, 4);
     fence_mbarrier_init();
   }
   __syncthreads();
@@ -34,8 +36,13 @@ SA_DEVICE void run_backward_block(const BackwardParams& params) {
     QueryGradient<Spec>{params, shared, int(threadIdx.x)}.run();
   } else {
     grow_registers<Spec::math_registers>();
-    Fragment at{warp / 4 - 1, warp % 4, int(threadIdx.x % 32)};
-    KeyGradients<Spec>{params, shared, at}.run();
+    Fragment at{by_role ? 0 : warp / 4 - 1, warp % 4, int(threadIdx.x % 32)};
+    if constexpr (!by_role)
+      KeyGradients<Spec>{params, shared, at}.run();
+    else if (warp < 8)
+      ValueRole<Spec>{{{params, shared, at}}}.run();
+    else
+      KeysRole<Spec>{{{params, shared, at}}}.run();
   }
 }
 

@@ -22,7 +22,8 @@ struct ConvertQuerySums {
 
   SA_DEVICE void run() const {
     int tile = blockIdx.x % params.from.q_tiles, all_head = blockIdx.x / params.from.q_tiles;
-    bool is_seen = load_global((const u32*)params.from.counters + blockIdx.x) != 0;
+    bool is_seen =
+        load_global((const u32*)params.from.counters + blockIdx.x * params.from.parts) != 0;
     const float4* sums =
         (const float4*)(params.from.sums + (long long)blockIdx.x * (tile_q * columns));
     int batch = all_head / params.heads, head = all_head % params.heads;

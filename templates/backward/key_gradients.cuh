@@ -5,8 +5,8 @@
 #include "backward/backward_shared.cuh"
 #include "parts/output.cuh"
 #include "parts/row_statistics.cuh"
-#include "ptx/transposed.cuh"
 #include "ptx/warpgroup.cuh"
+#include "ptx/wgmma.cuh"
 
 namespace streamattn {
 
@@ -29,7 +29,7 @@ struct KeyGradients {
   using HalfDS = SwizzledTile<tiling.tile_q, 64, tiling.element_bytes>;  // keys of a warpgroup
   using Scores = Wgmma<Element, tiling.tile_q>;
   using DV = Wgmma<Element, VTile::padded>;
-  using DK = WgmmaTransposed<Element, KTile::padded>;
+  using DK = Wgmma<Element, KTile::padded>;
   static constexpr int query_steps = tiling.tile_q / QTile::step;
 
   const BackwardParams& params;
@@ -53,11 +53,18 @@ struct KeyGradients {
     store();
   }
 
- private:
+ protected:
   // Asked anew each time: kept, it would take a register that there is not. The slot holds until Q
   // is released.
   SA_DEVICE bool is(int flag) const {
     return __shfl_sync(~0u, QueryVisit::load(shared.slot(visit.stage())).flags, 0) & flag;
+  }
+
+  // Has addresses worked out anew: ptxas keeps them over a loop, in registers that it then lacks.
+  SA_DEVICE void forget_addresses() {
+    u64 base = shared.base;
+    pin(base);
+    shared.base = u32(base);
   }
 
   SA_DEVICE void visit_queries() {
@@ -71,11 +78,7 @@ struct KeyGradients {
     }
 #pragma unroll 1
     while (!is(QueryVisit::last)) {
-      // Addresses are made of this anew: ptxas keeps them over the loop, in registers that it
-      // then lacks.
-      u64 base = shared.base;
-      pin(base);
-      shared.base = u32(base);
+      forget_addresses();
       visit.advance();
       shared.q_ring().wait(visit);
       float s[tiling.tile_q / 2];
@@ -85,7 +88,7 @@ struct KeyGradients {
       pin(s);
       pin(dv);
       pin(p);
-      if (at.leads_warp()) shared.d_o_ring().release(visit.before());
+      if (at.leads_warp()) shared.d_o_ring().release(shared.d_o_of(visit.before()));
       weigh(s);
       differentiate</*is_first=*/false>(s);
     }
@@ -117,12 +120,12 @@ struct KeyGradients {
     wgmma_fence();
 #pragma unroll
     for (int step = 0; step < query_steps; step++)
-      DK::accumulate_ss(dk, a + HalfDS::row_step(step), b + QTile::row_step(step));
+      DK::template accumulate_ss<1, 1>(dk, a + HalfDS::row_step(step), b + QTile::row_step(step));
     wgmma_commit();
   }
 
   SA_DEVICE void add_to_dv() {
-    u64 b = DOTile::mn_major(shared.d_o(visit.stage()));
+    u64 b = DOTile::mn_major(shared.d_o(shared.d_o_of(visit)));
     pin(p);
     pin(dv);
     wgmma_fence();
@@ -132,9 +135,10 @@ struct KeyGradients {
     wgmma_commit();
   }
 
-  /// From S to P, in float in place and packed.
+  /// From S to P, in float in place and packed; in place times the slope of the score.
   SA_DEVICE void weigh(float (&s)[tiling.tile_q / 2]) {
-    if (is(QueryVisit::masked)) hide(s);
+    if constexpr (Score::changes) return weigh_changed(s);
+    if (is(QueryVisit::masked)) each_hidden(s, [](float& x, int) { x = -infinity; });
 #pragma unroll
     for (int sixteen = 0; sixteen < tiling.tile_q / 16; sixteen++) {
       LaneStatistics lse(shared.lse(visit.stage()), sixteen, at.lane);
@@ -147,28 +151,67 @@ struct KeyGradients {
     pack_tile<Element>(s, p);
   }
 
-  SA_DEVICE void hide(float (&s)[tiling.tile_q / 2]) const {
+  /// Calls hide(element, i) for every element, number i of the thread's, whose query does not see
+  /// its key.
+  template <class Hide>
+  SA_DEVICE void each_hidden(float (&s)[tiling.tile_q / 2], Hide hide) const {
     KeyItem item = key_item(params.order, blockIdx.x);
     QueryVisit here = QueryVisit::load(shared.slot(visit.stage()));
     WorkItem query{here.q_tile, here.head, item.batch, 0};
     Sequence sequence(params.sequence, query);
     Score score(params.score, query, sequence);
     int q = sequence.q_position + here.q_tile * tiling.tile_q + at.column();
-    int row = item.key_tile * tiling.tile_kv;
+    int row = item.key_tile * tiling.tile_kv();
     for_each(s, [&](int r, int column, float& x) {
       int key = row + at.row(r);
       bool exists = key < sequence.kv_len;
-      if (!exists || !score.keeps(q + column, sequence.k_position + key, 0)) x = -infinity;
+      if (!exists || !score.keeps(q + column, sequence.k_position + key, 0))
+        hide(x, column / 8 * 4 + 2 * r + column % 2);
     });
+  }
+
+  // Any score: P goes on as it is to dV, and times the slope to dS. A weight of 0 has none,
+  // whatever the slope.
+  SA_DEVICE void weigh_changed(float (&s)[tiling.tile_q / 2]) {
+    u32 hidden = 0;
+    if (is(QueryVisit::masked)) each_hidden(s, [&](float&, int i) { hidden |= 1u << i; });
+    KeyItem item = key_item(params.order, blockIdx.x);
+    QueryVisit here = QueryVisit::load(shared.slot(visit.stage()));
+    WorkItem query{here.q_tile, here.head, item.batch, 0};
+    Sequence sequence(params.sequence, query);
+    Score score(params.score, query, sequence);
+    int q = sequence.q_position + here.q_tile * tiling.tile_q + at.column();
+    int row = sequence.k_position + item.key_tile * tiling.tile_kv();
+    const int k[2] = {row + at.row(0), row + at.row(1)};
+#pragma unroll
+    for (int sixteen = 0; sixteen < tiling.tile_q / 16; sixteen++) {
+      LaneStatistics lse(shared.lse(visit.stage()), sixteen, at.lane);
+      float weights[8];
+#pragma unroll
+      for (int i = 0; i < 8; i++) {
+        int element = 8 * sixteen + i, column = 8 * (element / 4) + i % 2;
+        float& x = s[element];
+        float logit = score.change(x, q, k[i / 2 % 2], column, 0);
+        if (hidden >> element & 1) logit = -infinity;
+        weights[i] = exp2_approx(fmaf(logit, score.scale_log2, -lse.of(i)));
+        float slope = 1;
+        if constexpr (Score::has_slope)
+          slope = weights[i] == 0 ? 0 : score.slope(x, q, k[i / 2 % 2], column);
+        x = weights[i] * slope;
+      }
+#pragma unroll
+      for (int i = 0; i < 4; i++)
+        p[4 * sixteen + i] = pack(Element(), weights[2 * i], weights[2 * i + 1]);
+    }
   }
 
   /// dP, dV and dS of the visit. Once dK of the one before is complete, its Q is given back.
   template <bool is_first>
   SA_DEVICE void differentiate(float (&s)[tiling.tile_q / 2]) {
-    shared.d_o_ring().wait(visit);
+    shared.d_o_ring().wait(shared.d_o_of(visit));
     mbarrier_wait(shared.ds_ring().empty + 8 * visit.stage(), visit.parity() ^ 1);
     float dp[tiling.tile_q / 2];
-    multiply_scores<VTile, DOTile>(dp, shared.v(), shared.d_o(visit.stage()));
+    multiply_scores<VTile, DOTile>(dp, shared.v(), shared.d_o(shared.d_o_of(visit)));
     add_to_dv();
     wgmma_wait<1>();
     pin(dp);
@@ -176,15 +219,24 @@ struct KeyGradients {
       pin(dk);
       if (at.leads_warp()) shared.q_ring().release(visit.before());
     }
+    store_ds(dp, [&](int i) { return s[i]; });
+  }
+
+  /// dS of the visit to shared memory, of dP and of weights: weight(i) is P times the slope of the
+  /// thread's element i, asked for in their order. Tells the warpgroup of dQ.
+  template <class Weight>
+  SA_DEVICE void store_ds(const float (&dp)[tiling.tile_q / 2], Weight weight) const {
     u32 to = shared.ds(visit.stage()) + at.warpgroup * HalfDS::bytes + ds_place();
 #pragma unroll
     for (int sixteen = 0; sixteen < tiling.tile_q / 16; sixteen++) {
-      LaneStatistics delta(shared.delta(visit.stage()), sixteen, at.lane);
+      LaneStatistics delta(shared.delta(shared.d_o_of(visit)), sixteen, at.lane);
       u32 ds[4];
 #pragma unroll
       for (int i = 0; i < 8; i += 2) {
-        const float *x = s + 8 * sixteen + i, *dx = dp + 8 * sixteen + i;
-        ds[i / 2] = pack(Element(), x[0] * (dx[0] - delta.of(i)), x[1] * (dx[1] - delta.of(i + 1)));
+        int element = 8 * sixteen + i;
+        float left = weight(element), right = weight(element + 1);
+        ds[i / 2] = pack(Element(), left * (dp[element] - delta.of(i)),
+                         right * (dp[element + 1] - delta.of(i + 1)));
       }
       store_matrix_x4_transposed(to + sixteen * 16 * HalfDS::span, ds[0], ds[1], ds[2], ds[3]);
     }
@@ -218,7 +270,7 @@ struct KeyGradients {
   SA_DEVICE void store_tile(KeyItem item, const float (&tile)[N], float scale, const TensorMap& map,
                             const DirectParams& direct, u32 buffer) const {
     const float factor[2] = {scale, scale};
-    int row = item.key_tile * tiling.tile_kv;
+    int row = item.key_tile * tiling.tile_kv();
     if (direct.data) {
       OutputRows rows{
           direct.data + item.batch * direct.strides.batch + item.kv_head * direct.strides.head,

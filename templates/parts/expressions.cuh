@@ -87,7 +87,7 @@ SA_DEVICE auto named_element(const NamedTensor& tensor, Indices... indices) {
   return load_named(Element(), tensor.data, at);
 }
 
-/// In front of the last index: where the row of it begins.
+/// In front of the last index: where the row of it begins. With all of them: where the element is.
 template <class... Indices>
 SA_DEVICE long long named_row(const NamedTensor& tensor, Indices... indices) {
   int dimension = 0;

@@ -33,6 +33,19 @@ struct QueryWalk {
     }
   }
 
+  /// Whether some query of the tile may see some key of the key tile.
+  SA_DEVICE bool sees() const {
+    if constexpr (Score::trivial) return true;
+    Span all = keys();
+    bool found = false;
+#pragma unroll
+    for (int i = 0; i < Score::range_count; i++) {
+      Span seen = score.seen(i, queries());
+      found = found || max(seen.begin, all.begin) < min(seen.end, all.end);
+    }
+    return found;
+  }
+
   /// The key tile before this one that the queries see the nearest; -1: none.
   SA_DEVICE int previous_key_tile() const {
     if constexpr (Score::trivial) {
@@ -59,18 +72,6 @@ struct QueryWalk {
 
   SA_DEVICE Span keys() const {
     return {sequence.k_position + key_rows().begin, sequence.k_position + key_rows().end};
-  }
-
-  SA_DEVICE bool sees() const {
-    if constexpr (Score::trivial) return true;
-    Span all = keys();
-    bool found = false;
-#pragma unroll
-    for (int i = 0; i < Score::range_count; i++) {
-      Span seen = score.seen(i, queries());
-      found = found || max(seen.begin, all.begin) < min(seen.end, all.end);
-    }
-    return found;
   }
 };
 

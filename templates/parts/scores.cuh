@@ -24,9 +24,13 @@
 //   tangent_of(s, q, k, column), change(s, q, k, column, element)
 //                          what becomes of the product s of query q and key k + column
 //   sink(q)                a logit in base 2
+//   has_slope              true where slope() is not 1
+//   slope(s, q, k, column) the derivative of the score with respect to the scaled product
 //
 // Ranges of seen may be too wide and may overlap, and full too narrow, never the other way round. A
-// column is known when the kernel is compiled: what does not depend on it is worked out once.
+// column is known when the kernel is compiled: what does not depend on it is worked out once. In
+// policies of the backward pass, whose tiles are transposed, change() takes all in one step, and it
+// and slope() are of query q + column and key k.
 #pragma once
 
 #include "parts/expressions.cuh"
@@ -37,7 +41,7 @@ namespace streamattn {
 /// What policies begin with: scores that are scaled products.
 struct ScaledScore {
   static constexpr bool screens_values = false, changes = false, through_tanh = false,
-                        has_sink = false;
+                        has_sink = false, has_slope = false;
   float scale_log2;
 
   ScaledScore() = default;

@@ -45,6 +45,14 @@ SA_DEVICE void store_matrix_x2_transposed(u32 address, u32 r0, u32 r1) {
                : "memory");
 }
 
+/// Four of them: lane l gives the address of column l % 8 of matrix l / 8.
+SA_DEVICE void store_matrix_x4_transposed(u32 address, u32 r0, u32 r1, u32 r2, u32 r3) {
+  asm volatile(
+      "stmatrix.sync.aligned.m8n8.x4.trans.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(address),
+      "r"(r0), "r"(r1), "r"(r2), "r"(r3)
+      : "memory");
+}
+
 /// Orders this thread's shared-memory accesses before later ones by TMA and wgmma.
 SA_DEVICE void fence_shared_to_async() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");

@@ -71,6 +71,33 @@ TEST_CASE("every head_dim compiles without spills for few and for many tiles") {
   }
 }
 
+TEST_CASE("head dims and scores of the backward pass compile without spills") {
+  if (!has_nvrtc()) SKIP_TEST("no usable NVRTC");
+  struct Case {
+    Problem problem;
+    Binary binary;
+  };
+  std::vector<Case> cases;
+  // Neighbours of the goldens, every other one with a score.
+  for (const int head_dim : {24, 48, 56, 72, 104, 112, 120, 144, 160, 184, 208, 224, 240}) {
+    Problem problem{.dtype = DType::f16, .head_dim = head_dim, .mask = causal()};
+    if (cases.size() % 2 != 0) problem.score = softcap(scalar("cap", DType::f32));
+    cases.push_back({problem, {}});
+  }
+  const Target& target = find_target("sm_90a");
+  llvm::parallelFor(0, cases.size(), [&](std::size_t i) {
+    Case& c = cases[i];
+    const Schedule schedule = choose(Operation::backward, c.problem, {}, target).schedule;
+    c.binary = compile(emit(Operation::backward, c.problem, schedule, target)[1]);
+  });
+  for (const Case& c : cases) {
+    INFO(c.problem.describe());
+    for (const std::string& advisory : c.binary.advisories) FAIL_CHECK(advisory);
+    CHECK(c.binary.resources.spill_store_bytes == 0);
+    CHECK(c.binary.resources.stack_bytes == 0);
+  }
+}
+
 TEST_CASE("what a Spec lacks is the first line of NVRTC's log") {
   if (!has_nvrtc()) SKIP_TEST("no usable NVRTC");
   const Source flash = golden_files().back().source;

@@ -10,11 +10,16 @@ constexpr const char *block = "backward/backward_wgmma.cuh", *math = "backward/k
                      *sums = "backward/query_gradient.cuh",
                      *loader = "backward/backward_loader.cuh", *rows = "backward/row_sums.cuh",
                      *conversion = "backward/convert_query_sums.cuh",
-                     *walk = "parts/query_walk.cuh", *statistics = "parts/row_statistics.cuh";
+                     *roles = "backward/key_roles.cuh", *walk = "parts/query_walk.cuh",
+                     *statistics = "parts/row_statistics.cuh";
 
 constexpr const char *full = "backward_wgmma_bf16_d64",
                      *diagonal = "backward_wgmma_bf16_d64_causal",
-                     *window = "backward_wgmma_bf16_d128_sinks_window";
+                     *window = "backward_wgmma_bf16_d128_sinks_window",
+                     *capped = "backward_wgmma_bf16_d64_causal_softcap_sink",
+                     *sloped = "backward_wgmma_bf16_d64_causal_alibi",
+                     *biased = "backward_wgmma_bf16_d64_bias",
+                     *large = "backward_wgmma_bf16_d256_causal";
 
 }  // namespace
 
@@ -113,7 +118,7 @@ TEST_CASE("sums of dQ out of turn are named") {
   check_caught({
       {"a block does not wait for its turn",
        full,
-       {sums, "load_acquire(params.counters + tile) != u32(previous + 1)", "false"},
+       {sums, "load_acquire(params.counters + part) != u32(previous + 1)", "false"},
        "sums of dQ"},
       {"a turn is passed on before the addition is complete",
        full,
@@ -121,7 +126,7 @@ TEST_CASE("sums of dQ out of turn are named") {
        "tma_store_wait, and a barrier or release behind it, is missing"},
       {"a turn is not passed on",
        full,
-       {sums, "    store_release(params.counters + tile, key_tile + 1);\n", ""},
+       {sums, "    store_release(params.counters + part, key_tile + 1);\n", ""},
        "livelock, threads run and nothing changes"},
       {"a turn that never comes",
        full,
@@ -142,6 +147,47 @@ TEST_CASE("sums of dQ out of turn are named") {
        {rows, "store_global(params.counters + i, 0u);", "store_global(params.counters + i, 1u);"},
        "sums of dQ, which nothing has written",
        {1, 1, 300, 100}},
+  });
+}
+
+TEST_CASE("roles of the backward pass that do not wait for each other are named") {
+  constexpr Shape small = {1, 1, 200, 150};
+  check_caught({
+      {"weights are read before they are written",
+       large,
+       {roles, "    shared.weights_ring().wait(this->weights_of(visit));\n", ""},
+       "no barrier orders the",
+       small},
+      {"weights are overwritten before they are read",
+       large,
+       {roles, "    shared.weights_ring().wait_empty(this->weights_of(visit));\n", ""},
+       "no barrier orders the",
+       small},
+      {"dO is given back before dV is complete",
+       large,
+       {roles, "      multiply(s);\n      wgmma_wait<1>();", "      multiply(s);"},
+       "uses accumulators of the wgmma",
+       small},
+      {"no wait for dP",
+       large,
+       {roles, "      wgmma_wait<0>();\n      pin(dp);", "      pin(dp);"},
+       "uses accumulators of the wgmma",
+       small},
+      {"Q is given back while lanes still read which visit is the last",
+       large,
+       {roles, "      __syncwarp();  // all have read whether it is the last one\n", ""},
+       "no barrier orders the",
+       small},
+      {"keys of the tile before",
+       large,
+       {roles, "    item.key_tile--;\n", ""},
+       "byte 0 of d_k without a store",
+       small},
+      {"parts of dQ in each other's place",
+       large,
+       {sums, "visit.q_tile) * parts + part", "visit.q_tile) * parts"},
+       "sums of dQ",
+       small},
   });
 }
 
@@ -182,6 +228,23 @@ TEST_CASE("wrong numbers of the backward pass are noticed") {
       {"dS is stored as it lies",
        full,
        {math, "store_matrix_x4_transposed(", "store_matrix_x4("},
+       "wrong result"},
+      {"dS without the slope of the score",
+       capped,
+       {math, "x = weights[i] * slope;", "x = weights[i];"},
+       "wrong result"},
+      {"dV of weights times the slope",
+       capped,
+       {math, "weights[2 * i], weights[2 * i + 1]",
+        "s[8 * sixteen + 2 * i], s[8 * sixteen + 2 * i + 1]"},
+       "wrong result"},
+      {"changed scores of hidden keys count",
+       sloped,
+       {math, "        if (hidden >> element & 1) logit = -infinity;\n", ""},
+       "wrong result"},
+      {"scores of the query before",
+       biased,
+       {math, "score.change(x, q, k", "score.change(x, q - 1, k"},
        "wrong result"},
       {"rows that see no key have weights",
        "backward_wgmma_bf16_d64_causal",

@@ -2,8 +2,10 @@
 #include "tests/emulated/emulated_case.h"
 
 #include <algorithm>
+#include <span>
 
 #include "compiler/embedded.h"
+#include "compiler/expr/names.h"
 #include "measure/backward_operands.h"
 #include "streamattn/error.h"
 #include "tests/support/catch.h"
@@ -58,7 +60,33 @@ bool same_gradients(BackwardTensors& a, BackwardTensors& b) {
   const auto same = [](HostTensor& x, HostTensor& y) {
     return std::ranges::equal(x.bytes(), y.bytes());
   };
-  return same(a.d_q, b.d_q) && same(a.d_k, b.d_k) && same(a.d_v, b.d_v);
+  const auto same_elements = [](const BackwardTensors::Elements& x,
+                                const BackwardTensors::Elements& y) {
+    return std::ranges::equal(std::as_bytes(std::span(x.values)),
+                              std::as_bytes(std::span(y.values)));
+  };
+  return same(a.d_q, b.d_q) && same(a.d_k, b.d_k) && same(a.d_v, b.d_v) &&
+         std::ranges::equal(a.elements, b.elements, same_elements);
+}
+
+void check_gradients(const BackwardCase& given, const BackwardTensors& tensors) {
+  const BackwardAccuracy accuracy = check_backward(given, tensors, Arithmetic::float32, 1e18);
+  CHECK(accuracy.untouched);
+  for (const auto& [name, error, plain, allowed] : accuracy.errors) {
+    CAPTURE(name, plain);
+    CHECK(error <= allowed);
+  }
+}
+
+BackwardCase backward_call_of(const GoldenCase& golden, const Shape& shape, std::uint64_t seed) {
+  ForwardCase forward{.problem = golden.problem,
+                      .shape = shape,
+                      .seed = seed,
+                      .scalars = golden.scalars,
+                      .tensors = golden.tensors};
+  if (!ExprNames(golden.problem).tensors.empty())
+    forward.q_offset = std::max<std::int64_t>(0, shape.kv_len - shape.q_len);
+  return {.forward = forward};
 }
 
 GoldenCase golden_case(const std::string& name) {

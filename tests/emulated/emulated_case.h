@@ -56,6 +56,12 @@ class EmulatedBackward {
   std::shared_ptr<const EmulatedProgram> program_;
 };
 
+/// A backward call of a golden kernel.
+BackwardCase backward_call_of(const GoldenCase& golden, const Shape& shape, std::uint64_t seed = 1);
+
+/// Checks all gradients against float64.
+void check_gradients(const BackwardCase& given, const BackwardTensors& tensors);
+
 /// Whether all gradients of two results are equal bit for bit.
 bool same_gradients(BackwardTensors& a, BackwardTensors& b);
 

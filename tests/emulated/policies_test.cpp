@@ -9,6 +9,7 @@
 
 #include "compiler/expr/bounds.h"
 #include "compiler/expr/build.h"
+#include "compiler/expr/derivative.h"
 #include "compiler/expr/key_ranges.h"
 #include "compiler/expr/score_policy.h"
 #include "compiler/expr/tile_policy.h"
@@ -40,9 +41,11 @@ struct Task {
   int q_first, q_end, k_first, k_end;
   int product;  // bits of the product
   Interval rows[values], keys[values];
-  int* kept;       // [queries, keys]
-  float* changed;  // [queries, keys]
-  int* ranges;     // [most_ranges, 2]: seen, then a full span, then can_see and sees_all
+  int* kept;                  // [queries, keys]
+  float* changed;             // [queries, keys]
+  float* changed_by_queries;  // [queries, keys], of the transposed policy, as the next one
+  float* slopes;
+  int* ranges;  // [most_ranges, 2]: seen, then a full span, then can_see and sees_all
 };
 constexpr int ranges_of_task = 2 * most_ranges + 4;
 
@@ -59,8 +62,26 @@ struct Task {
   Interval rows[8], keys[8];
   int* kept;
   float* changed;
+  float* changed_by_queries;
+  float* slopes;
   int* ranges;
 };
+
+template <class Score>
+SA_DEVICE void run_transposed(const Task& task) {
+  WorkItem item = {0, task.head, task.batch, 0};
+  Score score(task.score, item, Sequence());
+  for (int q = task.q_first; q < task.q_first + 9; q += 3)
+    for (int column = 0; column < 3; column++)
+      for (int k = task.k_first; k < task.k_first + 16; k++) {
+        int i = (q + column - task.q_first) * 16 + k - task.k_first;
+        float x = __int_as_float(task.product), changed = x, slope = 1;
+        if constexpr (Score::changes) changed = score.change(x, q, k, column, 0);
+        if constexpr (Score::has_slope) slope = score.slope(x, q, k, column);
+        store_global(task.changed_by_queries + i, changed * score.scale_log2);
+        store_global(task.slopes + i, slope);
+      }
+}
 
 template <class Score, class Tiles>
 SA_DEVICE void run(const Task& task) {
@@ -114,6 +135,7 @@ struct Trial {
   float product = 0;
   std::vector<int> kept = std::vector<int>(queries * keys);
   std::vector<float> changed = std::vector<float>(queries * keys);
+  std::vector<float> changed_by_queries = changed, slopes = changed;
   std::vector<int> ranges = std::vector<int>(ranges_of_task);
 
   std::string describe() const {
@@ -153,6 +175,7 @@ Trial drawn(std::uint64_t seed) {
       if (TileValues(problem.mask).of_rows.size() > values ||
           TileValues(problem.mask).of_keys.size() > values)
         continue;
+      derivative(problem.score, expr_names::score);
       if (stays_small(problem.mask, trial) && stays_small(problem.score, trial)) return trial;
     } catch (const Error& error) {
       if (error.code() != ErrorCode::invalid_problem) throw;
@@ -177,11 +200,15 @@ void run(std::vector<Trial>& trials) {
     Trial& trial = trials[i];
     const std::string number = std::to_string(i), space = "problem" + number;
     text += "namespace streamattn::" + space + " {\n" + score_policy(trial.problem) +
-            tile_policy(trial.problem) + "}\n";
+            tile_policy(trial.problem) + "namespace transposed {\n" +
+            transposed_score_policy(trial.problem) + "}\n}\n";
     calls.append("  if (threadIdx.x == ").append(number);
     calls.append(") streamattn::run<streamattn::").append(space);
     calls.append("::ProblemScore, streamattn::").append(space);
     calls.append("::ProblemTiles>(params.tasks[").append(number).append("]);\n");
+    calls.append("  if (threadIdx.x == ").append(number);
+    calls.append(") streamattn::run_transposed<streamattn::").append(space);
+    calls.append("::transposed::ProblemScore>(params.tasks[").append(number).append("]);\n");
     const ExprPoint& at = trial.block.at;
     Task& task = tasks[i];
     task = {.score = {.scale_log2 = 0.5F * 1.4426950408889634F,
@@ -219,6 +246,9 @@ void run(std::vector<Trial>& trials) {
     };
     task.kept = static_cast<int*>(place(trial.kept.data(), queries * keys));
     task.changed = static_cast<float*>(place(trial.changed.data(), queries * keys));
+    task.changed_by_queries =
+        static_cast<float*>(place(trial.changed_by_queries.data(), queries * keys));
+    task.slopes = static_cast<float*>(place(trial.slopes.data(), queries * keys));
     task.ranges = static_cast<int*>(place(trial.ranges.data(), ranges_of_task));
   }
   text +=
@@ -236,9 +266,9 @@ void run(std::vector<Trial>& trials) {
   memory.copy_back();
 }
 
-/// Scores in double, of the product that the policy is given.
-std::vector<double> scores_of(const Trial& trial) {
-  const FlatExpr flat(trial.problem.score, trial.names);
+/// A score, or its slope, in double, of the product that the policy is given.
+std::vector<double> values_of(const Expr& score, const Trial& trial) {
+  const FlatExpr flat(score, trial.names);
   RowEvaluator<double> row(flat, trial.host);
   std::vector<double> all(queries * keys, trial.product * 0.5);
   ExprPoint at = trial.block.at;
@@ -290,21 +320,30 @@ void check_mask(const Trial& trial) {
   if (!all) CHECK(trial.ranges[11] == 0);
 }
 
-void check_score(const Trial& trial) {
-  const std::vector<double> wanted = scores_of(trial);
+void check_values(const char* what, const std::vector<float>& all, double unit,
+                  const std::vector<double>& wanted) {
   int differ = 0;
   for (int i = 0; i < queries * keys; i++) {
-    const double found = trial.changed[i] / 1.4426950408889634;
+    const double found = all[i] / unit;
     differ += static_cast<int>(!is_near(found, wanted[i]));
-    CAPTURE(found, wanted[i]);
-    if (differ > queries * keys / 8) FAIL_CHECK("scores differ");
+    CAPTURE(what, found, wanted[i]);
+    if (differ > queries * keys / 8) FAIL_CHECK("values differ");
     if (differ > queries * keys / 8) return;
   }
 }
 
+void check_score(const Trial& trial) {
+  constexpr double log2_e = 1.4426950408889634;
+  const Expr& score = trial.problem.score;
+  const std::vector<double> scores = values_of(score, trial);
+  check_values("scores", trial.changed, log2_e, scores);
+  check_values("scores of transposed tiles", trial.changed_by_queries, log2_e, scores);
+  check_values("slopes", trial.slopes, 1, values_of(derivative(score, expr_names::score), trial));
+}
+
 }  // namespace
 
-TEST_CASE("device code of random masks and scores computes what the expressions say") {
+TEST_CASE("device code of random masks, scores and slopes computes what the expressions say") {
   for (int kernel = 0; kernel < 4; kernel++) {
     std::vector<Trial> trials;
     for (int i = 0; i < problems_of_kernel; i++)

@@ -6,7 +6,6 @@
 namespace streamattn {
 WGMMA_SHAPE(bf16, 64)
 WGMMA_SHAPE(bf16, 128)
-WGMMA_TRANSPOSED_SHAPE(bf16, 128)
 
 struct ProblemScore : ScaledScore {
   static constexpr bool trivial = false;

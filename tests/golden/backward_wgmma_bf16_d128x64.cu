@@ -5,7 +5,7 @@
 
 namespace streamattn {
 WGMMA_SHAPE(bf16, 64)
-WGMMA_TRANSPOSED_SHAPE(bf16, 128)
+WGMMA_SHAPE(bf16, 128)
 
 struct ProblemScore : ScaledScore {
   static constexpr bool trivial = true;

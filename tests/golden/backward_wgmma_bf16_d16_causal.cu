@@ -4,9 +4,8 @@
 #include "backward/backward_wgmma.cuh"
 
 namespace streamattn {
-WGMMA_SHAPE(bf16, 64)
 WGMMA_SHAPE(bf16, 16)
-WGMMA_TRANSPOSED_SHAPE(bf16, 16)
+WGMMA_SHAPE(bf16, 64)
 
 struct ProblemScore : ScaledScore {
   static constexpr bool trivial = false;

@@ -5,7 +5,6 @@
 
 namespace streamattn {
 WGMMA_SHAPE(bf16, 64)
-WGMMA_TRANSPOSED_SHAPE(bf16, 64)
 
 struct ProblemScore : ScaledScore {
   static constexpr bool trivial = false;

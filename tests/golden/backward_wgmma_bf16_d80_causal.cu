@@ -4,10 +4,9 @@
 #include "backward/backward_wgmma.cuh"
 
 namespace streamattn {
-WGMMA_SHAPE(bf16, 64)
 WGMMA_SHAPE(bf16, 16)
+WGMMA_SHAPE(bf16, 64)
 WGMMA_SHAPE(bf16, 80)
-WGMMA_TRANSPOSED_SHAPE(bf16, 80)
 
 struct ProblemScore : ScaledScore {
   static constexpr bool trivial = false;

@@ -4,10 +4,9 @@
 #include "backward/backward_wgmma.cuh"
 
 namespace streamattn {
-WGMMA_SHAPE(bf16, 64)
 WGMMA_SHAPE(bf16, 32)
+WGMMA_SHAPE(bf16, 64)
 WGMMA_SHAPE(bf16, 96)
-WGMMA_TRANSPOSED_SHAPE(bf16, 96)
 
 struct ProblemScore : ScaledScore {
   static constexpr bool trivial = false;

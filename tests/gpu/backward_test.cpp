@@ -53,7 +53,7 @@ void check_cases(const std::vector<BackwardCase>& cases) {
 TEST_CASE("gradients of every head_dim, dtype and mask are as accurate as plain attention's") {
   NEEDS_GPU();
   std::vector<BackwardCase> cases;
-  for (int head_dim = 16; head_dim <= 128; head_dim += 8)
+  for (int head_dim = 16; head_dim <= 256; head_dim += 8)
     for (const DType dtype : {DType::bf16, DType::f16})
       for (const Expr& mask : {Expr(), causal()})
         cases.push_back(
@@ -70,7 +70,8 @@ TEST_CASE("gradients of odd shapes, grouped heads and other value head dims agre
                              Shape{3, 2, 127, 128}, Shape{1, 1, 5, 0}, Shape{1, 1, 0, 5}})
     for (const int group_size : {1, 4})
       for (const auto& [head_dim, value_head_dim] :
-           {std::pair(128, 128), std::pair(64, 128), std::pair(128, 64), std::pair(72, 40)})
+           {std::pair(128, 128), std::pair(64, 128), std::pair(128, 64), std::pair(72, 40),
+            std::pair(192, 128), std::pair(256, 256), std::pair(64, 200)})
         cases.push_back({.forward = {.problem = {.head_dim = head_dim,
                                                  .value_head_dim = value_head_dim,
                                                  .group_size = group_size,
@@ -108,9 +109,64 @@ TEST_CASE("gradients under windows and documents agree with float64 on a GPU") {
   check_cases(cases);
 }
 
+TEST_CASE("gradients through scores and sinks agree with float64 on a GPU") {
+  NEEDS_GPU();
+  const Expr sink = Expr::parse("sink[head]", ExprRole::score);
+  std::vector<BackwardCase> cases;
+  for (const int head_dim : {64, 128, 256}) {
+    const auto add = [&](const Problem& problem, const std::vector<NamedNumber>& scalars = {},
+                         const std::vector<NamedInput>& tensors = {}) {
+      BackwardCase& added = cases.emplace_back();
+      added.forward = {
+          .problem = problem, .shape = {2, 2, 500, 500}, .scalars = scalars, .tensors = tensors};
+      added.forward.problem.head_dim = head_dim;
+    };
+    add({.mask = causal(), .score = softcap(scalar("cap", DType::f32)), .sink = sink},
+        {{"cap", 2}});
+    add({.group_size = 2, .mask = causal(), .score = alibi()}, {}, {{"slope", InputKind::slopes}});
+    add({.score = additive_bias("bias", DType::bf16)});
+    add({.score =
+             Expr::parse("score * temperature[head, q] + table[q - k + 500]", ExprRole::score)});
+  }
+  check_cases(cases);
+}
+
+TEST_CASE("gradients of tensors that pairs share in any way agree with float64 on a GPU") {
+  NEEDS_GPU();
+  std::vector<BackwardCase> cases;
+  for (const char* score :
+       {"score + row[q]", "score + column[batch, k]", "score * t[kv_head] + t[head]",
+        "score + table[(q - k) % 7, head] * 0.5", "score * exp(t[head, q // 16] * 0.1)",
+        "score + bias[q, k] + bias[k, q]", "score + bias:bf16[batch, head, q, k]"})
+    for (const int head_dim : {64, 128})
+      cases.push_back({.forward = {.problem = {.head_dim = head_dim,
+                                               .group_size = 2,
+                                               .mask = causal(),
+                                               .score = Expr::parse(score, ExprRole::score)},
+                                   .shape = {2, 2, 600, 600}}});
+  check_cases(cases);
+}
+
+TEST_CASE("gradients of tensors have the same bits in ten runs on a GPU") {
+  NEEDS_GPU();
+  const BackwardCase given{
+      .forward = {
+          .problem = {.head_dim = 128,
+                      .mask = causal(),
+                      .score = Expr::parse("score * t[head] + table[q - k]", ExprRole::score),
+                      .sink = Expr::parse("sink[head]", ExprRole::score)},
+          .shape = {2, 8, 1024, 1024}}};
+  const BackwardTensors first = result_of(given);
+  for (int run = 0; run < 10; run++) {
+    const BackwardTensors other = result_of(given);
+    for (std::size_t i = 0; i < first.elements.size(); i++)
+      REQUIRE(first.elements[i].values == other.elements[i].values);
+  }
+}
+
 TEST_CASE("a hundred backward runs on a GPU give the same bits") {
   NEEDS_GPU();
-  for (const int head_dim : {64, 128}) {
+  for (const int head_dim : {64, 128, 256}) {
     for (const Expr& mask : {Expr(), causal()}) {
       const BackwardCase given{.forward = {.problem = {.head_dim = head_dim, .mask = mask},
                                            .shape = {1, 16, 2048, 2048}}};
@@ -135,7 +191,7 @@ TEST_CASE("a hundred backward runs on a GPU give the same bits") {
 TEST_CASE("gradients of long sequences agree with float64 on a GPU") {
   NEEDS_GPU();
   std::vector<BackwardCase> cases;
-  for (const int head_dim : {64, 128})
+  for (const int head_dim : {64, 128, 256})
     for (const Expr& mask : {Expr(), causal()})
       cases.push_back({.forward = {.problem = {.head_dim = head_dim, .mask = mask},
                                    .shape = {1, 4, 8192, 8192}}});

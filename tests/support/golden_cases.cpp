@@ -194,6 +194,32 @@ std::vector<GoldenCase> backward_golden_cases() {
   window.name += "_sinks_window";
   window.scalars = {{"window", 150}, {"first", 4}};
   add({.head_dim = 64, .mask = causal() && document()}).name += "_documents";
+  for (const Expr& mask : {Expr(), causal()}) add({.head_dim = 256, .mask = mask});
+  add({.head_dim = 192, .value_head_dim = 128, .mask = causal()});
+  add({.head_dim = 136, .value_head_dim = 208, .group_size = 2});
+  add({.dtype = DType::f16,
+       .head_dim = 256,
+       .mask = causal(),
+       .score = softcap(scalar("cap", DType::f32))})
+      .scalars = {{"cap", 2}};
+  for (int head_dim : {64, 128}) {
+    const auto named = [&](const char* suffix, Problem problem) -> GoldenCase& {
+      problem.head_dim = head_dim;
+      GoldenCase& golden = add(problem);
+      golden.name += suffix;
+      return golden;
+    };
+    named("_softcap_sink", {.mask = causal(),
+                            .score = softcap(scalar("cap", DType::f32)),
+                            .sink = Expr::parse("sink[head]", ExprRole::score)})
+        .scalars = {{"cap", 2}};
+    named("_alibi", {.mask = causal(), .score = alibi()}).tensors = {{"slope", InputKind::slopes}};
+    named("_bias", {.score = additive_bias("bias", DType::bf16)});
+  }
+  add({.head_dim = 64,
+       .mask = causal(),
+       .score = Expr::parse("score + table[head, q - k]", ExprRole::score)})
+      .name += "_relative";
   return cases;
 }
 
@@ -218,6 +244,8 @@ std::vector<GoldenFile> golden_files() {
         add_shared(kernel + "_" + type + "_d" + std::to_string(problem.v_head_dim()), source);
       else if (kernel == "convert_query_sums")
         add_shared(kernel + "_" + type + "_d" + std::to_string(problem.head_dim), source);
+      else if (kernel == "sum_copies")
+        add_shared(kernel, source);
       else
         files.push_back({golden.name + "_" + kernel, source});
     }

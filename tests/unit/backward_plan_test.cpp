@@ -1,6 +1,8 @@
 // What a launch of backward_wgmma kernels does, what it takes, and what the family refuses.
+#include <algorithm>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "compiler/families/backward_wgmma/backward_wgmma.h"
 #include "compiler/family_answers.h"
@@ -56,6 +58,8 @@ struct Fixture {
   }
   std::size_t bytes() { return workspace_bytes(problem, schedule, call, 132, hopper().l2_bytes); }
 };
+
+float gradient;  // an address
 
 std::string declines(const Problem& problem) {
   for (const FamilyAnswer& answer : family_answers(Operation::backward, problem, hopper()))
@@ -138,24 +142,99 @@ TEST_CASE_METHOD(Fixture, "what TMA cannot move and what no kernel computes is r
   const auto complaint = [&] { return error_of([&] { planned(); }); };
   call.d_o.seq_stride = 257;
   CHECK_THAT(complaint(), contains_text("d_o: seq_stride is 514 bytes, the GPU needs a multiple"));
-  call = fresh();
-  float gradient = 0;
-  call.gradients[0].data = &gradient;
-  CHECK_THAT(complaint(),
-             contains_text("gradients: backward_wgmma computes none of named tensors; the target "
-                           "\"cpu\" does"));
+}
+
+TEST_CASE_METHOD(Fixture, "gradients of named tensors are added up in copies, and these summed") {
+  problem.score = Expr::parse("score * t[head] + bias[head, q, k]", ExprRole::score);
+  problem.sink = Expr::parse("t[head]", ExprRole::score);
+  const auto name = [&](int tensor, const std::vector<int>& sizes) {
+    std::ranges::copy(sizes, call.forward.named.tensors[tensor].sizes);
+    call.gradients[tensor] = {&gradient, {1 << 20, 1 << 10, 2, 1}, static_cast<int>(sizes.size())};
+  };
+  // Nothing is launched for those that nobody asks for.
+  CHECK(planned().size() == 3);
+  name(0, {4, 600, 500});  // bias
+  name(1, {4});            // t
+  const Plan steps = planned();
+  REQUIRE(steps.size() == 3 + 3 + 4);
+  // Sources behind the third: the sum of copies, bias, t in the score, t in the sink.
+  ElementParams of_bias, of_t;
+  SinkParams of_sink;
+  SumCopiesParams sum;
+  std::memcpy(&of_bias, launch(steps, 4).parameters(), sizeof(of_bias));
+  std::memcpy(&sum, launch(steps, 5).parameters(), sizeof(sum));
+  std::memcpy(&of_t, launch(steps, 7).parameters(), sizeof(of_t));
+  std::memcpy(&of_sink, launch(steps, 8).parameters(), sizeof(of_sink));
+  CHECK(std::get<Clear>(steps[3]).bytes == 2U * 4 * 600 * 500 * 4);
+  CHECK(launch(steps, 4).kernel == 4);
+  CHECK(launch(steps, 4).blocks == 4 * 5 * 2);  // heads, query tiles, shares: of 2 batches
+  CHECK(of_bias.sums.copy.strides[1] == 500);
+  CHECK(launch(steps, 5).kernel == 3);
+  CHECK(sum.count == 2);
+  CHECK(sum.elements == 4 * 600 * 500);
+  CHECK(sum.to.strides[1] == 1 << 10);
+  CHECK(launch(steps, 7).kernel == 5);
+  CHECK(launch(steps, 7).blocks == 4 * 10);  // heads, shares: of 2 batches and 5 query tiles
+  CHECK(launch(steps, 8).kernel == 6);
+  CHECK(of_sink.sums.copy.data == of_t.sums.copy.data);
+  // One that is large enough has one copy; one without elements has no gradient.
+  name(0, {4, 6000, 5000});
+  name(1, {0});
+  const Plan large = planned();
+  REQUIRE(large.size() == 3 + 3);
+  CHECK(launch(large, 4).blocks == 4 * 5);
 }
 
 TEST_CASE("the backward family says what it does not serve") {
   CHECK(declines({.head_dim = 128}).empty());
   CHECK(declines({.dtype = DType::f32}) == "dtype f32: wgmma takes f16 and bf16");
-  CHECK(declines({.head_dim = 192}) == "head_dim 192 is not in 16..128");
+  CHECK(declines({.head_dim = 264}) == "head_dim 264 is not in 16..256");
   CHECK(declines({.head_dim = 68}) == "head_dim 68 is not a multiple of 8");
-  CHECK(declines({.value_head_dim = 256}) == "value_head_dim 256 is not in 16..128");
+  CHECK(declines({.value_head_dim = 8}) == "value_head_dim 8 is not in 16..256");
   CHECK(declines({.out_dtype = DType::f32}) ==
         "out_dtype f32: dO is an operand of wgmma, and must be bf16 as V is");
-  CHECK_THAT(declines({.score = alibi()}),
-             contains_text("scores other than the scaled product have no device code yet"));
+  CHECK(declines({.score = alibi()}).empty());
+  Expr power = expr_names::score;
+  for (int i = 0; i < 10; i++) power = power * power;
+  CHECK_THAT(declines({.score = power}),
+             contains_text("the score has no derivative of bounded size: "));
+}
+
+TEST_CASE("every pair of head dims has a backward schedule that fits") {
+  for (int head_dim = 16; head_dim <= 256; head_dim += 8) {
+    for (int value_head_dim = 16; value_head_dim <= 256; value_head_dim += 8) {
+      const Problem problem{.head_dim = head_dim, .value_head_dim = value_head_dim};
+      INFO(problem.describe());
+      const BackwardTiling tiling = backward_tiling(problem);
+      CHECK(tiling.bytes() <= hopper().smem_bytes);
+      CHECK(tiling.by_role() == (head_dim > 128 || value_head_dim > 128));
+      CHECK(tiling.dq_elements() * tiling.dq_parts() == 64 * padded_columns(head_dim));
+      const Schedule schedule = choose(Operation::backward, problem, {}, hopper()).schedule;
+      CHECK(error_of([&] { check(Operation::backward, problem, schedule, hopper()); }) ==
+            "nothing");
+    }
+  }
+  const auto d_o_stages = [](int head_dim, int value_head_dim) {
+    return backward_tiling({.head_dim = head_dim, .value_head_dim = value_head_dim}).d_o_stages();
+  };
+  CHECK(d_o_stages(192, 192) == 2);
+  CHECK(d_o_stages(256, 128) == 2);
+  CHECK(d_o_stages(256, 256) == 1);
+}
+
+TEST_CASE_METHOD(Fixture, "above 128 columns a block has 64 keys, and tiles of dQ have parts") {
+  problem.head_dim = 192;
+  problem.value_head_dim = 128;
+  for (Tensor* tensor : {&call.forward.q, &call.forward.k, &call.d_q, &call.d_k})
+    tensor->dim = tensor->head_stride = 192;
+  const Plan steps = planned();
+  BackwardParams main;
+  RowSumParams sums;
+  std::memcpy(&main, launch(steps, 1).parameters(), sizeof(main));
+  std::memcpy(&sums, launch(steps, 0).parameters(), sizeof(sums));
+  CHECK(launch(steps, 1).blocks == 2 * 2 * 8);
+  CHECK(main.d_q.parts == 3);
+  CHECK(sums.counter_count == 2 * 4 * 5 * 3);
 }
 
 TEST_CASE("registers that the backward launch does not have are refused") {
@@ -172,6 +251,13 @@ TEST_CASE("registers that the backward launch does not have are refused") {
       contains_text("loader_registers 80 + 2 x math_registers 216 is 512, a launch has 504"));
   CHECK_THAT(complaint("loader_registers=88,math_registers=208"),
              contains_text("head dims 128 and 128 need about 216 math_registers, there are 208"));
+  CHECK(error_of([] {
+          const Problem large{.head_dim = 256};
+          const Schedule schedule =
+              parse_schedule("loader_registers=104,math_registers=200",
+                             choose(Operation::backward, large, {}, hopper()).schedule);
+          check(Operation::backward, large, schedule, hopper());
+        }) == "nothing");
   CHECK_THAT(complaint("loader_registers=176"), contains_text("a launch has 168 a thread"));
 }
 

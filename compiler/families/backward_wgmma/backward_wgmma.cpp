@@ -6,13 +6,14 @@
 #include <algorithm>
 
 #include "compiler/families/refusals.h"
+#include "compiler/operations/backward/evaluate.h"
 
 namespace streamattn {
 namespace {
 
 std::string check_head_dim(const char* what, int dim) {
   if (dim % 8 != 0) return llvm::formatv("{0} {1} is not a multiple of 8", what, dim);
-  if (dim < 16 || dim > 128) return llvm::formatv("{0} {1} is not in 16..128", what, dim);
+  if (dim < 16 || dim > 256) return llvm::formatv("{0} {1} is not in 16..256", what, dim);
   return {};
 }
 
@@ -27,9 +28,6 @@ std::string declines(const Problem& problem, const Target& target) {
   if (problem.output_dtype() != problem.dtype)
     return llvm::formatv("out_dtype {0}: dO is an operand of wgmma, and must be {1} as V is",
                          name(problem.output_dtype()), name(problem.dtype));
-  if (!problem.score.same_as(Problem().score))
-    return llvm::formatv("score {0}: scores other than the scaled product have no device code yet",
-                         problem.score.text());
   if (auto reason = check_head_dim("head_dim", problem.head_dim); !reason.empty()) return reason;
   if (auto reason = check_head_dim("value_head_dim", problem.v_head_dim()); !reason.empty())
     return reason;
@@ -37,15 +35,17 @@ std::string declines(const Problem& problem, const Target& target) {
     return llvm::formatv("head dims {0} and {1} need {2} bytes of shared memory, {3} has {4}",
                          problem.head_dim, problem.v_head_dim(), bytes, target.name,
                          target.smem_bytes);
-  return {};
+  return slopes_lack(problem);
 }
 
 // dK, dV, S and dP in float, and about 24 for everything else: P packed takes the place of what is
-// not there at the time.
+// not there at the time. Of a role, one of each, and P beside them.
 int math_registers_needed(const Problem& problem) {
   constexpr int tile_q = BackwardTiling::tile_q;
-  return (padded_columns(problem.head_dim) + padded_columns(problem.v_head_dim())) / 2 + tile_q +
-         24;
+  const int d_k = padded_columns(problem.head_dim) / 2;
+  const int d_v = padded_columns(problem.v_head_dim()) / 2;
+  if (backward_tiling(problem).by_role()) return std::max(d_k, d_v) + tile_q / 2 + tile_q / 4 + 24;
+  return d_k + d_v + tile_q + 24;
 }
 
 // What setmaxnreg may give: the registers of the launch.

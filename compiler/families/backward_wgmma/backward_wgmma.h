@@ -2,7 +2,7 @@
 #pragma once
 
 #include "compiler/families/family.h"
-#include "templates/backward/backward_params.h"
+#include "templates/backward/element_params.h"
 
 namespace streamattn {
 
@@ -37,8 +37,36 @@ BackwardTiling backward_tiling(const Problem& problem);
 int backward_section_heads(const Problem& problem, const BackwardSchedule& schedule,
                            const Shape& shape, std::int64_t l2_bytes);
 
-/// Threads of a block of the kernels: row sums, main, conversion.
+/// A kernel of a program that adds to the gradient of a named tensor what the score, or the sink,
+/// takes of it.
+struct ElementKernel {
+  int tensor;  ///< in the order of ExprNames
+  bool is_of_sink;
+};
+
+/// Those that follow the first four sources of the program of a problem that names tensors of
+/// reals; others have three. The fourth makes the gradients of what all have added up.
+std::vector<ElementKernel> element_kernels(const Problem& problem);
+
+/// By what the elements of a tensor differ.
+ElementOwners element_owners(const Problem& problem, int tensor);
+
+/// The sources for gradients of named tensors; none of a problem that names no tensor of reals.
+Program element_sources(const Problem& problem, const Target& target);
+
+/// Adds their launches for the gradients that a call wants; `statistics` are those of its rows.
+void plan_element_gradients(const Problem& problem, const BackwardCall& call,
+                            const StatisticsParams& statistics, const DeviceFacts& device,
+                            WorkspaceSlices& workspace, Plan& steps);
+
+/// How source texts begin, and the kernel at their end.
+std::string backward_header(const Target& target);
+std::string backward_kernel(int threads, const char* bounds, const char* name,
+                            const char* parameters);
+
+/// Threads of a block of the kernels: row sums, main, conversion, gradients of sinks, sums of
+/// copies.
 inline constexpr int backward_sum_threads = 256, backward_threads = 384,
-                     backward_convert_threads = 256;
+                     backward_convert_threads = 256, sink_threads = 32, sum_copies_threads = 256;
 
 }  // namespace streamattn

@@ -11,7 +11,7 @@ namespace streamattn {
 namespace {
 
 constexpr std::size_t row_sums = 0, main_kernel = 1, conversion = 2;  // of the program
-constexpr int tile_q = BackwardTiling::tile_q, tile_kv = BackwardTiling::tile_kv;
+constexpr int tile_q = BackwardTiling::tile_q;
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
@@ -23,16 +23,11 @@ void require_addressable(const BackwardCall& call) {
         std::pair("o", &forward.o), std::pair("d_o", &call.d_o), std::pair("d_q", &call.d_q),
         std::pair("d_k", &call.d_k), std::pair("d_v", &call.d_v)})
     require_tma(name, *tensor);
-  for (const NamedGradient& gradient : call.gradients)
-    if (gradient.data != nullptr)
-      throw Error(ErrorCode::invalid_argument,
-                  "gradients: backward_wgmma computes none of named tensors; the target \"cpu\" "
-                  "does");
 }
 
 /// Sizes that all kernels of a call share.
 struct Sizes {
-  explicit Sizes(const ForwardCall& call)
+  Sizes(const ForwardCall& call, int tile_kv)
       : all_heads(call.batch() * call.heads()),
         all_kv_heads(call.batch() * call.kv_heads()),
         q_tiles(ceil_div(call.q_len(), tile_q)),
@@ -54,7 +49,7 @@ RowSumParams sum_params(const BackwardCall& call, const Sizes& sizes, const Back
           .lse_strides = strides(forward.lse),
           .to = to.statistics,
           .counters = to.d_q.counters,
-          .counter_count = static_cast<int>(sizes.all_heads * sizes.q_tiles),
+          .counter_count = static_cast<int>(sizes.all_heads * sizes.q_tiles) * to.d_q.parts,
           .q_len = static_cast<int>(forward.q_len()),
           .heads = static_cast<int>(forward.heads()),
           .all_heads = static_cast<int>(sizes.all_heads)};
@@ -90,8 +85,13 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
   const auto& call = std::get<BackwardCall>(resolved);
   const ForwardCall& forward = call.forward;
   require_addressable(call);
-  const Sizes sizes(forward);
-  if (sizes.all_heads == 0) return {};
+  const BackwardTiling tiling = backward_tiling(problem);
+  const Sizes sizes(forward, tiling.tile_kv());
+  Plan steps;
+  if (sizes.all_heads == 0) {
+    plan_element_gradients(problem, call, {}, device, workspace, steps);
+    return steps;
+  }
 
   void* const anywhere = forward.q.data != nullptr ? forward.q.data : forward.k.data;
   const auto map = [&](const char* name, const Tensor& t, int rows) {
@@ -100,18 +100,19 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
   BackwardParams p = {};
   p.q = map("tensor map of q", forward.q, tile_q);
   p.d_o = map("tensor map of d_o", call.d_o, tile_q);
-  p.k = map("tensor map of k", forward.k, tile_kv);
-  p.v = map("tensor map of v", forward.v, tile_kv);
+  p.k = map("tensor map of k", forward.k, tiling.tile_kv());
+  p.v = map("tensor map of v", forward.v, tiling.tile_kv());
   set_output("tensor map of d_k", call.d_k, device, anywhere, p.d_k, p.d_k_direct);
   set_output("tensor map of d_v", call.d_v, device, anywhere, p.d_v, p.d_v_direct);
   const std::int64_t rows = sizes.all_heads * sizes.q_tiles * tile_q;
   p.statistics = {.lse = workspace.take<float>("LSE of rows", rows),
                   .delta = workspace.take<float>("row sums", rows),
                   .padded_len = static_cast<int>(sizes.q_tiles * tile_q)};
-  p.d_q = {.sums = workspace.take<float>("sums of dQ",
-                                         rows / tile_q * backward_tiling(problem).dq_elements()),
-           .counters = workspace.take<unsigned>("counters of dQ", rows / tile_q),
-           .q_tiles = static_cast<int>(sizes.q_tiles)};
+  const std::int64_t parts = rows / tile_q * tiling.dq_parts();
+  p.d_q = {.sums = workspace.take<float>("sums of dQ", parts * tiling.dq_elements()),
+           .counters = workspace.take<unsigned>("counters of dQ", parts),
+           .q_tiles = static_cast<int>(sizes.q_tiles),
+           .parts = tiling.dq_parts()};
   p.sequence = sequence_params(forward);
   p.score = score_params(forward);
   p.order = {
@@ -121,7 +122,6 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
       .section_heads = backward_section_heads(problem, schedule, forward.shape(), device.l2_bytes)};
   p.accumulate = call.accumulate;
 
-  Plan steps;
   const int sms = multiprocessors(forward, device);
   const bool has_rows = rows > 0, has_keys = sizes.key_tiles > 0;
   if (has_rows) {
@@ -136,6 +136,7 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
   if (has_rows)
     add_launch(steps, conversion, sizes.all_heads * sizes.q_tiles,
                convert_params(call, sizes, p.d_q), /*overlaps_previous=*/true);
+  plan_element_gradients(problem, call, p.statistics, device, workspace, steps);
   return steps;
 }
 

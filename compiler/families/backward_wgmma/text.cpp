@@ -1,36 +1,24 @@
 // The emitted files of backward_wgmma.
 #include <llvm/Support/FormatVariadic.h>
 
+#include <set>
+
 #include "compiler/expr/score_policy.h"
 #include "compiler/families/backward_wgmma/backward_wgmma.h"
 
 namespace streamattn {
 namespace {
 
-std::string header(const Target& target) {
-  return llvm::formatv("// streamattn  backward  {0}  {1}\n", BackwardSchedule::family,
-                       target.name);
-}
-
-std::string kernel(int threads, const char* bounds, const char* name, const char* parameters) {
-  return llvm::formatv(
-      "extern \"C\" __global__ void __launch_bounds__({0}{1})\n"
-      "streamattn_{2}(const __grid_constant__ streamattn::{3} params) {{\n"
-      "  streamattn::{2}<Spec>(params);\n"
-      "}\n",
-      threads, bounds, name, parameters);
-}
-
 // Depends on types and the value head dim alone, so that problems share it.
 Source row_sums(const Problem& problem, const Target& target) {
-  std::string text = header(target);
+  std::string text = backward_header(target);
   text += llvm::formatv("// sums of dO * O, {0}, value_head_dim {1}\n", name(problem.dtype),
                         problem.v_head_dim());
   text += "#include \"backward/row_sums.cuh\"\n\nstruct Spec {\n";
   text += llvm::formatv("  using Element = streamattn::{0};\n", name(problem.dtype));
   text += llvm::formatv("  static constexpr int columns = {0}, threads = {1};\n};\n\n",
                         problem.v_head_dim(), backward_sum_threads);
-  text += kernel(backward_sum_threads, "", "row_sums", "RowSumParams");
+  text += backward_kernel(backward_sum_threads, "", "row_sums", "RowSumParams");
   return {.text = std::move(text),
           .entry = "streamattn_row_sums",
           .threads = backward_sum_threads,
@@ -38,27 +26,24 @@ Source row_sums(const Problem& problem, const Target& target) {
 }
 
 std::string shapes(const Problem& problem) {
-  const std::string element(name(problem.dtype));
-  const int scores = BackwardTiling::tile_q, d_q = chunk_columns(problem.head_dim);
-  const int d_v = padded_columns(problem.v_head_dim());
-  std::string text = llvm::formatv("WGMMA_SHAPE({0}, {1})\n", element, scores);
-  if (d_q != scores) text += llvm::formatv("WGMMA_SHAPE({0}, {1})\n", element, d_q);
-  if (d_v != scores && d_v != d_q) text += llvm::formatv("WGMMA_SHAPE({0}, {1})\n", element, d_v);
-  return text + llvm::formatv("WGMMA_TRANSPOSED_SHAPE({0}, {1})\n", element,
-                              padded_columns(problem.head_dim))
-                    .str();
+  std::string text;
+  for (const int columns :
+       std::set{BackwardTiling::tile_q, chunk_columns(problem.head_dim),
+                padded_columns(problem.head_dim), padded_columns(problem.v_head_dim())})
+    text += llvm::formatv("WGMMA_SHAPE({0}, {1})\n", name(problem.dtype), columns);
+  return text;
 }
 
 Source main_kernel(const Problem& problem, const BackwardSchedule& schedule, const Target& target) {
   // A sink is in the LSE already.
   Problem without_sink = problem;
   without_sink.sink.reset();
-  std::string text = header(target);
+  std::string text = backward_header(target);
   text += llvm::formatv("// problem:  {0}\n", without_sink.describe());
   text += llvm::formatv("// schedule: {0} registers for loads and dQ, {1} for dK and dV\n",
                         schedule.loader_registers, schedule.math_registers);
   text += "#include \"backward/backward_wgmma.cuh\"\n\n";
-  text += "namespace streamattn {\n" + shapes(problem) + "\n" + score_policy(without_sink) +
+  text += "namespace streamattn {\n" + shapes(problem) + "\n" + transposed_score_policy(problem) +
           "}\n\nstruct Spec {\n";
   text += llvm::formatv("  using Element = streamattn::{0};\n", name(problem.dtype));
   text += "  using Score = streamattn::ProblemScore;\n";
@@ -69,7 +54,7 @@ Source main_kernel(const Problem& problem, const BackwardSchedule& schedule, con
       problem.head_dim, problem.v_head_dim());
   text += llvm::formatv("  static constexpr int loader_registers = {0}, math_registers = {1};\n",
                         schedule.loader_registers, schedule.math_registers);
-  text += "};\n\n" + kernel(backward_threads, ", 1", "backward_wgmma", "BackwardParams");
+  text += "};\n\n" + backward_kernel(backward_threads, ", 1", "backward_wgmma", "BackwardParams");
   return {.text = std::move(text),
           .entry = "streamattn_backward_wgmma",
           .threads = backward_threads,
@@ -78,13 +63,13 @@ Source main_kernel(const Problem& problem, const BackwardSchedule& schedule, con
 }
 
 Source conversion(const Problem& problem, const Target& target) {
-  std::string text = header(target);
+  std::string text = backward_header(target);
   text += llvm::formatv("// sums of dQ to {0} or f32, head_dim {1}\n", name(problem.dtype),
                         problem.head_dim);
   text += "#include \"backward/convert_query_sums.cuh\"\n\nstruct Spec {\n";
   text += llvm::formatv("  using Element = streamattn::{0};\n", name(problem.dtype));
   text += llvm::formatv("  static constexpr int head_dim = {0};\n};\n\n", problem.head_dim);
-  text += kernel(backward_convert_threads, "", "convert_query_sums", "ConvertParams");
+  text += backward_kernel(backward_convert_threads, "", "convert_query_sums", "ConvertParams");
   return {.text = std::move(text),
           .entry = "streamattn_convert_query_sums",
           .threads = backward_convert_threads,
@@ -93,10 +78,27 @@ Source conversion(const Problem& problem, const Target& target) {
 
 }  // namespace
 
+std::string backward_header(const Target& target) {
+  return llvm::formatv("// streamattn  backward  {0}  {1}\n", BackwardSchedule::family,
+                       target.name);
+}
+
+std::string backward_kernel(int threads, const char* bounds, const char* name,
+                            const char* parameters) {
+  return llvm::formatv(
+      "extern \"C\" __global__ void __launch_bounds__({0}{1})\n"
+      "streamattn_{2}(const __grid_constant__ streamattn::{3} params) {{\n"
+      "  streamattn::{2}<Spec>(params);\n"
+      "}\n",
+      threads, bounds, name, parameters);
+}
+
 Program backward_emit(const Problem& problem, const Schedule& chosen, const Target& target) {
   const auto schedule = settings_of<BackwardSchedule>(chosen);
-  return {row_sums(problem, target), main_kernel(problem, schedule, target),
-          conversion(problem, target)};
+  Program program = {row_sums(problem, target), main_kernel(problem, schedule, target),
+                     conversion(problem, target)};
+  for (Source& source : element_sources(problem, target)) program.push_back(std::move(source));
+  return program;
 }
 
 }  // namespace streamattn

@@ -5,7 +5,6 @@
 
 #include "compiler/families/refusals.h"
 #include "compiler/operations/backward/evaluate.h"
-#include "streamattn/error.h"
 
 namespace streamattn {
 namespace {
@@ -17,12 +16,7 @@ std::string misses(const Target& target) {
 
 std::string declines(const Problem& problem, const Target&) {
   if (auto reason = decline_ragged(problem); !reason.empty()) return reason;
-  try {
-    const FlatSlopes slopes(problem);
-    return {};
-  } catch (const Error& error) {
-    return llvm::formatv("the score has no derivative of bounded size: {0}", error.what());
-  }
+  return slopes_lack(problem);
 }
 
 std::string refuses(const Problem&, const Schedule& schedule, const Target&) {

@@ -1,6 +1,8 @@
 // Defaults and sub-ranges of a backward launch.
 #include "compiler/operations/backward/call.h"
 
+#include <algorithm>
+
 namespace streamattn {
 
 ForwardArgs forward_part(const BackwardArgs& args) {
@@ -31,7 +33,9 @@ BackwardCall resolve(const Problem& problem, const NameNeeds& names, const Backw
                     .accumulate = args.accumulate,
                     .gradients = {}};
   for (const TensorGradient& gradient : args.gradients)
-    call.gradients[names.tensor_index(gradient.name)] = {gradient.data, gradient.strides};
+    call.gradients[names.tensor_index(gradient.name)] = {
+        gradient.data, gradient.strides,
+        std::ranges::find(args.tensors, gradient.name, &TensorArg::name)->rank};
   return call;
 }
 

@@ -12,8 +12,9 @@ namespace streamattn {
 
 /// Where the gradient of a named tensor goes.
 struct NamedGradient {
-  float* data = nullptr;  ///< null: not wanted
+  float* data = nullptr;  ///< null where it has no elements
   std::array<std::int64_t, 4> strides = {};
+  int rank = 0;  ///< 0: not wanted
 };
 
 /// A backward launch reduced to what a kernel reads. Tensors are views of the sub-ranges only.
@@ -26,6 +27,15 @@ struct BackwardCall {
   bool accumulate;      ///< gradients are added to what is there
 
   std::array<NamedGradient, NamedValues::most_tensors> gradients;  ///< in the order of ExprNames
+
+  /// Calls visit(gradient, tensor, use) for every gradient of a named tensor that is wanted.
+  template <class Visit>
+  void visit_gradients(const Visit& visit) {
+    for (std::size_t i = 0; i < gradients.size(); i++)
+      if (gradients[i].rank > 0)
+        visit(gradients[i], forward.named.tensors[i],
+              accumulate ? TensorUse::accumulated : TensorUse::output);
+  }
 
   /// Calls visit(name, tensor, use) for every tensor.
   template <class Visit>

@@ -1,60 +1,25 @@
 // From expressions to the slopes of gradients.
 #include "compiler/operations/backward/evaluate.h"
 
+#include <llvm/Support/FormatVariadic.h>
+
 #include <algorithm>
 
-#include "compiler/expr/build.h"
 #include "compiler/expr/derivative.h"
+#include "compiler/expr/element_slopes.h"
+#include "streamattn/error.h"
 
 namespace streamattn {
 namespace {
 
-bool is_one(const Expr& real) { return real.node().is_constant() && real.node().real == 1; }
-bool vanishes(const Expr& real) { return real.node().is_constant() && real.node().real == 0; }
-
-/// The slopes of `expr` for every element of a tensor of reals in it.
-std::vector<FlatElementSlope> element_slopes(const Expr& expr, const ExprNames& names) {
+std::vector<FlatElementSlope> flat(const Expr& expr, const ExprNames& names) {
   std::vector<FlatElementSlope> slopes;
-  for_each_node(expr, [&](const Expr& part) {
-    const ExprNode& node = part.node();
-    if (node.op != ExprOp::element || node.type != ExprType::real) return;
-    const Expr slope = derivative(expr, part);
-    if (vanishes(slope)) return;
-    FlatElementSlope& added =
-        slopes.emplace_back(FlatElementSlope{names.index_of(node), FlatExpr(slope, names), {}});
-    for (const Expr& index : node.operands) added.indices.emplace_back(index, names);
-  });
+  for (const auto& [element, slope] : element_slopes(expr)) {
+    FlatElementSlope& added = slopes.emplace_back(
+        FlatElementSlope{names.index_of(element.node()), FlatExpr(slope, names), {}});
+    for (const Expr& index : element.node().operands) added.indices.emplace_back(index, names);
+  }
   return slopes;
-}
-
-constexpr int variable_bits = 16;  // more than there are variables
-
-/// Bit variable_bits * d + n: the variable of number n is index d by itself.
-std::uint64_t plain_indices(const ExprNode& element) {
-  std::uint64_t found = 0;
-  for (std::size_t d = 0; d < element.operands.size(); d++) {
-    const ExprNode& index = element.operands[d].node();
-    if (index.op == ExprOp::variable)
-      found |= std::uint64_t{1} << (variable_bits * d + static_cast<int>(index.variable));
-  }
-  return found;
-}
-
-std::vector<std::uint32_t> tensor_owners(const Problem& problem, const ExprNames& names) {
-  std::vector<std::uint64_t> common(names.tensors.size(), ~std::uint64_t{0});
-  const auto note = [&](const Expr& part) {
-    if (part.node().op == ExprOp::element)
-      common[names.index_of(part.node())] &= plain_indices(part.node());
-  };
-  for_each_node(problem.score, note);
-  if (problem.sink) for_each_node(*problem.sink, note);
-  std::vector<std::uint32_t> owners;
-  for (const std::uint64_t indices : common) {
-    std::uint32_t variables = 0;
-    for (int d = 0; d < 4; d++) variables |= indices >> (variable_bits * d) & 0xFFFF;
-    owners.push_back(variables);
-  }
-  return owners;
 }
 
 }  // namespace
@@ -62,11 +27,21 @@ std::vector<std::uint32_t> tensor_owners(const Problem& problem, const ExprNames
 FlatSlopes::FlatSlopes(const Problem& problem) : FlatSlopes(problem, ExprNames(problem)) {}
 
 FlatSlopes::FlatSlopes(const Problem& problem, const ExprNames& names)
-    : of_score_elements(element_slopes(problem.score, names)),
-      owners(tensor_owners(problem, names)) {
+    : of_score_elements(flat(problem.score, names)) {
   const Expr slope = derivative(problem.score, expr_names::score);
-  if (!is_one(slope)) of_score.emplace(slope, names);
-  if (problem.sink) of_sink_elements = element_slopes(*problem.sink, names);
+  if (!slope.same_as(Expr(1.0))) of_score.emplace(slope, names);
+  if (problem.sink) of_sink_elements = flat(*problem.sink, names);
+  for (const ExprName& tensor : names.tensors)
+    owners.push_back(element_owners(problem, tensor.name));
+}
+
+std::string slopes_lack(const Problem& problem) {
+  try {
+    const FlatSlopes slopes(problem);
+    return {};
+  } catch (const Error& error) {
+    return llvm::formatv("the score has no derivative of bounded size: {0}", error.what());
+  }
 }
 
 template <class Real>

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "compiler/operations/backward/call.h"
@@ -25,13 +26,15 @@ struct FlatSlopes {
   std::optional<FlatExpr> of_score;  ///< with respect to the scaled product; none: 1
   std::vector<FlatElementSlope> of_score_elements, of_sink_elements;
 
-  /// Variables each of which is by itself an index of all elements of a tensor, by tensor: calls
-  /// that differ in it take different elements. Bit n: the variable of number n.
+  /// By tensor, see element_owners().
   std::vector<std::uint32_t> owners;
 
  private:
   FlatSlopes(const Problem& problem, const ExprNames& names);
 };
+
+/// Why a problem has no FlatSlopes; empty where it has.
+std::string slopes_lack(const Problem& problem);
 
 /// What the rows of a call contribute to gradients, in type Real: float or double. Named tensors
 /// are in host memory. Not to be shared between threads.

@@ -1,0 +1,174 @@
+// The math warpgroups of a backward block that share its work, not its keys: one computes S, P and
+// dV, the other dP, dS and dK, of the same 64 keys. For head dims of which one warpgroup can hold
+// one gradient alone.
+#pragma once
+
+#include "backward/key_gradients.cuh"
+
+namespace streamattn {
+
+/// What both roles have: all of KeyGradients but one gradient, and P times the slope of the score,
+/// which goes from one to the other through shared memory, in the order of registers.
+template <class Spec>
+struct KeyRole : KeyGradients<Spec> {
+ protected:
+  using Base = KeyGradients<Spec>;
+  using Base::at, Base::params, Base::shared, Base::tiling, Base::visit;
+  using typename Base::KTile, typename Base::VTile, typename Base::QTile, typename Base::DOTile;
+
+  SA_DEVICE UseCursor<1> weights_of(PairCursor which) const { return {which.uses}; }
+  SA_DEVICE u32 weights(int element) const {
+    return shared.weights() + (element / 4 * 128 + at.warp * 32 + at.lane) * 16;
+  }
+};
+
+/// One thread of the warpgroup of S, P and dV. dV of a visit and S of the next one are in flight at
+/// a time; exponentials run under the products of the other role.
+template <class Spec>
+struct ValueRole : KeyRole<Spec> {
+  using Base = KeyRole<Spec>;
+  using Base::at, Base::params, Base::shared, Base::tiling, Base::visit, Base::dv, Base::p;
+  using typename Base::KTile, typename Base::VTile, typename Base::QTile;
+
+  SA_DEVICE void run() {
+#pragma unroll
+    for (int i = 0; i < VTile::padded / 2; i++) dv[i] = 0;
+    mbarrier_wait(shared.keys_full(), 0);
+    shared.q_ring().wait(visit);
+    if (!this->is(QueryVisit::none)) visit_queries();
+    named_barrier_sync(keys_read_barrier(), 384);
+    this->template store_tile<VTile, tiling.value_head_dim>(
+        key_item(params.order, blockIdx.x), dv, 1, params.d_v, params.d_v_direct, shared.v());
+    if (at.leads_warpgroup()) tma_store_wait_read();
+  }
+
+ private:
+  SA_DEVICE void visit_queries() {
+    float s[tiling.tile_q / 2];
+    multiply(s);
+    wgmma_wait<0>();
+    pin(s);
+    bool last = weigh(s);
+#pragma unroll 1
+    while (!last) {
+      this->forget_addresses();
+      add_to_dv();
+      visit.advance();
+      shared.q_ring().wait(visit);
+      multiply(s);
+      wgmma_wait<1>();
+      pin(dv);
+      pin(p);
+      if (at.leads_warp()) shared.d_o_ring().release(shared.d_o_of(visit.before()));
+      wgmma_wait<0>();
+      pin(s);
+      last = weigh(s);
+    }
+    add_to_dv();
+    wgmma_wait<0>();
+    pin(dv);
+  }
+
+  SA_DEVICE void multiply(float (&s)[tiling.tile_q / 2]) const {
+    this->template multiply_scores<KTile, QTile>(s, shared.k(), shared.q(visit.stage()));
+  }
+
+  SA_DEVICE void add_to_dv() {
+    shared.d_o_ring().wait(shared.d_o_of(visit));
+    Base::add_to_dv();
+  }
+
+  /// From S to P, packed, and to what the other role takes. Whether the visit is the last one.
+  SA_DEVICE bool weigh(float (&s)[tiling.tile_q / 2]) {
+    Base::weigh(s);
+    bool last = this->is(QueryVisit::last);
+    __syncwarp();
+    if (at.leads_warp()) shared.q_ring().release(visit);
+    shared.weights_ring().wait_empty(this->weights_of(visit));
+#pragma unroll
+    for (int i = 0; i < tiling.tile_q / 2; i += 4)
+      store_shared(this->weights(i), make_int4(__float_as_int(s[i]), __float_as_int(s[i + 1]),
+                                               __float_as_int(s[i + 2]), __float_as_int(s[i + 3])));
+    __syncwarp();
+    if (at.leads_warp()) mbarrier_arrive(shared.weights_ring().full);
+    return last;
+  }
+};
+
+/// One thread of the warpgroup of dP, dS and dK. dK of a visit and dP of the next one are in flight
+/// at a time.
+template <class Spec>
+struct KeysRole : KeyRole<Spec> {
+  using Base = KeyRole<Spec>;
+  using Base::at, Base::params, Base::shared, Base::tiling, Base::visit, Base::dk;
+  using typename Base::KTile, typename Base::VTile, typename Base::DOTile;
+
+  SA_DEVICE void run() {
+#pragma unroll
+    for (int i = 0; i < KTile::padded / 2; i++) dk[i] = 0;
+    mbarrier_wait(shared.keys_full(), 0);
+    shared.q_ring().wait(visit);
+    if (!this->is(QueryVisit::none)) visit_queries();
+    named_barrier_sync(keys_read_barrier(), 384);
+    // As warpgroup 1, so that it meets at a barrier of its own; that one's rows are 64 further on.
+    at.warpgroup = 1;
+    KeyItem item = key_item(params.order, blockIdx.x);
+    item.key_tile--;
+    this->template store_tile<KTile, tiling.head_dim>(item, dk, params.score.scale, params.d_k,
+                                                      params.d_k_direct,
+                                                      shared.k() - tiling.tile_kv() * KTile::span);
+    if (at.leads_warpgroup()) tma_store_wait_read();
+  }
+
+ private:
+  SA_DEVICE void visit_queries() {
+    float dp[tiling.tile_q / 2];
+    multiply(dp);
+    wgmma_wait<0>();
+    pin(dp);
+    differentiate(dp);
+    this->add_to_dk(visit);
+#pragma unroll 1
+    while (!this->is(QueryVisit::last)) {
+      this->forget_addresses();
+      visit.advance();
+      multiply(dp);
+      wgmma_wait<1>();
+      pin(dk);
+      __syncwarp();  // all have read whether it is the last one
+      if (at.leads_warp()) shared.q_ring().release(visit.before());
+      wgmma_wait<0>();
+      pin(dp);
+      differentiate(dp);
+      this->add_to_dk(visit);
+    }
+    wgmma_wait<0>();
+    pin(dk);
+  }
+
+  SA_DEVICE void multiply(float (&dp)[tiling.tile_q / 2]) const {
+    auto d_o_at = shared.d_o_of(visit);
+    shared.d_o_ring().wait(d_o_at);
+    this->template multiply_scores<VTile, DOTile>(dp, shared.v(), shared.d_o(d_o_at));
+  }
+
+  /// dS of the visit, of dP and of what the other role left.
+  SA_DEVICE void differentiate(const float (&dp)[tiling.tile_q / 2]) const {
+    shared.q_ring().wait(visit);
+    shared.weights_ring().wait(this->weights_of(visit));
+    mbarrier_wait(shared.ds_ring().empty + 8 * visit.stage(), visit.parity() ^ 1);
+    int4 four = {};
+    this->store_ds(dp, [&](int i) {
+      if (i % 4 == 0) four = load_shared(this->weights(i));
+      return __int_as_float(i % 4 == 0   ? four.x
+                            : i % 4 == 1 ? four.y
+                            : i % 4 == 2 ? four.z
+                                         : four.w);
+    });
+    if (!at.leads_warp()) return;
+    shared.weights_ring().release(this->weights_of(visit));
+    shared.d_o_ring().release(shared.d_o_of(visit));
+  }
+};
+
+}  // namespace streamattn

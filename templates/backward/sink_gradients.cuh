@@ -1,0 +1,55 @@
+// Gradients of the elements that a sink takes of a named tensor: of rows, once a row.
+#pragma once
+
+#include "backward/element_sums.cuh"
+#include "parts/row_statistics.cuh"
+
+namespace streamattn {
+
+/// What sink_gradients asks of its Spec: Sink, group_size, ElementOwners owners. Sink has sink(q),
+/// the logit in base 2; element_count; element_slope(n, q), the derivative of the sink with respect
+/// to element n, and element_place(n, tensor, q), where that is. Blocks are warps.
+template <class Spec>
+struct SinkGradients {
+  static constexpr int tile = BackwardTiling::tile_q;
+
+  const SinkParams& params;
+
+  SA_DEVICE void run() const {
+    ElementOrder<Spec> order(params.sums);
+#pragma unroll 1
+    for (long long i = order.begin; i < order.end; i++) add(order, order.item(i));
+  }
+
+ private:
+  SA_DEVICE void add(const ElementOrder<Spec>& order, WorkItem item) const {
+    Sequence sequence(params.sequence, item);
+    typename Spec::Sink sink(params.score, item, sequence);
+    long long all_head = (long long)item.batch * params.sums.counts.heads + item.head;
+    long long first = all_head * params.statistics.padded_len + item.q_tile * tile;
+#pragma unroll 1
+    for (int row = threadIdx.x; row < tile; row += 32) {
+      int q = sequence.q_position + item.q_tile * tile + row;
+      long long at = first + statistic_place(row);
+      float weight = exp2_approx(sink.sink(q) - load_global(params.statistics.lse + at));
+      float d = weight == 0 ? 0 : -weight * load_global(params.statistics.delta + at);
+#pragma unroll
+      for (int n = 0; n < Spec::Sink::element_count; n++)
+        add_to_elements<false>(order.sums, sink.element_place(n, params.sums.copy, q),
+                               d == 0 ? 0 : d * sink.element_slope(n, q));
+    }
+  }
+};
+
+/// The kernel.
+template <class Spec>
+SA_DEVICE void sink_gradients(const SinkParams& params) {
+  static_assert(
+      requires {
+        Spec::Sink::element_count + Spec::group_size;
+        ElementOwners(Spec::owners);
+      }, "Spec needs a type Sink, an int group_size and ElementOwners owners");
+  SinkGradients<Spec>{params}.run();
+}
+
+}  // namespace streamattn

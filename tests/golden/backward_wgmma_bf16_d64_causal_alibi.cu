@@ -1,0 +1,41 @@
+// streamattn  backward  backward_wgmma  sm_90a
+// problem:  bf16 -> bf16, head_dim 64, group 1; mask: k <= q; score: score + slope[head] * (k - q)
+// schedule: 72 registers for loads and dQ, 216 for dK and dV
+#include "backward/backward_wgmma.cuh"
+
+namespace streamattn {
+WGMMA_SHAPE(bf16, 64)
+
+struct ProblemScore : ScaledScore {
+  static constexpr bool trivial = false;
+  static constexpr bool changes = true;
+  static constexpr int range_count = 1;
+  float hoisted0;
+  float hoisted1;
+  ProblemScore() = default;
+  SA_DEVICE ProblemScore(const ScoreParams& params, WorkItem item, const Sequence& sequence)
+      : ScaledScore(params, item, sequence),
+        hoisted0(params.scale),
+        hoisted1(named_element<float>(params.named.tensors[0], item.head)) {
+    scale_log2 = 1.442695041f;
+  }
+  SA_DEVICE Span seen(int i, Span q) const { return {first_position, q.end}; }
+  SA_DEVICE Span full(Span q, Span keys) const { return {first_position, (q.begin + 1)}; }
+  SA_DEVICE bool keeps(int q, int k, int column) const { return column <= q - k; }
+  SA_DEVICE float change(float s, int q, int k, int column, float element) const { return ((hoisted0 * s) + ((hoisted1 * float(k + q * -1)) + (hoisted1 * -1.0f) * float(column))); }
+};
+}
+
+struct Spec {
+  using Element = streamattn::bf16;
+  using Score = streamattn::ProblemScore;
+  static constexpr int group_size = 1;
+  static constexpr streamattn::BackwardTiling tiling = {
+      .head_dim = 64, .value_head_dim = 64};
+  static constexpr int loader_registers = 72, math_registers = 216;
+};
+
+extern "C" __global__ void __launch_bounds__(384, 1)
+streamattn_backward_wgmma(const __grid_constant__ streamattn::BackwardParams params) {
+  streamattn::backward_wgmma<Spec>(params);
+}

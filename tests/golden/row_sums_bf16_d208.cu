@@ -1,0 +1,13 @@
+// streamattn  backward  backward_wgmma  sm_90a
+// sums of dO * O, bf16, value_head_dim 208
+#include "backward/row_sums.cuh"
+
+struct Spec {
+  using Element = streamattn::bf16;
+  static constexpr int columns = 208, threads = 256;
+};
+
+extern "C" __global__ void __launch_bounds__(256)
+streamattn_row_sums(const __grid_constant__ streamattn::RowSumParams params) {
+  streamattn::row_sums<Spec>(params);
+}
