@@ -6,6 +6,7 @@
 
 #include <future>
 #include <shared_mutex>
+#include <tuple>
 #include <unordered_map>
 
 #include "compiler/problem_fields.h"
@@ -125,12 +126,14 @@ struct Jit::State {
     return device && !options.foreign_rows ? std::string_view(device->device_name()) : "";
   }
 
+  /// The kernel of this type for a problem: by its choice, for a shape, or with a schedule of the
+  /// caller's.
   template <class KernelType>
-  const KernelType& get(Kernels<KernelType>& kernels, Operation operation, const Problem& problem,
-                        const Choice& choice);
+  const KernelType& get(const Problem& problem, const Choice& choice);
   template <class KernelType>
-  const KernelType& get(Kernels<KernelType>& kernels, Operation operation, const Problem& problem,
-                        const Shape& shape);
+  const KernelType& get(const Problem& problem, const Shape& shape);
+  template <class KernelType>
+  const KernelType& get(const Problem& problem, const Schedule& schedule);
 
   const JitOptions options;
   GpuDevice* const device;
@@ -141,8 +144,7 @@ struct Jit::State {
   // What one process has asked for; a forked child asks anew and keeps what it was given before.
   struct Memory {
     Memo<LoadedKernel> loaded;  // by source
-    Kernels<ForwardKernel> forward;
-    Kernels<BackwardKernel> backward;
+    std::tuple<Kernels<ForwardKernel>, Kernels<BackwardKernel>, Kernels<AppendKernel>> kernels;
   };
   PerProcess<Memory> memory;
 };
@@ -189,25 +191,30 @@ std::unique_ptr<const Executor> Jit::State::executor(KernelOrigin& origin) {
 }
 
 template <class KernelType>
-const KernelType& Jit::State::get(Kernels<KernelType>& kernels, Operation operation,
-                                  const Problem& problem, const Choice& choice) {
+const KernelType& Jit::State::get(const Problem& problem, const Choice& choice) {
   const std::string key = problem.describe() + "; " + choice.schedule.describe();
-  return *kernels.made.get(key, [&] {
-    KernelOrigin origin{operation, problem, choice, target};
+  return *std::get<Kernels<KernelType>>(memory.get().kernels).made.get(key, [&] {
+    KernelOrigin origin{KernelType::served, problem, choice, target};
     auto runs = executor(origin);
     return std::make_shared<KernelType>(std::move(origin), std::move(runs));
   });
 }
 
 template <class KernelType>
-const KernelType& Jit::State::get(Kernels<KernelType>& kernels, Operation operation,
-                                  const Problem& problem, const Shape& shape) {
+const KernelType& Jit::State::get(const Problem& problem, const Shape& shape) {
+  auto& answers = std::get<Kernels<KernelType>>(memory.get().kernels).answers;
   const Request request{problem, shape};
-  if (const KernelType* known = kernels.answers.find(request)) return *known;
-  const KernelType& kernel = get(kernels, operation, problem,
-                                 choose(operation, problem, shape, target, table, row_device()));
-  kernels.answers.remember(request, kernel);
+  if (const KernelType* known = answers.find(request)) return *known;
+  const KernelType& kernel = get<KernelType>(
+      problem, choose(KernelType::served, problem, shape, target, table, row_device()));
+  answers.remember(request, kernel);
   return kernel;
+}
+
+template <class KernelType>
+const KernelType& Jit::State::get(const Problem& problem, const Schedule& schedule) {
+  check(KernelType::served, problem, schedule, target);
+  return get<KernelType>(problem, Choice{schedule, "given by the caller"});
 }
 
 Jit Jit::create(JitOptions options) {
@@ -222,23 +229,27 @@ Jit& Jit::operator=(Jit&&) noexcept = default;
 Jit::~Jit() = default;
 
 const ForwardKernel& Jit::forward(const Problem& problem, const Shape& shape) const {
-  return state_->get(state_->memory.get().forward, Operation::forward, problem, shape);
+  return state_->get<ForwardKernel>(problem, shape);
 }
 
 const ForwardKernel& Jit::forward(const Problem& problem, const Schedule& schedule) const {
-  check(Operation::forward, problem, schedule, state_->target);
-  return state_->get(state_->memory.get().forward, Operation::forward, problem,
-                     Choice{schedule, "given by the caller"});
+  return state_->get<ForwardKernel>(problem, schedule);
 }
 
 const BackwardKernel& Jit::backward(const Problem& problem, const Shape& shape) const {
-  return state_->get(state_->memory.get().backward, Operation::backward, problem, shape);
+  return state_->get<BackwardKernel>(problem, shape);
 }
 
 const BackwardKernel& Jit::backward(const Problem& problem, const Schedule& schedule) const {
-  check(Operation::backward, problem, schedule, state_->target);
-  return state_->get(state_->memory.get().backward, Operation::backward, problem,
-                     Choice{schedule, "given by the caller"});
+  return state_->get<BackwardKernel>(problem, schedule);
+}
+
+const AppendKernel& Jit::append(const Problem& problem, const Shape& shape) const {
+  return state_->get<AppendKernel>(problem, shape);
+}
+
+const AppendKernel& Jit::append(const Problem& problem, const Schedule& schedule) const {
+  return state_->get<AppendKernel>(problem, schedule);
 }
 
 const Target& Jit::target() const { return state_->target; }

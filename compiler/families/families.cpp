@@ -2,7 +2,9 @@
 #include <llvm/ADT/STLExtras.h>
 #include <llvm/Support/FormatVariadic.h>
 
+#include "compiler/families/append_rows/append_rows.h"
 #include "compiler/families/backward_wgmma/backward_wgmma.h"
+#include "compiler/families/cpu_append/cpu_append.h"
 #include "compiler/families/cpu_backward/cpu_backward.h"
 #include "compiler/families/cpu_tiled/cpu_tiled.h"
 #include "compiler/families/decode_wgmma/decode_wgmma.h"
@@ -19,6 +21,8 @@ std::span<const Family> families() {
       backward_wgmma_family(),
       cpu_tiled_family(),
       cpu_backward_family(),
+      append_rows_family(),
+      cpu_append_family(),
   };
   // clang-format on
   return list;

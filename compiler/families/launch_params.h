@@ -14,6 +14,9 @@ void require_countable(const ForwardCall& call);
 /// The same, and for tensors that TMA cannot move.
 void require_addressable(const ForwardCall& call);
 
+/// The same for `rows` rows of the tensor `name`, the first of them at position `first`.
+void require_positions(const char* name, std::int64_t rows, std::int64_t first);
+
 /// `product` where kernels can count so many; else throws Error (invalid_argument).
 int checked_int(std::int64_t product, const char* what);
 
@@ -22,7 +25,11 @@ OutputParams output_params(const ForwardCall& call);
 SequenceParams sequence_params(const ForwardCall& call);
 ScoreParams score_params(const ForwardCall& call);
 
-/// The multiprocessors that the launch may use.
+/// Sizes and arrays of a batch; positions and pages are left out.
+BatchParams batch_params(const BatchSizes& sizes, const Sequences& sequences);
+
+/// The multiprocessors that a launch may use, `max_sms` as in its arguments.
+int multiprocessors(int max_sms, const DeviceFacts& device);
 int multiprocessors(const ForwardCall& call, const DeviceFacts& device);
 
 /// Adds a launch of the program's kernel `kernel`.

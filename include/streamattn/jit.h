@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "streamattn/append.h"
 #include "streamattn/backward.h"
 #include "streamattn/error.h"
 #include "streamattn/export.h"
@@ -60,6 +61,10 @@ class STREAMATTN_API Jit {
   /// The backward kernel for `problem`, on the same terms.
   const BackwardKernel& backward(const Problem& problem, const Shape& shape) const;
   const BackwardKernel& backward(const Problem& problem, const Schedule& schedule) const;
+
+  /// The kernel that appends to the caches that `problem` reads, on the same terms.
+  const AppendKernel& append(const Problem& problem, const Shape& shape) const;
+  const AppendKernel& append(const Problem& problem, const Schedule& schedule) const;
 
   const Target& target() const;
 

@@ -1,6 +1,7 @@
 // The host CPU as an executor: one for each operation.
 #pragma once
 
+#include "runtime/cpu/append.h"
 #include "runtime/cpu/backward.h"
 #include "runtime/cpu/forward.h"
 #include "runtime/executor.h"
@@ -9,37 +10,41 @@ namespace streamattn {
 
 class CpuExecutor : public Executor {
  public:
-  CpuExecutor(Problem problem, const Schedule& schedule)
+  std::size_t workspace_bytes(const ResolvedCall&) const override { return 0; }
+
+ protected:
+  static int knob(const Schedule& schedule, const char* name) {
+    return static_cast<int>(std::get<std::int64_t>(schedule.get(name)));
+  }
+};
+
+/// Of operations that compute scores by tiles.
+class CpuTiledExecutor : public CpuExecutor {
+ public:
+  CpuTiledExecutor(Problem problem, const Schedule& schedule)
       : problem_(std::move(problem)),
         exprs_(problem_),
-        tile_{side(schedule, "tile_q"), side(schedule, "tile_kv")} {}
-
-  std::size_t workspace_bytes(const ResolvedCall&) const override { return 0; }
+        tile_{knob(schedule, "tile_q"), knob(schedule, "tile_kv")} {}
 
  protected:
   Problem problem_;
   FlatProblem exprs_;
   CpuTileSides tile_;
-
- private:
-  static int side(const Schedule& schedule, const char* knob) {
-    return static_cast<int>(std::get<std::int64_t>(schedule.get(knob)));
-  }
 };
 
-class CpuForwardExecutor final : public CpuExecutor {
+class CpuForwardExecutor final : public CpuTiledExecutor {
  public:
-  using CpuExecutor::CpuExecutor;
+  using CpuTiledExecutor::CpuTiledExecutor;
 
   void run(const ResolvedCall& call, const Workspace&, Stream) const override {
     cpu_forward(problem_, exprs_, tile_, std::get<ForwardCall>(call));
   }
 };
 
-class CpuBackwardExecutor final : public CpuExecutor {
+class CpuBackwardExecutor final : public CpuTiledExecutor {
  public:
   CpuBackwardExecutor(Problem problem, const Schedule& schedule)
-      : CpuExecutor(std::move(problem), schedule), slopes_(problem_) {}
+      : CpuTiledExecutor(std::move(problem), schedule), slopes_(problem_) {}
 
   void run(const ResolvedCall& call, const Workspace&, Stream) const override {
     cpu_backward(problem_, exprs_, slopes_, tile_, std::get<BackwardCall>(call));
@@ -49,10 +54,28 @@ class CpuBackwardExecutor final : public CpuExecutor {
   FlatSlopes slopes_;
 };
 
+class CpuAppendExecutor final : public CpuExecutor {
+ public:
+  explicit CpuAppendExecutor(const Schedule& schedule) : tile_q_(knob(schedule, "tile_q")) {}
+
+  void run(const ResolvedCall& call, const Workspace&, Stream) const override {
+    cpu_append(tile_q_, std::get<AppendCall>(call));
+  }
+
+ private:
+  int tile_q_;
+};
+
 inline std::unique_ptr<const Executor> cpu_executor(Operation operation, const Problem& problem,
                                                     const Schedule& schedule) {
-  if (operation == Operation::backward)
-    return std::make_unique<CpuBackwardExecutor>(problem, schedule);
+  switch (operation) {
+    case Operation::backward:
+      return std::make_unique<CpuBackwardExecutor>(problem, schedule);
+    case Operation::append:
+      return std::make_unique<CpuAppendExecutor>(schedule);
+    case Operation::forward:
+      break;
+  }
   return std::make_unique<CpuForwardExecutor>(problem, schedule);
 }
 

@@ -98,8 +98,9 @@ TEST_CASE("misuse exits with 2 and says what is wrong") {
   misused({"emit", "--schedule", "tile_kw=64"}, "did you mean \"tile_kv\"?");
   misused({"emit", "--schedule", "stages=100"}, "invalid_schedule");
   for (const char* command : {"run", "emit", "explain", "compile", "bench"})
-    misused({command, "--op", "sideways"},
-            "invalid_config: --op: unknown operation \"sideways\", known: forward, backward");
+    misused(
+        {command, "--op", "sideways"},
+        "invalid_config: --op: unknown operation \"sideways\", known: forward, backward, append");
   misused({"bench", "--rounds", "0"}, "--rounds must be >= 1");
   misused({"cache", "frobnicate"}, "frobnicate");
   misused({"completion"}, "completion needs an action: bash, zsh, fish");

@@ -3,16 +3,12 @@
 
 #include <llvm/Support/FormatVariadic.h>
 
+#include "compiler/families/cpu_family.h"
 #include "compiler/operations/backward/evaluate.h"
 #include "streamattn/error.h"
 
 namespace streamattn {
 namespace {
-
-std::string misses(const Target& target) {
-  if (!target.is_cpu()) return llvm::formatv("{0} is a GPU", target.name);
-  return {};
-}
 
 std::string declines(const Problem& problem, const Target&) {
   if (problem.is_ragged()) return "sequences differ: all of a batch must be dense and equally long";
@@ -31,29 +27,10 @@ std::string refuses(const Problem&, const Schedule& schedule, const Target&) {
   return {};
 }
 
-std::optional<Schedule> first_guess(const Problem&, const Shape&, const Target&) {
-  return to_schedule(CpuBackwardSchedule{});
-}
-
-std::vector<Schedule> schedules(const Problem& problem, const Shape& shape, const Target& target) {
-  return {*first_guess(problem, shape, target)};
-}
-
 }  // namespace
 
 Family cpu_backward_family() {
-  return {.name = CpuBackwardSchedule::family,
-          .operation = Operation::backward,
-          .knobs = &knob_table<CpuBackwardSchedule>(),
-          .misses = misses,
-          .declines = declines,
-          .refuses = refuses,
-          .first_guess = first_guess,
-          .schedules = schedules,
-          .estimate = nullptr,
-          .launch_choices = nullptr,
-          .emit = nullptr,
-          .plan = nullptr};
+  return cpu_family<CpuBackwardSchedule>(Operation::backward, declines, refuses);
 }
 
 }  // namespace streamattn
