@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "compiler/operations/append/call.h"
+#include "measure/units.h"
 #include "runtime/cpu/threads.h"
 #include "support/half.h"
 
@@ -33,14 +34,6 @@ struct HeadRow {
                        size) == 0;
   }
 };
-
-double half_unit(DType type, double value) {
-  const int bits = type == DType::bf16 ? 8 : type == DType::f16 ? 11 : 24;
-  const int least = type == DType::f16 ? -13 : -125;
-  int exponent = 0;
-  std::frexp(value, &exponent);
-  return std::ldexp(0.5, std::max(exponent, least) - bits);
-}
 
 /// What a launch should do, and how far it is from that.
 class Check {

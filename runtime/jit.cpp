@@ -144,7 +144,9 @@ struct Jit::State {
   // What one process has asked for; a forked child asks anew and keeps what it was given before.
   struct Memory {
     Memo<LoadedKernel> loaded;  // by source
-    std::tuple<Kernels<ForwardKernel>, Kernels<BackwardKernel>, Kernels<AppendKernel>> kernels;
+    std::tuple<Kernels<ForwardKernel>, Kernels<BackwardKernel>, Kernels<AppendKernel>,
+               Kernels<MergeKernel>>
+        kernels;
   };
   PerProcess<Memory> memory;
 };
@@ -250,6 +252,14 @@ const AppendKernel& Jit::append(const Problem& problem, const Shape& shape) cons
 
 const AppendKernel& Jit::append(const Problem& problem, const Schedule& schedule) const {
   return state_->get<AppendKernel>(problem, schedule);
+}
+
+const MergeKernel& Jit::merge(const Problem& problem, const Shape& shape) const {
+  return state_->get<MergeKernel>(problem, shape);
+}
+
+const MergeKernel& Jit::merge(const Problem& problem, const Schedule& schedule) const {
+  return state_->get<MergeKernel>(problem, schedule);
 }
 
 const Target& Jit::target() const { return state_->target; }

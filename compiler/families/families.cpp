@@ -6,9 +6,11 @@
 #include "compiler/families/backward_wgmma/backward_wgmma.h"
 #include "compiler/families/cpu_append/cpu_append.h"
 #include "compiler/families/cpu_backward/cpu_backward.h"
+#include "compiler/families/cpu_merge/cpu_merge.h"
 #include "compiler/families/cpu_tiled/cpu_tiled.h"
 #include "compiler/families/decode_wgmma/decode_wgmma.h"
 #include "compiler/families/flash_wgmma/flash_wgmma.h"
+#include "compiler/families/merge_shares/merge_shares.h"
 #include "streamattn/error.h"
 
 namespace streamattn {
@@ -23,6 +25,8 @@ std::span<const Family> families() {
       cpu_backward_family(),
       append_rows_family(),
       cpu_append_family(),
+      merge_shares_family(),
+      cpu_merge_family(),
   };
   // clang-format on
   return list;

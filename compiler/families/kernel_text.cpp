@@ -25,13 +25,13 @@ std::string batch_layout_text(const Problem& problem) {
       spelled(problem.has_kv_lens()));
 }
 
-std::string kernel_text(const char* name, const char* parameters, int threads) {
+std::string kernel_text(const char* name, const char* parameters, int threads, int blocks) {
   return llvm::formatv(
-      "extern \"C\" __global__ void __launch_bounds__({0})\n"
+      "extern \"C\" __global__ void __launch_bounds__({0}, {3})\n"
       "streamattn_{1}(const __grid_constant__ streamattn::{2} params) {{\n"
       "  streamattn::{1}<Spec>(params);\n"
       "}\n",
-      threads, name, parameters);
+      threads, name, parameters, blocks);
 }
 
 }  // namespace streamattn

@@ -16,7 +16,8 @@ std::string kernel_header(Operation operation, std::string_view family, const Ta
 /// The member `layout` of a Spec: where the sequences of a batch lie.
 std::string batch_layout_text(const Problem& problem);
 
-/// The kernel streamattn_NAME, which hands its parameters, of this type, to the skeleton NAME.
-std::string kernel_text(const char* name, const char* parameters, int threads);
+/// The kernel streamattn_NAME, which hands its parameters, of this type, to the skeleton NAME. Its
+/// registers are such that a multiprocessor holds `blocks`.
+std::string kernel_text(const char* name, const char* parameters, int threads, int blocks);
 
 }  // namespace streamattn

@@ -116,6 +116,19 @@ BatchParams batch_params(const BatchSizes& sizes, const Sequences& sequences) {
           .block_table_stride = static_cast<int>(sequences.block_table_stride)};
 }
 
+std::string refuse_columns(const char* what, int dim, int most) {
+  if (dim % 8 != 0) return llvm::formatv("{0} {1} is not a multiple of 8", what, dim);
+  if (dim > most) return llvm::formatv("{0} {1} is more than {2}", what, dim, most);
+  return {};
+}
+
+std::string refuse_threads(int threads, int lanes, int most) {
+  if (threads < 32 || threads > most || threads % 32 != 0)
+    return llvm::formatv("threads {0} is not a multiple of 32 in 32..{1}", threads, most);
+  if (threads < lanes) return llvm::formatv("threads {0}: a row takes {1}", threads, lanes);
+  return {};
+}
+
 int multiprocessors(int max_sms, const DeviceFacts& device) {
   return max_sms > 0 ? std::min(max_sms, device.multiprocessors) : device.multiprocessors;
 }

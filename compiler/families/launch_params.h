@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "compiler/plan.h"
 
@@ -27,6 +28,11 @@ ScoreParams score_params(const ForwardCall& call);
 
 /// Sizes and arrays of a batch; positions and pages are left out.
 BatchParams batch_params(const BatchSizes& sizes, const Sequences& sequences);
+
+/// Why kernels that move rows by 16 bytes of 16-bit elements do not serve a head dim `dim`, called
+/// `what`, or blocks of `threads`, `most` at most, in which a row takes `lanes`; empty if they do.
+std::string refuse_columns(const char* what, int dim, int most);
+std::string refuse_threads(int threads, int lanes, int most);
 
 /// The multiprocessors that a launch may use, `max_sms` as in its arguments.
 int multiprocessors(int max_sms, const DeviceFacts& device);

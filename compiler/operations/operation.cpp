@@ -7,7 +7,7 @@ namespace streamattn {
 namespace {
 
 // In the order of the enumerators, which index it.
-constexpr std::string_view names[] = {"forward", "backward", "append"};
+constexpr std::string_view names[] = {"forward", "backward", "append", "merge"};
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 #include "runtime/cpu/append.h"
 #include "runtime/cpu/backward.h"
 #include "runtime/cpu/forward.h"
+#include "runtime/cpu/merge.h"
 #include "runtime/executor.h"
 
 namespace streamattn {
@@ -66,6 +67,18 @@ class CpuAppendExecutor final : public CpuExecutor {
   int tile_q_;
 };
 
+class CpuMergeExecutor final : public CpuExecutor {
+ public:
+  explicit CpuMergeExecutor(const Schedule& schedule) : tile_q_(knob(schedule, "tile_q")) {}
+
+  void run(const ResolvedCall& call, const Workspace&, Stream) const override {
+    cpu_merge(tile_q_, std::get<MergeCall>(call));
+  }
+
+ private:
+  int tile_q_;
+};
+
 inline std::unique_ptr<const Executor> cpu_executor(Operation operation, const Problem& problem,
                                                     const Schedule& schedule) {
   switch (operation) {
@@ -73,6 +86,8 @@ inline std::unique_ptr<const Executor> cpu_executor(Operation operation, const P
       return std::make_unique<CpuBackwardExecutor>(problem, schedule);
     case Operation::append:
       return std::make_unique<CpuAppendExecutor>(schedule);
+    case Operation::merge:
+      return std::make_unique<CpuMergeExecutor>(schedule);
     case Operation::forward:
       break;
   }

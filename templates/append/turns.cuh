@@ -2,8 +2,7 @@
 #pragma once
 
 #include "append/append_params.h"
-#include "ptx/global.cuh"
-#include "ptx/math.cuh"
+#include "parts/columns.cuh"
 
 namespace streamattn {
 
@@ -57,15 +56,15 @@ struct PairFactors {
   template <class Element>
   SA_DEVICE void turn(Element element, bool split_half, int4& low, int4& high) const {
     float x[2 * pairs];
-    unpack_vector(element, low, x);
-    unpack_vector(element, high, x + pairs);
+    unpack_columns(element, low, x);
+    unpack_columns(element, high, x + pairs);
     if (split_half) {
       turn_pairs<1, pairs>(x);
     } else {
       turn_pairs<2, 1>(x);
     }
-    low = pack_vector(element, x);
-    high = pack_vector(element, x + pairs);
+    low = pack_columns(element, x);
+    high = pack_columns(element, x + pairs);
   }
 
  private:
@@ -78,23 +77,6 @@ struct PairFactors {
       x[i * step] = fmaf(a, cosine[i], -b * sine[i]);
       x[i * step + other] = fmaf(b, cosine[i], a * sine[i]);
     }
-  }
-
-  template <class Element>
-  SA_DEVICE static void unpack_vector(Element element, int4 from, float* to) {
-    int words[4] = {from.x, from.y, from.z, from.w};
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-      to[2 * i] = unpack(element, u16(words[i]));
-      to[2 * i + 1] = unpack(element, u16(u32(words[i]) >> 16));
-    }
-  }
-  template <class Element>
-  SA_DEVICE static int4 pack_vector(Element element, const float* from) {
-    u32 words[4];
-#pragma unroll
-    for (int i = 0; i < 4; i++) words[i] = pack(element, from[2 * i], from[2 * i + 1]);
-    return make_int4(int(words[0]), int(words[1]), int(words[2]), int(words[3]));
   }
 };
 

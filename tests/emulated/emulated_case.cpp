@@ -62,7 +62,7 @@ bool same_gradients(BackwardTensors& a, BackwardTensors& b) {
 }
 
 GoldenCase golden_case(const std::string& name) {
-  for (const auto& cases : {backward_golden_cases(), append_golden_cases()})
+  for (const auto& cases : {backward_golden_cases(), append_golden_cases(), merge_golden_cases()})
     for (const GoldenCase& golden : cases)
       if (golden.name == name) return golden;
   for (GoldenCase& golden : golden_cases())

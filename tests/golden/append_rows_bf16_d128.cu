@@ -9,7 +9,7 @@ struct Spec {
   static constexpr int head_dim = 128, value_head_dim = 128, threads = 256;
 };
 
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 3)
 streamattn_append_rows(const __grid_constant__ streamattn::AppendParams params) {
   streamattn::append_rows<Spec>(params);
 }

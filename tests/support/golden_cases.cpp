@@ -226,6 +226,18 @@ std::vector<GoldenCase> append_golden_cases() {
   return cases;
 }
 
+std::vector<GoldenCase> merge_golden_cases() {
+  std::vector<GoldenCase> cases;
+  for (const DType type : {DType::f16, DType::bf16}) {
+    const Problem problem{.dtype = type};
+    cases.push_back({.name = "merge_shares_" + std::string(streamattn::name(type)),
+                     .problem = problem,
+                     .schedule = choose(Operation::merge, problem, {}, hopper()).schedule,
+                     .operation = Operation::merge});
+  }
+  return cases;
+}
+
 std::vector<GoldenFile> golden_files() {
   std::vector<GoldenFile> files;
   std::set<std::string> known;
@@ -233,14 +245,15 @@ std::vector<GoldenFile> golden_files() {
     if (known.insert(file).second) files.push_back({file, source});
   };
   std::vector<GoldenCase> cases = backward_golden_cases();
-  for (GoldenCase& golden : append_golden_cases()) cases.push_back(std::move(golden));
-  for (GoldenCase& golden : golden_cases()) cases.push_back(std::move(golden));
+  for (auto& more : {append_golden_cases(), merge_golden_cases(), golden_cases()})
+    cases.insert(cases.end(), more.begin(), more.end());
   for (const GoldenCase& golden : cases) {
     const Problem& problem = golden.problem;
     for (const Source& source : golden.program()) {
       const std::string kernel = source.entry.substr(source.entry.find('_') + 1);
       const std::string type(name(problem.dtype));
-      if (kernel == "forward" || kernel == "backward_wgmma" || kernel == "append_rows")
+      if (golden.operation == Operation::append || golden.operation == Operation::merge ||
+          kernel == "forward" || kernel == "backward_wgmma")
         files.push_back({golden.name, source});
       else if (kernel == "combine")
         add_shared(kernel + "_" + std::string(name(problem.output_dtype())), source);

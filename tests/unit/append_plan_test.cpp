@@ -79,9 +79,9 @@ TEST_CASE_METHOD(Fixture,
                  "many tokens share the sines of their heads and do not exceed the device") {
   for (Tensor* tensor : {&args.new_k, &args.new_v, &args.q, &args.rotated_q}) tensor->seq = 20000;
   CHECK(params().item_heads == 8);
-  CHECK(std::get<KernelLaunch>(planned()[0]).blocks == 132 * 8);
+  CHECK(std::get<KernelLaunch>(planned()[0]).blocks == 132 * 3);
   args.max_sms = 3;
-  CHECK(std::get<KernelLaunch>(planned()[0]).blocks == 3 * 8);
+  CHECK(std::get<KernelLaunch>(planned()[0]).blocks == 3 * 3);
   schedule.set("item_heads", std::int64_t{5});
   CHECK(params().token_items == 3);
 }

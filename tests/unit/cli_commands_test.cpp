@@ -98,9 +98,9 @@ TEST_CASE("misuse exits with 2 and says what is wrong") {
   misused({"emit", "--schedule", "tile_kw=64"}, "did you mean \"tile_kv\"?");
   misused({"emit", "--schedule", "stages=100"}, "invalid_schedule");
   for (const char* command : {"run", "emit", "explain", "compile", "bench"})
-    misused(
-        {command, "--op", "sideways"},
-        "invalid_config: --op: unknown operation \"sideways\", known: forward, backward, append");
+    misused({command, "--op", "sideways"},
+            "invalid_config: --op: unknown operation \"sideways\", known: forward, backward, "
+            "append, merge");
   misused({"bench", "--rounds", "0"}, "--rounds must be >= 1");
   misused({"cache", "frobnicate"}, "frobnicate");
   misused({"completion"}, "completion needs an action: bash, zsh, fish");
@@ -116,7 +116,7 @@ TEST_CASE("misuse exits with 2 and says what is wrong") {
 TEST_CASE(
     "the operation is a flag of every command that computes, and forward unless it is given") {
   for (const char* command : {"run", "emit", "explain", "compile", "bench"})
-    CHECK(tool({command, "--help"}).says("  --op forward|backward "));
+    CHECK(tool({command, "--help"}).says("  --op forward|backward|append|merge "));
   const Outcome given = tool({"emit", "--op", "forward"});
   CHECK(given.exit == Exit::ok);
   CHECK(given.out == tool({"emit"}).out);
@@ -156,6 +156,74 @@ TEST_CASE("flags of gradients need the backward pass") {
   const Outcome ran =
       tool({"run", "--op", "backward", "--target", "cpu", "--seq", "7", "--accumulate"});
   CHECK(ran.complains("d_q: dtype is bf16, needs f32 (gradients accumulate)"));
+}
+
+TEST_CASE("run appends to caches of any layout, checks every row and says how many bytes moved") {
+  const Outcome ran =
+      tool({"run",        "--op",        "append", "--target",     "cpu", "--heads",
+            "4",          "--kv-heads",  "2",      "--head-dim",   "32",  "--lengths",
+            "40,7,0",     "--q-lengths", "5,7,0",  "--paged",      "16",  "--rope",
+            "split_half", "--rope-dim",  "16",     "--rope-tables"});
+  CHECK(ran.exit == Exit::ok);
+  CHECK(ran.says("checked  all of 96 rows, copied columns bit by bit"));
+  CHECK(ran.says(" of what rounding allows turned columns"));
+  CHECK(ran.says(" GB/s"));
+  CHECK(ran.says("cpu_append"));
+  const Outcome json = tool({"run", "--op", "append", "--target", "cpu", "--seq", "9", "--rope",
+                             "interleaved", "--rope-theta", "500", "--rope-factor", "4", "--json"});
+  CHECK(parsed(json.out).getBoolean("ok") == true);
+  CHECK(parsed(json.out).getObject("timing")->getNumber("gb_per_second"));
+}
+
+TEST_CASE("run merges shares and checks every row") {
+  const Outcome ran = tool({"run", "--op", "merge", "--target", "cpu", "--seq", "9", "--heads", "2",
+                            "--shares", "5", "--out-dtype", "f32"});
+  CHECK(ran.exit == Exit::ok);
+  CHECK(ran.says("checked  all of 18 rows against float64"));
+  CHECK(ran.says(" GB/s"));
+  const Outcome json = tool({"run", "--op", "merge", "--target", "cpu", "--seq", "9", "--json"});
+  CHECK(parsed(json.out).getNumber("lse_error_over_allowed"));
+}
+
+TEST_CASE("flags of appends and merges need these") {
+  const auto complains = [](const std::vector<std::string>& flags, const char* text) {
+    for (const char* command : {"run", "bench"}) {
+      std::vector<std::string> line = {command, "--target", "cpu", "--seq", "7"};
+      line.insert(line.end(), flags.begin(), flags.end());
+      const Outcome ran = tool(line);
+      CHECK(ran.exit == Exit::usage);
+      CHECK(ran.complains(text));
+    }
+  };
+  complains({"--rope", "split_half"}, "--rope and its like need --op append");
+  complains({"--op", "merge", "--rope-tables"}, "--rope and its like need --op append");
+  complains({"--op", "append", "--rope-dim", "8"}, "--rope-factor and --rope-tables need --rope");
+  complains({"--op", "append", "--shares", "3"}, "--shares needs --op merge");
+  complains({"--op", "merge", "--shares", "1"}, "--shares is 1, needs 2 or more");
+  complains({"--op", "append", "--rope", "neox"},
+            "--rope: unknown rope style \"neox\", known: none");
+}
+
+TEST_CASE("explain refuses operations that read no mask") {
+  const Outcome ran = tool({"explain", "--op", "append"});
+  CHECK(ran.exit == Exit::usage);
+  CHECK(ran.complains("explain is about what a mask shows, which append does not read"));
+}
+
+TEST_CASE("bench counts what appends and merges move in bytes") {
+  for (const char* operation : {"append", "merge"}) {
+    const std::vector<std::string> line = {
+        "bench", "--op", operation,  "--target", "cpu",        "--head-dim", "16",
+        "--seq", "64",   "--rounds", "2",        "--round-ms", "1"};
+    const Outcome table = tool(line);
+    CHECK(table.exit == Exit::ok);
+    CHECK(table.says("GB/s"));
+    std::vector<std::string> as_json = line;
+    as_json.push_back("--json");
+    const llvm::json::Object report = parsed(tool(as_json).out);
+    const llvm::json::Object& row = *report.getArray("rows")->front().getAsObject();
+    CHECK(row.getArray("candidates")->front().getAsObject()->getNumber("gb_per_second"));
+  }
 }
 
 TEST_CASE("bench times the backward pass, which counts 2.5 times the operations of forward") {

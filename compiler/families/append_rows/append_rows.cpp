@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "compiler/families/kernel_text.h"
+#include "compiler/families/launch_params.h"
 
 namespace streamattn {
 namespace {
@@ -20,22 +21,14 @@ std::string misses(const Target& target) {
 
 std::string declines(const Problem& problem, const Target&) {
   if (problem.dtype == DType::f32) return "dtype f32: rows are of f16 or bf16";
-  for (const auto& [what, dim] : {std::pair("head_dim", problem.head_dim),
-                                  std::pair("value_head_dim", problem.v_head_dim())}) {
-    if (dim % 8 != 0) return llvm::formatv("{0} {1} is not a multiple of 8", what, dim);
-    if (dim > most_columns)
-      return llvm::formatv("{0} {1} is more than {2}", what, dim, most_columns);
-  }
-  return {};
+  if (auto reason = refuse_columns("head_dim", problem.head_dim, most_columns); !reason.empty())
+    return reason;
+  return refuse_columns("value_head_dim", problem.v_head_dim(), most_columns);
 }
 
 std::string refuses(const Problem& problem, const Schedule& chosen, const Target&) {
-  const int threads = settings_of<AppendSchedule>(chosen).threads;
-  if (threads < 32 || threads > 1024 || threads % 32 != 0)
-    return llvm::formatv("threads {0} is not a multiple of 32 in 32..1024", threads);
-  if (threads < append_lanes(problem))
-    return llvm::formatv("threads {0}: a row takes {1}", threads, append_lanes(problem));
-  return {};
+  return refuse_threads(settings_of<AppendSchedule>(chosen).threads, append_lanes(problem),
+                        append_threads);
 }
 
 std::optional<Schedule> first_guess(const Problem&, const Shape&, const Target&) {
@@ -56,10 +49,11 @@ Program emit(const Problem& problem, const Schedule& chosen, const Target& targe
   text += llvm::formatv(
       "  static constexpr int head_dim = {0}, value_head_dim = {1}, threads = {2};\n};\n\n",
       problem.head_dim, problem.v_head_dim(), threads);
-  text += kernel_text("append_rows", "AppendParams", threads);
+  text += kernel_text("append_rows", "AppendParams", threads, append_threads / threads);
   return {{.text = std::move(text),
            .entry = "streamattn_append_rows",
            .threads = threads,
+           .blocks_per_multiprocessor = append_threads / threads,
            .parameter_bytes = sizeof(AppendParams)}};
 }
 

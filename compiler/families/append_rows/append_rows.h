@@ -26,6 +26,9 @@ Family append_rows_family();
 Plan append_plan(const Problem& problem, const Schedule& schedule, const ResolvedCall& call,
                  const DeviceFacts& device, WorkspaceSlices& workspace);
 
+/// Threads that a multiprocessor holds: up to 80 registers each.
+inline constexpr int append_threads = 768;
+
 /// Lanes that a row of the problem takes.
 int append_lanes(const Problem& problem);
 

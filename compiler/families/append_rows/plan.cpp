@@ -49,7 +49,6 @@ int item_heads(const AppendSchedule& schedule, std::int64_t threads, std::int64_
 
 Plan append_plan(const Problem& problem, const Schedule& chosen, const ResolvedCall& resolved,
                  const DeviceFacts& device, WorkspaceSlices& /*workspace*/) {
-  constexpr std::int64_t resident_threads = 2048;  // of a multiprocessor
   const auto schedule = settings_of<AppendSchedule>(chosen);
   const auto& call = std::get<AppendCall>(resolved);
   require_addressable(call);
@@ -73,11 +72,11 @@ Plan append_plan(const Problem& problem, const Schedule& chosen, const ResolvedC
   p.batch.k_position = static_cast<int>(call.k_position);
   p.batch.page_size = static_cast<int>(call.k.seq);
   const std::int64_t lanes = append_lanes(problem), sms = multiprocessors(call.max_sms, device);
-  p.item_heads = item_heads(schedule, tokens * heads * lanes, sms * resident_threads);
+  p.item_heads = item_heads(schedule, tokens * heads * lanes, sms * append_threads);
   p.token_items = static_cast<int>(ceil_div(heads, p.item_heads));
   p.items = checked_int(tokens * p.token_items, "heads of new tokens");
   const std::int64_t blocks = std::min(ceil_div(p.items, schedule.threads / lanes),
-                                       sms * (resident_threads / schedule.threads));
+                                       sms * (append_threads / schedule.threads));
   Plan steps;
   add_launch(steps, 0, blocks, p);
   return steps;
