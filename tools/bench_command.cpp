@@ -67,7 +67,7 @@ class BenchedCall {
 
  private:
   template <class SomeOperands, class Find>
-  void keep(std::shared_ptr<SomeOperands> operands, const Find& find) {
+  void keep(const std::shared_ptr<SomeOperands>& operands, const Find& find) {
     launch_ = [operands, find](const Schedule& s) { return operands->launch_of(find(s)); };
   }
 

@@ -22,15 +22,15 @@ class CpuExecutor : public Executor {
 /// Of operations that compute scores by tiles.
 class CpuTiledExecutor : public CpuExecutor {
  public:
-  CpuTiledExecutor(Problem problem, const Schedule& schedule)
-      : problem_(std::move(problem)),
-        exprs_(problem_),
-        tile_{knob(schedule, "tile_q"), knob(schedule, "tile_kv")} {}
+  CpuTiledExecutor(Problem of, const Schedule& schedule)
+      : problem(std::move(of)),
+        exprs(problem),
+        tile{knob(schedule, "tile_q"), knob(schedule, "tile_kv")} {}
 
  protected:
-  Problem problem_;
-  FlatProblem exprs_;
-  CpuTileSides tile_;
+  Problem problem;
+  FlatProblem exprs;
+  CpuTileSides tile;
 };
 
 class CpuForwardExecutor final : public CpuTiledExecutor {
@@ -38,17 +38,17 @@ class CpuForwardExecutor final : public CpuTiledExecutor {
   using CpuTiledExecutor::CpuTiledExecutor;
 
   void run(const ResolvedCall& call, const Workspace&, Stream) const override {
-    cpu_forward(problem_, exprs_, tile_, std::get<ForwardCall>(call));
+    cpu_forward(problem, exprs, tile, std::get<ForwardCall>(call));
   }
 };
 
 class CpuBackwardExecutor final : public CpuTiledExecutor {
  public:
-  CpuBackwardExecutor(Problem problem, const Schedule& schedule)
-      : CpuTiledExecutor(std::move(problem), schedule), slopes_(problem_) {}
+  CpuBackwardExecutor(Problem of, const Schedule& schedule)
+      : CpuTiledExecutor(std::move(of), schedule), slopes_(problem) {}
 
   void run(const ResolvedCall& call, const Workspace&, Stream) const override {
-    cpu_backward(problem_, exprs_, slopes_, tile_, std::get<BackwardCall>(call));
+    cpu_backward(problem, exprs, slopes_, tile, std::get<BackwardCall>(call));
   }
 
  private:
