@@ -1,9 +1,7 @@
 // Names of layouts of sequences.
 #include "streamattn/sequences.h"
 
-#include <string>
-
-#include "streamattn/error.h"
+#include "compiler/enum_names.h"
 
 namespace streamattn {
 namespace {
@@ -16,13 +14,7 @@ constexpr std::string_view names[] = {"dense", "packed", "paged"};
 std::string_view name(SequenceLayout layout) { return names[static_cast<int>(layout)]; }
 
 SequenceLayout parse_sequence_layout(std::string_view text) {
-  std::string known;
-  for (int i = 0; i < static_cast<int>(std::size(names)); i++) {
-    if (names[i] == text) return static_cast<SequenceLayout>(i);
-    known += (known.empty() ? "" : ", ") + std::string(names[i]);
-  }
-  throw Error(ErrorCode::invalid_argument,
-              "unknown layout \"" + std::string(text) + "\", known: " + known);
+  return parse_enumerator<SequenceLayout>("layout", names, text);
 }
 
 }  // namespace streamattn

@@ -9,34 +9,48 @@
 namespace streamattn {
 namespace {
 
-emulator::Role role_of(TensorUse use, bool writes_all_rows) {
+emulator::Role role_of(TensorUse use) {
   using emulator::Role;
-  if (use == TensorUse::input) return Role::input;
-  if (use == TensorUse::accumulated) return Role::accumulated;
-  return writes_all_rows ? Role::output : Role::some_rows;
+  switch (use) {
+    case TensorUse::input:
+      return Role::input;
+    case TensorUse::output:
+      return Role::output;
+    case TensorUse::some_rows:
+      return Role::some_rows;
+    case TensorUse::accumulated:
+      break;
+  }
+  return Role::accumulated;
+}
+
+// Named tensors, where a call has them.
+void place_named(ForwardCall& call, emulator::GlobalMemory& memory) {
+  for (const TensorArg& given : call.named_tensors) {
+    const void* at = memory.add_tensor(given);
+    for (NamedTensor& named : call.named.tensors)
+      if (named.data == given.data) named.data = at;
+  }
 }
 
 // The call with its tensors as kernels address them.
 ResolvedCall placed(ResolvedCall call, emulator::GlobalMemory& memory) {
   std::visit(
       [&](auto& operation) {
-        ForwardCall& forward = forward_of(operation);
         operation.visit_tensors([&](const char* name, Tensor& tensor, TensorUse use) {
-          tensor = memory.add_tensor(name, tensor, role_of(use, forward.writes_all_rows()));
+          tensor = memory.add_tensor(name, tensor, role_of(use));
         });
-        forward.visit_arrays([&](const TensorArg& array, const std::int32_t*& pointer) {
-          pointer = static_cast<const std::int32_t*>(memory.add_tensor(array));
-        });
+        if constexpr (requires { operation.visit_arrays([](auto&&...) {}); })
+          operation.visit_arrays([&](const TensorArg& array, const std::int32_t*& pointer) {
+            pointer = static_cast<const std::int32_t*>(memory.add_tensor(array));
+          });
         if constexpr (requires { operation.gradients; })
           operation.visit_gradients(
               [&](NamedGradient& gradient, const NamedTensor& tensor, TensorUse use) {
-                gradient.data = memory.add_gradient(gradient, tensor, role_of(use, true));
+                gradient.data = memory.add_gradient(gradient, tensor, role_of(use));
               });
-        for (const TensorArg& given : forward.named_tensors) {
-          const void* at = memory.add_tensor(given);
-          for (NamedTensor& named : forward.named.tensors)
-            if (named.data == given.data) named.data = at;
-        }
+        if constexpr (requires { forward_of(operation); })
+          place_named(forward_of(operation), memory);
       },
       call);
   return call;

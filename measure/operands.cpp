@@ -17,6 +17,18 @@ void download(Workbench& bench, const Memory& memory, HostTensor& tensor) {
   bench.download(tensor.bytes().data(), memory.get(), tensor.bytes().size());
 }
 
+std::vector<Memory> upload_arrays(Sequences& sequences, Workbench& bench) {
+  std::vector<Memory> arrays;
+  visit_sequence_arrays(sequences, [&](const TensorArg& array, const std::int32_t*& at) {
+    const std::int64_t elements = (array.sizes[0] - 1) * array.strides[0] + array.sizes[1];
+    const auto bytes = static_cast<std::size_t>(std::max<std::int64_t>(elements, 0)) * sizeof(*at);
+    arrays.push_back(bench.allocate(bytes));
+    bench.upload(arrays.back().get(), at, bytes);
+    at = static_cast<const std::int32_t*>(arrays.back().get());
+  });
+  return arrays;
+}
+
 Memory poisoned_workspace(Workbench& bench, std::size_t bytes) {
   Memory workspace = bench.allocate(bytes);
   bench.fill(workspace.get(), 0xFF, bytes);  // a NaN in every element type
@@ -63,13 +75,7 @@ Operands::Operands(const ForwardTensors& tensors, Workbench& bench)
   }
   args_.scalars = scalars_, args_.tensors = tensors_;
 
-  visit_sequence_arrays(args_.sequences, [&](const TensorArg& array, const std::int32_t*& at) {
-    const std::int64_t elements = (array.sizes[0] - 1) * array.strides[0] + array.sizes[1];
-    const auto bytes = static_cast<std::size_t>(std::max<std::int64_t>(elements, 0)) * sizeof(*at);
-    arrays_.push_back(bench.allocate(bytes));
-    bench.upload(arrays_.back().get(), at, bytes);
-    at = static_cast<const std::int32_t*>(arrays_.back().get());
-  });
+  arrays_ = upload_arrays(args_.sequences, bench);
 }
 
 void Operands::poison_outputs() const {

@@ -13,6 +13,9 @@ namespace streamattn {
 Memory uploaded(Workbench& bench, const HostTensor& tensor);
 void download(Workbench& bench, const Memory& memory, HostTensor& tensor);
 
+/// Copies of the arrays of `sequences`, which it then points to.
+std::vector<Memory> upload_arrays(Sequences& sequences, Workbench& bench);
+
 /// Workspace for a launch that needs `bytes`: poisoned.
 Memory poisoned_workspace(Workbench& bench, std::size_t bytes);
 

@@ -78,19 +78,26 @@ const Kernel& kernel_of(const streamattn_kernel* handle) {
 
 /// The kernel as one of its operation's type.
 template <class KernelType>
-const KernelType& kernel_for(Operation operation, const streamattn_kernel* handle) {
+const KernelType& kernel_for(const streamattn_kernel* handle) {
   const Kernel& kernel = kernel_of(handle);
-  if (kernel.operation() != operation)
+  if (kernel.operation() != KernelType::served)
     throw Error(ErrorCode::invalid_argument,
                 "kernel is one of " + std::string(name(kernel.operation())) +
-                    ", this function takes one of " + std::string(name(operation)));
+                    ", this function takes one of " + std::string(name(KernelType::served)));
   return static_cast<const KernelType&>(kernel);
 }
-const ForwardKernel& forward_kernel_of(const streamattn_kernel* handle) {
-  return kernel_for<ForwardKernel>(Operation::forward, handle);
-}
-const BackwardKernel& backward_kernel_of(const streamattn_kernel* handle) {
-  return kernel_for<BackwardKernel>(Operation::backward, handle);
+
+/// What find(jit, problem, shape) gives.
+template <class Find>
+streamattn_status find_kernel(streamattn_jit* jit, const streamattn_problem* problem,
+                              const streamattn_shape* shape, const streamattn_kernel** kernel,
+                              const Find& find) {
+  return guarded([&] {
+    require(jit, "jit");
+    require(kernel, "kernel");
+    *kernel = handle(find(jit->jit, streamattn::convert(read(problem, "problem")),
+                          streamattn::convert(read(shape, "shape"))));
+  });
 }
 
 }  // namespace
@@ -124,19 +131,17 @@ void streamattn_jit_destroy(streamattn_jit* jit) { delete jit; }
 streamattn_status streamattn_forward_kernel(streamattn_jit* jit, const streamattn_problem* problem,
                                             const streamattn_shape* shape,
                                             const streamattn_kernel** kernel) {
-  return guarded([&] {
-    require(jit, "jit");
-    require(kernel, "kernel");
-    *kernel =
-        handle(jit->jit.forward(convert(read(problem, "problem")), convert(read(shape, "shape"))));
-  });
+  return find_kernel(jit, problem, shape, kernel,
+                     [](const Jit& from, const Problem& what, const Shape& size) -> const Kernel& {
+                       return from.forward(what, size);
+                     });
 }
 
 streamattn_status streamattn_forward_workspace(const streamattn_kernel* kernel,
                                                const streamattn_forward_args* args, size_t* bytes) {
   return guarded([&] {
     require(bytes, "bytes");
-    const ForwardKernel& forward = forward_kernel_of(kernel);
+    const auto& forward = kernel_for<ForwardKernel>(kernel);
     *bytes = forward.workspace_bytes(ConvertedForward(read(args, "forward_args")));
   });
 }
@@ -144,19 +149,17 @@ streamattn_status streamattn_forward_workspace(const streamattn_kernel* kernel,
 streamattn_status streamattn_launch_forward(const streamattn_kernel* kernel,
                                             const streamattn_forward_args* args, void* stream) {
   return guarded([&] {
-    forward_kernel_of(kernel).launch(ConvertedForward(read(args, "forward_args")), stream);
+    kernel_for<ForwardKernel>(kernel).launch(ConvertedForward(read(args, "forward_args")), stream);
   });
 }
 
 streamattn_status streamattn_backward_kernel(streamattn_jit* jit, const streamattn_problem* problem,
                                              const streamattn_shape* shape,
                                              const streamattn_kernel** kernel) {
-  return guarded([&] {
-    require(jit, "jit");
-    require(kernel, "kernel");
-    *kernel =
-        handle(jit->jit.backward(convert(read(problem, "problem")), convert(read(shape, "shape"))));
-  });
+  return find_kernel(jit, problem, shape, kernel,
+                     [](const Jit& from, const Problem& what, const Shape& size) -> const Kernel& {
+                       return from.backward(what, size);
+                     });
 }
 
 streamattn_status streamattn_backward_workspace(const streamattn_kernel* kernel,
@@ -164,7 +167,7 @@ streamattn_status streamattn_backward_workspace(const streamattn_kernel* kernel,
                                                 size_t* bytes) {
   return guarded([&] {
     require(bytes, "bytes");
-    const BackwardKernel& backward = backward_kernel_of(kernel);
+    const auto& backward = kernel_for<BackwardKernel>(kernel);
     *bytes = backward.workspace_bytes(ConvertedBackward(read(args, "backward_args")));
   });
 }
@@ -172,8 +175,39 @@ streamattn_status streamattn_backward_workspace(const streamattn_kernel* kernel,
 streamattn_status streamattn_launch_backward(const streamattn_kernel* kernel,
                                              const streamattn_backward_args* args, void* stream) {
   return guarded([&] {
-    backward_kernel_of(kernel).launch(ConvertedBackward(read(args, "backward_args")), stream);
+    kernel_for<BackwardKernel>(kernel).launch(ConvertedBackward(read(args, "backward_args")),
+                                              stream);
   });
+}
+
+streamattn_status streamattn_append_kernel(streamattn_jit* jit, const streamattn_problem* problem,
+                                           const streamattn_shape* shape,
+                                           const streamattn_kernel** kernel) {
+  return find_kernel(jit, problem, shape, kernel,
+                     [](const Jit& from, const Problem& what, const Shape& size) -> const Kernel& {
+                       return from.append(what, size);
+                     });
+}
+
+streamattn_status streamattn_launch_append(const streamattn_kernel* kernel,
+                                           const streamattn_append_args* args, void* stream) {
+  return guarded(
+      [&] { kernel_for<AppendKernel>(kernel).launch(convert(read(args, "append_args")), stream); });
+}
+
+streamattn_status streamattn_merge_kernel(streamattn_jit* jit, const streamattn_problem* problem,
+                                          const streamattn_shape* shape,
+                                          const streamattn_kernel** kernel) {
+  return find_kernel(jit, problem, shape, kernel,
+                     [](const Jit& from, const Problem& what, const Shape& size) -> const Kernel& {
+                       return from.merge(what, size);
+                     });
+}
+
+streamattn_status streamattn_launch_merge(const streamattn_kernel* kernel,
+                                          const streamattn_merge_args* args, void* stream) {
+  return guarded(
+      [&] { kernel_for<MergeKernel>(kernel).launch(convert(read(args, "merge_args")), stream); });
 }
 
 size_t streamattn_describe(const streamattn_kernel* kernel, char* buffer, size_t size) {

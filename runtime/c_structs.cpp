@@ -95,6 +95,19 @@ void convert_launch(const CArgs& from, Args& to, ConvertedNames& names) {
   to.tensors = names.tensors;
 }
 
+/// A tensor that may be left out.
+Tensor convert_optional(const streamattn_tensor& from, const char* name) {
+  return from.data ? convert(from, name) : Tensor{};
+}
+
+RopeStyle rope_style(int32_t style) {
+  if (style < STREAMATTN_ROPE_NONE || style > STREAMATTN_ROPE_SPLIT_HALF)
+    throw Error(ErrorCode::invalid_argument,
+                "rope_style is " + std::to_string(style) + ", needs one of streamattn_rope_style");
+  return static_cast<RopeStyle>(style);
+}
+static_assert(static_cast<int>(RopeStyle::split_half) == STREAMATTN_ROPE_SPLIT_HALF);
+
 }  // namespace
 
 Problem convert(const streamattn_problem& from) {
@@ -125,7 +138,7 @@ ConvertedForward::ConvertedForward(const streamattn_forward_args& from) {
   k = convert(from.k, "k: dtype");
   v = convert(from.v, "v: dtype");
   o = convert(from.o, "o: dtype");
-  if (from.lse.data) lse = convert(from.lse, "lse: dtype");
+  lse = convert_optional(from.lse, "lse: dtype");
   sequences = convert(from.sequences);
   convert_launch(from, *this, names);
 }
@@ -149,6 +162,32 @@ ConvertedBackward::ConvertedBackward(const streamattn_backward_args& from) {
     std::copy_n(gradient.strides, added.strides.size(), added.strides.begin());
   }
   gradients = gradient_args;
+}
+
+AppendArgs convert(const streamattn_append_args& from) {
+  Rope rope{.style = rope_style(from.rope_style), .dim = from.rope_dim};
+  if (from.rope_theta != 0) rope.theta = from.rope_theta;
+  if (from.rope_factor != 0) rope.factor = from.rope_factor;
+  rope.cos = convert_optional(from.rope_cos, "rope_cos: dtype");
+  rope.sin = convert_optional(from.rope_sin, "rope_sin: dtype");
+  return {.new_k = convert(from.new_k, "new_k: dtype"),
+          .new_v = convert(from.new_v, "new_v: dtype"),
+          .k = convert(from.k, "k: dtype"),
+          .v = convert(from.v, "v: dtype"),
+          .rope = rope,
+          .q = convert_optional(from.q, "q: dtype"),
+          .rotated_q = convert_optional(from.rotated_q, "rotated_q: dtype"),
+          .k_offset = from.k_offset,
+          .sequences = convert(from.sequences),
+          .max_sms = from.max_sms};
+}
+
+MergeArgs convert(const streamattn_merge_args& from) {
+  return {.share_o = convert(from.share_o, "share_o: dtype"),
+          .share_lse = convert(from.share_lse, "share_lse: dtype"),
+          .o = convert(from.o, "o: dtype"),
+          .lse = convert_optional(from.lse, "lse: dtype"),
+          .max_sms = from.max_sms};
 }
 
 }  // namespace streamattn

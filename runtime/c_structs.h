@@ -57,4 +57,8 @@ struct ConvertedBackward : BackwardArgs {
   llvm::SmallVector<TensorGradient, NamedValues::most_tensors> gradient_args;
 };
 
+/// What streamattn_launch_append and streamattn_launch_merge take.
+AppendArgs convert(const streamattn_append_args& from);
+MergeArgs convert(const streamattn_merge_args& from);
+
 }  // namespace streamattn

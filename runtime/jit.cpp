@@ -6,6 +6,7 @@
 
 #include <future>
 #include <shared_mutex>
+#include <tuple>
 #include <unordered_map>
 
 #include "compiler/problem_fields.h"
@@ -125,12 +126,14 @@ struct Jit::State {
     return device && !options.foreign_rows ? std::string_view(device->device_name()) : "";
   }
 
+  /// The kernel of this type for a problem: by its choice, for a shape, or with a schedule of the
+  /// caller's.
   template <class KernelType>
-  const KernelType& get(Kernels<KernelType>& kernels, Operation operation, const Problem& problem,
-                        const Choice& choice);
+  const KernelType& get(const Problem& problem, const Choice& choice);
   template <class KernelType>
-  const KernelType& get(Kernels<KernelType>& kernels, Operation operation, const Problem& problem,
-                        const Shape& shape);
+  const KernelType& get(const Problem& problem, const Shape& shape);
+  template <class KernelType>
+  const KernelType& get(const Problem& problem, const Schedule& schedule);
 
   /// What is taken for a request; not for good where a tuner is to be asked another time.
   struct Taken {
@@ -149,8 +152,9 @@ struct Jit::State {
   // What one process has asked for; a forked child asks anew and keeps what it was given before.
   struct Memory {
     Memo<LoadedKernel> loaded;  // by source
-    Kernels<ForwardKernel> forward;
-    Kernels<BackwardKernel> backward;
+    std::tuple<Kernels<ForwardKernel>, Kernels<BackwardKernel>, Kernels<AppendKernel>,
+               Kernels<MergeKernel>>
+        kernels;
   };
   PerProcess<Memory> memory;
 };
@@ -197,24 +201,23 @@ std::unique_ptr<const Executor> Jit::State::executor(KernelOrigin& origin) {
 }
 
 template <class KernelType>
-const KernelType& Jit::State::get(Kernels<KernelType>& kernels, Operation operation,
-                                  const Problem& problem, const Choice& choice) {
+const KernelType& Jit::State::get(const Problem& problem, const Choice& choice) {
   const std::string key = problem.describe() + "; " + choice.schedule.describe();
-  return *kernels.made.get(key, [&] {
-    KernelOrigin origin{operation, problem, choice, target};
+  return *std::get<Kernels<KernelType>>(memory.get().kernels).made.get(key, [&] {
+    KernelOrigin origin{KernelType::served, problem, choice, target};
     auto runs = executor(origin);
     return std::make_shared<KernelType>(std::move(origin), std::move(runs));
   });
 }
 
 template <class KernelType>
-const KernelType& Jit::State::get(Kernels<KernelType>& kernels, Operation operation,
-                                  const Problem& problem, const Shape& shape) {
+const KernelType& Jit::State::get(const Problem& problem, const Shape& shape) {
+  auto& answers = std::get<Kernels<KernelType>>(memory.get().kernels).answers;
   const Request request{problem, shape};
-  if (const KernelType* known = kernels.answers.find(request)) return *known;
-  const Taken taken = take(operation, problem, shape);
-  const KernelType& kernel = get(kernels, operation, problem, taken.choice);
-  if (taken.is_final) kernels.answers.remember(request, kernel);
+  if (const KernelType* known = answers.find(request)) return *known;
+  const Taken taken = take(KernelType::served, problem, shape);
+  const KernelType& kernel = get<KernelType>(problem, taken.choice);
+  if (taken.is_final) answers.remember(request, kernel);
   return kernel;
 }
 
@@ -248,6 +251,12 @@ Jit::State::Taken Jit::State::take(Operation operation, const Problem& problem,
   return taken;
 }
 
+template <class KernelType>
+const KernelType& Jit::State::get(const Problem& problem, const Schedule& schedule) {
+  check(KernelType::served, problem, schedule, target);
+  return get<KernelType>(problem, Choice{schedule, "given by the caller"});
+}
+
 Jit Jit::create(JitOptions options) {
   set_log_level_from_environment();
   warn_of_unknown_variables();
@@ -260,23 +269,35 @@ Jit& Jit::operator=(Jit&&) noexcept = default;
 Jit::~Jit() = default;
 
 const ForwardKernel& Jit::forward(const Problem& problem, const Shape& shape) const {
-  return state_->get(state_->memory.get().forward, Operation::forward, problem, shape);
+  return state_->get<ForwardKernel>(problem, shape);
 }
 
 const ForwardKernel& Jit::forward(const Problem& problem, const Schedule& schedule) const {
-  check(Operation::forward, problem, schedule, state_->target);
-  return state_->get(state_->memory.get().forward, Operation::forward, problem,
-                     Choice{schedule, "given by the caller"});
+  return state_->get<ForwardKernel>(problem, schedule);
 }
 
 const BackwardKernel& Jit::backward(const Problem& problem, const Shape& shape) const {
-  return state_->get(state_->memory.get().backward, Operation::backward, problem, shape);
+  return state_->get<BackwardKernel>(problem, shape);
 }
 
 const BackwardKernel& Jit::backward(const Problem& problem, const Schedule& schedule) const {
-  check(Operation::backward, problem, schedule, state_->target);
-  return state_->get(state_->memory.get().backward, Operation::backward, problem,
-                     Choice{schedule, "given by the caller"});
+  return state_->get<BackwardKernel>(problem, schedule);
+}
+
+const AppendKernel& Jit::append(const Problem& problem, const Shape& shape) const {
+  return state_->get<AppendKernel>(problem, shape);
+}
+
+const AppendKernel& Jit::append(const Problem& problem, const Schedule& schedule) const {
+  return state_->get<AppendKernel>(problem, schedule);
+}
+
+const MergeKernel& Jit::merge(const Problem& problem, const Shape& shape) const {
+  return state_->get<MergeKernel>(problem, shape);
+}
+
+const MergeKernel& Jit::merge(const Problem& problem, const Schedule& schedule) const {
+  return state_->get<MergeKernel>(problem, schedule);
 }
 
 const Target& Jit::target() const { return state_->target; }

@@ -29,6 +29,33 @@ struct SequenceParams {
   int q_position, k_position;  // global positions of row 0, what scores are computed from
 };
 
+/// Where the sequences of a batch lie, and which arrays say so. Compiled in.
+struct BatchLayout {
+  bool q_packed, kv_packed, kv_paged;
+  bool q_lens, kv_lens;
+
+  /// Whether every sequence has as many queries and keys as all others.
+  SA_ANYWHERE constexpr bool is_equal() const {
+    return !q_packed && !kv_packed && !kv_paged && !q_lens && !kv_lens;
+  }
+
+  /// Whether the memory behind a sequence's last key may hold something that is not its own.
+  SA_ANYWHERE constexpr bool has_foreign_keys() const { return kv_packed || kv_paged || kv_lens; }
+};
+
+/// The sequences of a batch. Arrays are unset where the layout does not have them.
+struct BatchParams {
+  int batch;                   // sequences
+  int q_len, kv_len;           // rows of the longest
+  int q_position, k_position;  // global positions of rows 0
+  int aligns_ends;             // not 0: the last query is at the last key, whatever q_position is
+  const int *q_begins, *kv_begins;  // [batch + 1], rows of packed tensors
+  const int *q_lens, *kv_lens;      // [batch]
+  const int* block_table;           // [batch, ...], pages of keys
+  int block_table_stride;
+  int page_size;
+};
+
 /// A tensor that a mask or a score names.
 struct NamedTensor {
   const void* data;

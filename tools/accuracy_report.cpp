@@ -27,6 +27,17 @@ void print(const BackwardAccuracy& accuracy, DType dtype, llvm::raw_ostream& out
         name(dtype), plain);
 }
 
+void print(const AppendAccuracy& accuracy, DType /*dtype*/, llvm::raw_ostream& out) {
+  out << llvm::formatv("checked  all of {0} rows, copied columns bit by bit\n", accuracy.rows);
+  out << llvm::formatv("error    {0:f2} of what rounding allows turned columns\n", accuracy.error);
+}
+
+void print(const MergeAccuracy& accuracy, DType /*dtype*/, llvm::raw_ostream& out) {
+  out << llvm::formatv("checked  all of {0} rows against float64\n", accuracy.rows);
+  out << llvm::formatv("error    {0:f2} of what rounding allows\n", accuracy.o);
+  out << llvm::formatv("LSE      {0:f2} of what rounding allows\n", accuracy.lse);
+}
+
 std::string verdict(const Accuracy& accuracy) {
   if (accuracy.ok()) return "ok";
   if (accuracy.nan_rows > 0)
@@ -42,6 +53,34 @@ std::string verdict(const BackwardAccuracy& accuracy) {
       return llvm::formatv("WRONG: the error of {0} is {1:e2}, allowed is {2:e2}", error.name,
                            error.error, error.allowed);
   return "WRONG: memory beside the rows was written";
+}
+
+std::string verdict(const AppendAccuracy& accuracy) {
+  if (accuracy.ok()) return "ok";
+  if (accuracy.wrong_copies > 0)
+    return llvm::formatv("WRONG: {0} columns are no copies", accuracy.wrong_copies);
+  if (!accuracy.untouched) return "WRONG: memory beside the rows was written";
+  return "WRONG: a turned column is further off than rounding allows";
+}
+
+std::string verdict(const MergeAccuracy& accuracy) {
+  if (accuracy.ok()) return "ok";
+  if (!accuracy.untouched) return "WRONG: memory beside the rows was written";
+  return "WRONG: a row is further off than rounding allows";
+}
+
+void add_to(llvm::json::Object& json, const AppendAccuracy& accuracy) {
+  json["ok"] = accuracy.ok();
+  json["rows"] = accuracy.rows;
+  json["wrong_copies"] = accuracy.wrong_copies;
+  json["error_over_allowed"] = finite_or_null(accuracy.error);
+}
+
+void add_to(llvm::json::Object& json, const MergeAccuracy& accuracy) {
+  json["ok"] = accuracy.ok();
+  json["rows"] = accuracy.rows;
+  json["error_over_allowed"] = finite_or_null(accuracy.o);
+  json["lse_error_over_allowed"] = finite_or_null(accuracy.lse);
 }
 
 void add_to(llvm::json::Object& json, const Accuracy& accuracy) {

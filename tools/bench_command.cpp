@@ -1,12 +1,14 @@
 // `streamattn bench`: times problems and schedules, interleaved.
 #include <llvm/Support/FormatVariadic.h>
 
+#include "measure/append_operands.h"
 #include "measure/backward_operands.h"
 #include "streamattn/jit.h"
 #include "support/progress.h"
 #include "tools/bench_grid.h"
 #include "tools/bench_report.h"
 #include "tools/flops.h"
+#include "tools/move_flags.h"
 #include "tools/streaming_sweep.h"
 #include "tools/timing_flags.h"
 #include "tools/tool.h"
@@ -16,6 +18,7 @@ namespace {
 
 struct Options {
   BenchGridFlags grid;
+  MoveFlags moves;
   StreamingFlags streaming;
   ScheduleFlags schedule;
   RoundOptions method;
@@ -32,27 +35,46 @@ struct Contender {
 /// The tensors of a call, and its launches.
 class BenchedCall {
  public:
-  BenchedCall(const Jit& jit, Workbench& bench, const ForwardCase& call) : jit_(jit), call_(call) {
-    if (call.operation == Operation::forward) {
-      forward_.emplace(ForwardTensors(call), bench);
-      return;
+  BenchedCall(const Jit& jit, Workbench& bench, const ForwardCase& call, const MoveFlags& moves) {
+    switch (call.operation) {
+      case Operation::forward:
+        keep(std::make_shared<Operands>(ForwardTensors(call), bench),
+             [&](const Schedule& s) -> auto& { return jit.forward(call.problem, s); });
+        break;
+      case Operation::backward: {
+        BackwardTensors tensors({.forward = call, .of_tensors = false});
+        run_once(jit.forward(call.problem, call.shape), tensors.forward, bench);
+        keep(std::make_shared<BackwardOperands>(tensors, bench),
+             [&](const Schedule& s) -> auto& { return jit.backward(call.problem, s); });
+        break;
+      }
+      case Operation::append:
+        bytes_ = moved_bytes(moves.append(call));
+        keep(std::make_shared<AppendOperands>(AppendTensors(moves.append(call)), bench),
+             [&](const Schedule& s) -> auto& { return jit.append(call.problem, s); });
+        break;
+      case Operation::merge:
+        bytes_ = moved_bytes(moves.merge(call));
+        keep(std::make_shared<MergeOperands>(MergeTensors(moves.merge(call)), bench),
+             [&](const Schedule& s) -> auto& { return jit.merge(call.problem, s); });
+        break;
     }
-    BackwardTensors tensors({.forward = call, .of_tensors = false});
-    run_once(jit.forward(call.problem, call.shape), tensors.forward, bench);
-    backward_.emplace(tensors, bench);
   }
 
   /// Throws Error (invalid_schedule).
-  Enqueue launch(const Schedule& schedule) const {
-    if (forward_) return forward_->launch_of(jit_.forward(call_.problem, schedule));
-    return backward_->launch_of(jit_.backward(call_.problem, schedule));
-  }
+  Enqueue launch(const Schedule& schedule) const { return launch_(schedule); }
+
+  /// Of operations that move rows.
+  double bytes() const { return bytes_; }
 
  private:
-  const Jit& jit_;
-  const ForwardCase& call_;
-  std::optional<Operands> forward_;
-  std::optional<BackwardOperands> backward_;
+  template <class SomeOperands, class Find>
+  void keep(const std::shared_ptr<SomeOperands>& operands, const Find& find) {
+    launch_ = [operands, find](const Schedule& s) { return operands->launch_of(find(s)); };
+  }
+
+  std::function<Enqueue(const Schedule&)> launch_;
+  double bytes_ = 0;
 };
 
 /// The kernel with one --schedule. A schedule that suits some of the rows may be illegal in
@@ -79,7 +101,7 @@ BenchRow bench_call(const Jit& jit, Workbench& bench, const ForwardCase& call,
   if (overrides.empty()) overrides.push_back("");
   ForwardCase seeded = call;
   seeded.seed = options.method.seed;
-  const BenchedCall benched(jit, bench, seeded);
+  const BenchedCall benched(jit, bench, seeded, options.moves);
   std::vector<Contender> contenders;
   for (const std::string& fields : overrides) {
     contenders.push_back(find_contender(jit, bench, benched, call, pins, fields));
@@ -93,7 +115,7 @@ BenchRow bench_call(const Jit& jit, Workbench& bench, const ForwardCase& call,
   const auto timings =
       time_interleaved(stopwatches, options.method, bench.overhead_milliseconds(), advance);
 
-  BenchRow row{.call = call, .flops = flops(call)};
+  BenchRow row{.call = call, .flops = flops(call), .bytes = benched.bytes(), .candidates = {}};
   auto timing = timings.begin();
   for (Contender& contender : contenders) {
     if (contender.launch) contender.candidate.timing = *timing++;
@@ -104,6 +126,7 @@ BenchRow bench_call(const Jit& jit, Workbench& bench, const ForwardCase& call,
 
 BenchReport bench(const Options& options) {
   const std::vector<ForwardCase> calls = options.grid.calls();
+  for (const ForwardCase& call : calls) options.moves.require_fit(call.operation);
   const auto baseline =
       options.baseline ? std::optional(Baseline::load(*options.baseline)) : std::nullopt;
   const ScheduleTable pins = options.schedule.pin_rows();
@@ -146,6 +169,7 @@ Exit bench_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
               "once, in random order, on a GPU with a cold L2; the figure is the median over the\n"
               "rounds but the first.");
   options.grid.add_to(flags);
+  options.moves.add_to(flags);
   options.streaming.add_to(flags);
   options.schedule.add_to(flags);
   flags.section("method and output");

@@ -10,6 +10,7 @@
 #include "measure/statistics.h"
 #include "streamattn/jit.h"
 #include "tools/call_json.h"
+#include "tools/move_flags.h"
 #include "tools/table.h"
 
 namespace streamattn {
@@ -35,10 +36,11 @@ Table table(const std::vector<BenchRow>& rows) {
   const bool has_scores = std::ranges::any_of(rows, [](const BenchRow& row) {
     return row.call.problem.sink || !row.call.problem.score.same_as(Problem().score);
   });
+  const bool moves = std::ranges::any_of(rows, [](const BenchRow& row) { return row.bytes > 0; });
   std::vector<std::string> header = {"head_dim", "mask"};
   if (has_scores) header.insert(header.end(), {"score", "sink"});
   header.insert(header.end(), {"q_len", "kv_len", "batch", "heads", "kv_heads", "schedule", "ms",
-                               "spread", "TFLOP/s"});
+                               "spread", moves ? "GB/s" : "TFLOP/s"});
   header.insert(header.end(), peers.begin(), peers.end());
   if (!peers.empty()) header.push_back("ratio");
   Table table(header);
@@ -59,7 +61,8 @@ Table table(const std::vector<BenchRow>& rows) {
       if (const auto& timing = candidate.timing) {
         cells.push_back(fixed(timing->milliseconds, 4));
         cells.push_back(fixed(100 * timing->spread, 1) + "%");
-        cells.push_back(tflops_text(row.tflops(candidate)));
+        cells.push_back(moves ? fixed(gigabytes_per_second(row.bytes, timing->milliseconds), 1)
+                              : tflops_text(row.tflops(candidate)));
       } else {
         cells.insert(cells.end(), 3, "-");
       }
@@ -124,9 +127,9 @@ llvm::json::Object BenchReport::to_json() const {
   for (const BenchRow& row : rows) {
     llvm::json::Array candidates;
     for (const BenchCandidate& candidate : row.candidates) {
-      llvm::json::Object json = candidate.timing
-                                    ? streamattn::to_json(*candidate.timing, row.flops.number)
-                                    : llvm::json::Object{{"refusal", candidate.refusal}};
+      llvm::json::Object json =
+          candidate.timing ? streamattn::to_json(*candidate.timing, row.flops.number, row.bytes)
+                           : llvm::json::Object{{"refusal", candidate.refusal}};
       json["fields"] = candidate.fields;
       json["schedule"] = candidate.schedule;
       if (const auto ratio = row.ratio(candidate)) json["ratio"] = *ratio;

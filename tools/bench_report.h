@@ -27,6 +27,7 @@ struct BenchCandidate {
 struct BenchRow {
   ForwardCase call;
   Count flops = {};
+  double bytes = 0;  ///< of operations that move rows, whose figure is GB/s
   std::vector<BenchCandidate> candidates;
   std::vector<PeerFigure> peers;
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "autotune/case_json.h"
+#include "tools/move_flags.h"
 
 namespace streamattn {
 llvm::json::Object to_json(const ForwardCase& call) {
@@ -24,11 +25,15 @@ llvm::json::Object to_json(const ForwardCase& call) {
   return json;
 }
 
-llvm::json::Object to_json(const Timing& timing, double flops) {
-  return llvm::json::Object{{"milliseconds", timing.milliseconds},
-                            {"spread", timing.spread},
-                            {"tflops", tflops(flops, timing.milliseconds)},
-                            {"rounds", llvm::json::Array(timing.rounds)}};
+llvm::json::Object to_json(const Timing& timing, double flops, double bytes) {
+  llvm::json::Object json{{"milliseconds", timing.milliseconds},
+                          {"spread", timing.spread},
+                          {"rounds", llvm::json::Array(timing.rounds)}};
+  if (bytes > 0)
+    json["gb_per_second"] = gigabytes_per_second(bytes, timing.milliseconds);
+  else
+    json["tflops"] = tflops(flops, timing.milliseconds);
+  return json;
 }
 
 llvm::json::Value finite_or_null(double value) {

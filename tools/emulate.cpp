@@ -29,10 +29,31 @@ void write_trace(const emulator::Trace& trace, const std::string& file) {
   if (!out) throw Error(ErrorCode::invalid_config, "cannot write the trace to " + file);
 }
 
-/// Of the kernel type that runs on these tensors.
-template <class KernelType, class Tensors>
-std::string run_as(const ForwardCase& call, const ScheduleFlags& schedule,
-                   const std::optional<std::string>& trace_file, Tensors& tensors) {
+// The kernel type that runs on tensors of a case.
+template <class Tensors>
+struct KernelOf;
+template <>
+struct KernelOf<ForwardTensors> {
+  using Type = ForwardKernel;
+};
+template <>
+struct KernelOf<BackwardTensors> {
+  using Type = BackwardKernel;
+};
+template <>
+struct KernelOf<AppendTensors> {
+  using Type = AppendKernel;
+};
+template <>
+struct KernelOf<MergeTensors> {
+  using Type = MergeKernel;
+};
+
+}  // namespace
+
+template <class Tensors>
+std::string run_emulated(const ForwardCase& call, const ScheduleFlags& schedule,
+                         const std::optional<std::string>& trace_file, Tensors& tensors) {
   const Target& target = find_target(schedule.target.value_or("sm_90a"));
   const Schedule chosen =
       overridden_schedule(call, target, schedule.pin_rows(), schedule.only_override());
@@ -40,7 +61,7 @@ std::string run_as(const ForwardCase& call, const ScheduleFlags& schedule,
       std::make_shared<const EmulatedProgram>(emit(call.operation, call.problem, chosen, target));
   emulator::Trace trace;
   const Emulation how{.seed = call.seed, .trace = trace_file ? &trace : nullptr};
-  const KernelType kernel(
+  const typename KernelOf<Tensors>::Type kernel(
       {call.operation, call.problem, {chosen, "as for a GPU"}, target},
       std::make_unique<EmulatedExecutor>(call.problem, chosen, target, program, how));
   run_once(kernel, tensors, *cpu_workbench());
@@ -48,39 +69,24 @@ std::string run_as(const ForwardCase& call, const ScheduleFlags& schedule,
   return kernel.describe();
 }
 
-}  // namespace
-
-std::string run_emulated(const ForwardCase& call, const ScheduleFlags& schedule,
-                         const std::optional<std::string>& trace_file, ForwardTensors& tensors) {
-  return run_as<ForwardKernel>(call, schedule, trace_file, tensors);
-}
-
-std::string run_emulated(const ForwardCase& call, const ScheduleFlags& schedule,
-                         const std::optional<std::string>& trace_file, BackwardTensors& tensors) {
-  return run_as<BackwardKernel>(call, schedule, trace_file, tensors);
-}
-
 #else
 
-namespace {
-
-[[noreturn]] void refuse() {
+template <class Tensors>
+std::string run_emulated(const ForwardCase&, const ScheduleFlags&,
+                         const std::optional<std::string>&, Tensors&) {
   throw Error(ErrorCode::invalid_config,
               "this build has no emulator; it needs Boost.Context (libboost-context-dev)");
 }
 
-}  // namespace
-
-std::string run_emulated(const ForwardCase&, const ScheduleFlags&,
-                         const std::optional<std::string>&, ForwardTensors&) {
-  refuse();
-}
-
-std::string run_emulated(const ForwardCase&, const ScheduleFlags&,
-                         const std::optional<std::string>&, BackwardTensors&) {
-  refuse();
-}
-
 #endif
+
+template std::string run_emulated(const ForwardCase&, const ScheduleFlags&,
+                                  const std::optional<std::string>&, ForwardTensors&);
+template std::string run_emulated(const ForwardCase&, const ScheduleFlags&,
+                                  const std::optional<std::string>&, BackwardTensors&);
+template std::string run_emulated(const ForwardCase&, const ScheduleFlags&,
+                                  const std::optional<std::string>&, AppendTensors&);
+template std::string run_emulated(const ForwardCase&, const ScheduleFlags&,
+                                  const std::optional<std::string>&, MergeTensors&);
 
 }  // namespace streamattn

@@ -5,7 +5,9 @@
 #include <optional>
 #include <string>
 
+#include "measure/append_operands.h"
 #include "measure/backward_operands.h"
+#include "measure/merge_case.h"
 #include "tools/problem_flags.h"
 
 namespace streamattn {
@@ -19,13 +21,12 @@ struct EmulateFlags {
 };
 
 /// Runs the kernel of `call` on the emulator, warps in an order drawn by its seed, and fills in the
-/// outputs of `tensors`, those of the call or of its backward pass. Writes the timeline to
+/// outputs of `tensors`, those of the call in its operation. Writes the timeline to
 /// `trace_file` where one is given. Returns what the kernel says of itself. Throws Error:
 /// launch_failed with the report of a broken contract, invalid_config where this build has no
 /// emulator or the file cannot be written.
+template <class Tensors>
 std::string run_emulated(const ForwardCase& call, const ScheduleFlags& schedule,
-                         const std::optional<std::string>& trace_file, ForwardTensors& tensors);
-std::string run_emulated(const ForwardCase& call, const ScheduleFlags& schedule,
-                         const std::optional<std::string>& trace_file, BackwardTensors& tensors);
+                         const std::optional<std::string>& trace_file, Tensors& tensors);
 
 }  // namespace streamattn

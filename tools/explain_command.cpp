@@ -25,6 +25,10 @@ struct Options {
 
   ForwardCase call() const {
     ForwardCase given = problem.call();
+    if (given.operation == Operation::append || given.operation == Operation::merge)
+      throw Error(ErrorCode::invalid_config,
+                  llvm::formatv("explain is about what a mask shows, which {0} does not read",
+                                name(given.operation)));
     require_scalars(given);
     return given;
   }

@@ -164,6 +164,7 @@ Count forward_flops(const ForwardCase& call, double most) {
 }
 
 Count flops(const ForwardCase& call, double most) {
+  if (call.operation == Operation::append || call.operation == Operation::merge) return {};
   Count count = forward_flops(call, most);
   if (call.operation == Operation::backward) count.number *= 2.5;
   return count;

@@ -17,7 +17,8 @@ struct Count {
 /// visible_pairs().
 Count forward_flops(const ForwardCase& call, double most = 0x1p34);
 
-/// Of the operation that is asked of a call: backward counts 2.5 times as much as forward.
+/// Of the operation that is asked of a call: backward counts 2.5 times as much as forward, what
+/// moves rows nothing.
 Count flops(const ForwardCase& call, double most = 0x1p34);
 
 /// Pairs of a row of Q and a key that the mask lets it see, over batch and query heads. Exact where

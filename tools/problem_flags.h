@@ -27,7 +27,8 @@ void read_value(llvm::StringRef flag, llvm::StringRef text, Distribution& value)
 /// Adds --op; `operation`, the default, must outlive parsing.
 template <class OperationOrNone>
 void add_operation_to(Flags& flags, OperationOrNone& operation) {
-  flags.add("op", "forward|backward", "what to compute of attention (forward)", operation);
+  flags.add("op", "forward|backward|append|merge", "what to compute of attention (forward)",
+            operation);
 }
 
 /// The flags that give values to what a problem names: --set and --tensor.

@@ -4,6 +4,7 @@
 
 #include <variant>
 
+#include "measure/append_operands.h"
 #include "measure/backward_operands.h"
 #include "measure/gemm_rate.h"
 #include "streamattn/error.h"
@@ -13,6 +14,7 @@
 #include "tools/call_json.h"
 #include "tools/emulate.h"
 #include "tools/flops.h"
+#include "tools/move_flags.h"
 #include "tools/table.h"
 #include "tools/tool.h"
 
@@ -23,6 +25,7 @@ struct Options {
   ProblemFlags problem;
   ScheduleFlags schedule;
   EmulateFlags emulation;
+  MoveFlags moves;
   Distribution distribution = Distribution::normal;
   std::uint64_t seed = 1;
   std::optional<DType> gradient_dtype;
@@ -37,9 +40,12 @@ struct Options {
     return call;
   }
 
-  void require_backward_for_gradients() const {
-    if ((gradient_dtype || accumulate) && problem.call().operation != Operation::backward)
+  /// Throws Error (invalid_config) for flags of another operation.
+  void require_fit() const {
+    const Operation operation = problem.call().operation;
+    if ((gradient_dtype || accumulate) && operation != Operation::backward)
       throw Error(ErrorCode::invalid_config, "--grad-dtype and --accumulate need --op backward");
+    moves.require_fit(operation);
   }
 
   BackwardCase backward() const {
@@ -51,9 +57,10 @@ struct Options {
 struct Report {
   ForwardCase call;
   std::string device, kernel;
-  std::variant<Accuracy, BackwardAccuracy> accuracy;
+  std::variant<Accuracy, BackwardAccuracy, AppendAccuracy, MergeAccuracy> accuracy;
   std::optional<Timing> timing;  // emulated: none
   Count flops;
+  double bytes = 0;  // of operations that move rows
   std::optional<GemmRate> gemm;
 
   double tflops() const { return streamattn::tflops(flops.number, timing->milliseconds); }
@@ -68,6 +75,13 @@ const auto& find_kernel(const Jit& jit, const ForwardCase& call, const ScheduleF
                         const Get& get) {
   if (flags.overrides.empty()) return get(call.shape);
   return get(overridden_schedule(call, jit.target(), flags.pin_rows(), flags.only_override()));
+}
+
+AppendAccuracy accuracy_of(const Problem& problem, const AppendTensors& tensors) {
+  return check_append_result(problem, tensors);
+}
+MergeAccuracy accuracy_of(const Problem&, const MergeTensors& tensors) {
+  return check_merge_result(tensors);
 }
 
 /// One run on a device, step by step.
@@ -117,7 +131,42 @@ class Run {
     time(BackwardOperands(tensors, *bench_).launch_of(kernel));
   }
 
+  void append() {
+    progress_.update(0, "kernel");
+    const ForwardCase& call = report_.call;
+    const auto& kernel = find_kernel(
+        jit_, call, options_.schedule,
+        [&](const auto& by) -> const AppendKernel& { return jit_.append(call.problem, by); });
+    const AppendCase given = options_.moves.append(call);
+    run_moves<AppendTensors, AppendOperands>(kernel, given);
+  }
+
+  void merge() {
+    progress_.update(0, "kernel");
+    const ForwardCase& call = report_.call;
+    const auto& kernel = find_kernel(
+        jit_, call, options_.schedule,
+        [&](const auto& by) -> const MergeKernel& { return jit_.merge(call.problem, by); });
+    run_moves<MergeTensors, MergeOperands>(kernel, options_.moves.merge(call));
+  }
+
  private:
+  /// Of an operation that moves rows.
+  template <class Tensors, class SomeOperands, class KernelType, class Case>
+  void run_moves(const KernelType& kernel, const Case& given) {
+    report_.kernel = kernel.describe();
+    report_.bytes = moved_bytes(given);
+    progress_.update(1, "inputs");
+    Tensors tensors(given);
+    const SomeOperands operands(tensors, *bench_);
+    const Enqueue launch = operands.launch_of(kernel);
+    bench_->run(launch);
+    operands.download_outputs(tensors);
+    progress_.update(2, "float64 reference");
+    report_.accuracy = accuracy_of(report_.call.problem, tensors);
+    time(launch);
+  }
+
   Arithmetic arithmetic() const {
     return jit_.target().is_cpu() ? Arithmetic::float32 : Arithmetic::gpu;
   }
@@ -129,7 +178,7 @@ class Run {
         time_interleaved({stopwatch}, {.rounds = 3}, bench_->overhead_milliseconds(), [] {
         }).front();
     report_.flops = flops(report_.call);
-    if (!jit_.target().is_cpu()) report_.gemm = bf16_gemm_rate(*bench_);
+    if (!jit_.target().is_cpu() && report_.bytes == 0) report_.gemm = bf16_gemm_rate(*bench_);
   }
 
   const Options& options_;
@@ -142,7 +191,20 @@ class Run {
 Report run(const Options& options) {
   Report report{.call = options.call()};
   Run run(options, report);
-  report.call.operation == Operation::forward ? run.forward() : run.backward();
+  switch (report.call.operation) {
+    case Operation::forward:
+      run.forward();
+      break;
+    case Operation::backward:
+      run.backward();
+      break;
+    case Operation::append:
+      run.append();
+      break;
+    case Operation::merge:
+      run.merge();
+      break;
+  }
   return report;
 }
 
@@ -154,15 +216,30 @@ Report run_on_emulator(const Options& options) {
     report.kernel = run_emulated(report.call, options.schedule, options.emulation.trace, tensors);
     progress.update(1, "float64 reference");
   };
-  if (report.call.operation == Operation::forward) {
-    ForwardTensors tensors(report.call);
+  const auto run_moves = [&](auto&& tensors) {
     emulate(tensors);
-    report.accuracy = check_accuracy(report.call, tensors, Arithmetic::float32);
-  } else {
-    BackwardTensors tensors(options.backward());
-    compute_outputs(options.backward(), tensors);
-    emulate(tensors);
-    report.accuracy = check_backward(options.backward(), tensors, Arithmetic::float32);
+    report.accuracy = accuracy_of(report.call.problem, tensors);
+  };
+  switch (report.call.operation) {
+    case Operation::forward: {
+      ForwardTensors tensors(report.call);
+      emulate(tensors);
+      report.accuracy = check_accuracy(report.call, tensors, Arithmetic::float32);
+      break;
+    }
+    case Operation::backward: {
+      BackwardTensors tensors(options.backward());
+      compute_outputs(options.backward(), tensors);
+      emulate(tensors);
+      report.accuracy = check_backward(options.backward(), tensors, Arithmetic::float32);
+      break;
+    }
+    case Operation::append:
+      run_moves(AppendTensors(options.moves.append(report.call)));
+      break;
+    case Operation::merge:
+      run_moves(MergeTensors(options.moves.merge(report.call)));
+      break;
   }
   return report;
 }
@@ -170,6 +247,11 @@ Report run_on_emulator(const Options& options) {
 void print_speed(const Report& report, llvm::raw_ostream& out) {
   out << llvm::formatv("time     {0:f4} ms median, {1:f1} % spread\n", report.timing->milliseconds,
                        100 * report.timing->spread);
+  if (report.bytes > 0) {
+    out << llvm::formatv("speed    {0:f1} GB/s\n",
+                         gigabytes_per_second(report.bytes, report.timing->milliseconds));
+    return;
+  }
   out << llvm::formatv("speed    {0} TFLOP/s", tflops_text(report.tflops()));
   if (report.gemm) {
     out << llvm::formatv(", {0:f2} of the card's bf16 GEMM rate of {1:f0} ({2})",
@@ -208,7 +290,7 @@ llvm::json::Object to_json(const Report& report) {
                           {"problem", to_json(report.call)},
                           {"kernel", report.kernel}};
   std::visit([&](const auto& found) { add_to(json, found); }, report.accuracy);
-  if (report.timing) json["timing"] = to_json(*report.timing, report.flops.number);
+  if (report.timing) json["timing"] = to_json(*report.timing, report.flops.number, report.bytes);
   if (report.flops.is_estimate) json["flops_estimated"] = true;
   if (report.gemm) {
     json["gemm"] = llvm::json::Object{{"tflops", report.gemm->tflops},
@@ -229,6 +311,7 @@ Exit run_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
   options.problem.add_launch_to(flags);
   options.schedule.add_to(flags);
   options.emulation.add_to(flags);
+  options.moves.add_to(flags);
   flags.section("inputs and output");
   flags.add("seed", "N", "of the random inputs, and of the order of emulated warps (1)",
             options.seed);
@@ -242,7 +325,7 @@ Exit run_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
   if (!flags.parse(args, out)) return Exit::ok;
   if (options.emulation.trace && !options.emulation.emulate)
     throw Error(ErrorCode::invalid_config, "--trace needs --emulate");
-  options.require_backward_for_gradients();
+  options.require_fit();
 
   const Report report = options.emulation.emulate ? run_on_emulator(options) : run(options);
   if (options.json) {

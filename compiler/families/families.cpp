@@ -2,11 +2,15 @@
 #include <llvm/ADT/STLExtras.h>
 #include <llvm/Support/FormatVariadic.h>
 
+#include "compiler/families/append_rows/append_rows.h"
 #include "compiler/families/backward_wgmma/backward_wgmma.h"
+#include "compiler/families/cpu_append/cpu_append.h"
 #include "compiler/families/cpu_backward/cpu_backward.h"
+#include "compiler/families/cpu_merge/cpu_merge.h"
 #include "compiler/families/cpu_tiled/cpu_tiled.h"
 #include "compiler/families/decode_wgmma/decode_wgmma.h"
 #include "compiler/families/flash_wgmma/flash_wgmma.h"
+#include "compiler/families/merge_shares/merge_shares.h"
 #include "streamattn/error.h"
 
 namespace streamattn {
@@ -19,6 +23,10 @@ std::span<const Family> families() {
       backward_wgmma_family(),
       cpu_tiled_family(),
       cpu_backward_family(),
+      append_rows_family(),
+      cpu_append_family(),
+      merge_shares_family(),
+      cpu_merge_family(),
   };
   // clang-format on
   return list;

@@ -71,6 +71,11 @@ void require_addressable(const ForwardCall& call) {
   require_tma("o", call.o);
 }
 
+void require_positions(const char* name, std::int64_t rows, std::int64_t first) {
+  require_below_limit((std::string(name) + ": seq").c_str(), rows);
+  require_position(name, first, rows);
+}
+
 int checked_int(std::int64_t product, const char* what) {
   if (product > std::numeric_limits<int>::max() / 2)
     throw Error(ErrorCode::invalid_argument,
@@ -99,9 +104,37 @@ ScoreParams score_params(const ForwardCall& call) {
           .named = call.named_tensors.empty() ? call.named : named_values(call)};
 }
 
-/// The multiprocessors that the launch may use.
+BatchParams batch_params(const BatchSizes& sizes, const Sequences& sequences) {
+  return {.batch = static_cast<int>(sizes.batch),
+          .q_len = static_cast<int>(sizes.q_len),
+          .kv_len = static_cast<int>(sizes.kv_len),
+          .q_begins = sequences.cu_seqlens_q,
+          .kv_begins = sequences.cu_seqlens_kv,
+          .q_lens = sequences.q_lens,
+          .kv_lens = sequences.kv_lens,
+          .block_table = sequences.block_table,
+          .block_table_stride = static_cast<int>(sequences.block_table_stride)};
+}
+
+std::string refuse_columns(const char* what, int dim, int most) {
+  if (dim % 8 != 0) return llvm::formatv("{0} {1} is not a multiple of 8", what, dim);
+  if (dim > most) return llvm::formatv("{0} {1} is more than {2}", what, dim, most);
+  return {};
+}
+
+std::string refuse_threads(int threads, int lanes, int most) {
+  if (threads < 32 || threads > most || threads % 32 != 0)
+    return llvm::formatv("threads {0} is not a multiple of 32 in 32..{1}", threads, most);
+  if (threads < lanes) return llvm::formatv("threads {0}: a row takes {1}", threads, lanes);
+  return {};
+}
+
+int multiprocessors(int max_sms, const DeviceFacts& device) {
+  return max_sms > 0 ? std::min(max_sms, device.multiprocessors) : device.multiprocessors;
+}
+
 int multiprocessors(const ForwardCall& call, const DeviceFacts& device) {
-  return call.max_sms > 0 ? std::min(call.max_sms, device.multiprocessors) : device.multiprocessors;
+  return multiprocessors(call.max_sms, device);
 }
 
 }  // namespace streamattn

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "compiler/plan.h"
 
@@ -14,6 +15,9 @@ void require_countable(const ForwardCall& call);
 /// The same, and for tensors that TMA cannot move.
 void require_addressable(const ForwardCall& call);
 
+/// The same for `rows` rows of the tensor `name`, the first of them at position `first`.
+void require_positions(const char* name, std::int64_t rows, std::int64_t first);
+
 /// `product` where kernels can count so many; else throws Error (invalid_argument).
 int checked_int(std::int64_t product, const char* what);
 
@@ -22,7 +26,16 @@ OutputParams output_params(const ForwardCall& call);
 SequenceParams sequence_params(const ForwardCall& call);
 ScoreParams score_params(const ForwardCall& call);
 
-/// The multiprocessors that the launch may use.
+/// Sizes and arrays of a batch; positions and pages are left out.
+BatchParams batch_params(const BatchSizes& sizes, const Sequences& sequences);
+
+/// Why kernels that move rows by 16 bytes of 16-bit elements do not serve a head dim `dim`, called
+/// `what`, or blocks of `threads`, `most` at most, in which a row takes `lanes`; empty if they do.
+std::string refuse_columns(const char* what, int dim, int most);
+std::string refuse_threads(int threads, int lanes, int most);
+
+/// The multiprocessors that a launch may use, `max_sms` as in its arguments.
+int multiprocessors(int max_sms, const DeviceFacts& device);
 int multiprocessors(const ForwardCall& call, const DeviceFacts& device);
 
 /// Adds a launch of the program's kernel `kernel`.

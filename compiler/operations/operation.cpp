@@ -1,35 +1,20 @@
 // Names of operations.
 #include "streamattn/operation.h"
 
-#include <string>
-
-#include "streamattn/error.h"
+#include "compiler/enum_names.h"
 
 namespace streamattn {
 namespace {
 
-constexpr Operation operations[] = {Operation::forward, Operation::backward};
+// In the order of the enumerators, which index it.
+constexpr std::string_view names[] = {"forward", "backward", "append", "merge"};
 
 }  // namespace
 
-std::string_view name(Operation operation) {
-  switch (operation) {
-    case Operation::forward:
-      return "forward";
-    case Operation::backward:
-      return "backward";
-  }
-  return "";
-}
+std::string_view name(Operation operation) { return names[static_cast<int>(operation)]; }
 
 Operation parse_operation(std::string_view text) {
-  std::string known;
-  for (Operation operation : operations) {
-    if (name(operation) == text) return operation;
-    known += (known.empty() ? "" : ", ") + std::string(name(operation));
-  }
-  throw Error(ErrorCode::invalid_argument,
-              "unknown operation \"" + std::string(text) + "\", known: " + known);
+  return parse_enumerator<Operation>("operation", names, text);
 }
 
 }  // namespace streamattn

@@ -77,6 +77,8 @@ struct BackwardArgs {
 /// schedule and device.
 class STREAMATTN_API BackwardKernel final : public Kernel {
  public:
+  static constexpr Operation served = Operation::backward;
+
   /// Internal: kernels come from Jit::backward().
   BackwardKernel(KernelOrigin origin, std::unique_ptr<const Executor> executor);
 

@@ -206,6 +206,46 @@ typedef struct streamattn_backward_args {
   size_t gradient_count;
 } streamattn_backward_args;
 
+/* Which columns of a row make a pair that an append turns by position. */
+typedef enum streamattn_rope_style {
+  STREAMATTN_ROPE_NONE = 0,        /* rows are copied bit for bit */
+  STREAMATTN_ROPE_INTERLEAVED = 1, /* columns 2 i and 2 i + 1 */
+  STREAMATTN_ROPE_SPLIT_HALF = 2   /* columns i and i + dim / 2 */
+} streamattn_rope_style;
+
+/* Arguments of an append launch: new rows of k and v go behind those that a cache holds, the last
+ * one to the last row that sequences count. A row without a place is not written, nothing else of
+ * the cache is read or written. No element of k, v and rotated_q may share memory with another of
+ * them or with an input; rotated_q may be q. */
+typedef struct streamattn_append_args {
+  size_t struct_size;
+  streamattn_tensor new_k; /* as q_layout says: [batch, q_len, kv_heads, head_dim] */
+  streamattn_tensor new_v;
+  streamattn_tensor k, v;         /* the cache, as kv_layout says */
+  streamattn_tensor q, rotated_q; /* turned as k; may be left out */
+  int32_t rope_style;             /* streamattn_rope_style */
+  int rope_dim;                   /* columns that are turned; default: head_dim */
+  double rope_theta;              /* pair i turns by theta^(-2 i / dim) radians a position;
+                                     default: 10000 */
+  double rope_factor;             /* positions are divided by it; default: 1 */
+  streamattn_tensor rope_cos;     /* f32 [1, positions, 1, dim / 2], in place of theta; may be */
+  streamattn_tensor rope_sin;     /* left out */
+  int64_t k_offset;               /* global position of row 0 of a sequence in the cache */
+  streamattn_sequences sequences; /* those of the forward launch that reads the cache next */
+  int max_sms;                    /* default: all */
+} streamattn_append_args;
+
+/* Arguments of a merge launch: results over shares of the keys become one. A share with an LSE of
+ * -inf has no keys, and its o does not count. */
+typedef struct streamattn_merge_args {
+  size_t struct_size;
+  streamattn_tensor share_o;   /* dtype or f32 [shares * batch, q_len, heads, value_head_dim] */
+  streamattn_tensor share_lse; /* f32 [shares * batch, q_len, heads, 1] */
+  streamattn_tensor o;         /* dtype or f32 [batch, q_len, heads, value_head_dim] */
+  streamattn_tensor lse;       /* f32 [batch, q_len, heads, 1]; may be left out */
+  int max_sms;                 /* default: all */
+} streamattn_merge_args;
+
 /* The library's version, such as "0.1.0". */
 STREAMATTN_C_API const char* streamattn_version(void);
 
@@ -252,6 +292,22 @@ STREAMATTN_C_API streamattn_status streamattn_backward_workspace(
 STREAMATTN_C_API streamattn_status streamattn_launch_backward(const streamattn_kernel* kernel,
                                                               const streamattn_backward_args* args,
                                                               void* stream);
+
+/* The same for kernels that append to caches and that merge shares; neither needs a workspace. */
+STREAMATTN_C_API streamattn_status streamattn_append_kernel(streamattn_jit* jit,
+                                                            const streamattn_problem* problem,
+                                                            const streamattn_shape* shape,
+                                                            const streamattn_kernel** kernel);
+STREAMATTN_C_API streamattn_status streamattn_launch_append(const streamattn_kernel* kernel,
+                                                            const streamattn_append_args* args,
+                                                            void* stream);
+STREAMATTN_C_API streamattn_status streamattn_merge_kernel(streamattn_jit* jit,
+                                                           const streamattn_problem* problem,
+                                                           const streamattn_shape* shape,
+                                                           const streamattn_kernel** kernel);
+STREAMATTN_C_API streamattn_status streamattn_launch_merge(const streamattn_kernel* kernel,
+                                                           const streamattn_merge_args* args,
+                                                           void* stream);
 
 /* Writes what the kernel is and why it was chosen to buffer, cut to size - 1 characters and ended
  * by a zero; returns the length of the whole text, 0 on failure. A null buffer, or size 0, asks for

@@ -63,6 +63,8 @@ class NameNeeds;
 /// A kernel for the forward pass.
 class STREAMATTN_API ForwardKernel final : public Kernel {
  public:
+  static constexpr Operation served = Operation::forward;
+
   /// Internal: kernels come from Jit::forward().
   ForwardKernel(KernelOrigin origin, std::unique_ptr<const Executor> executor);
 

@@ -7,10 +7,12 @@
 #include <optional>
 #include <string>
 
+#include "streamattn/append.h"
 #include "streamattn/backward.h"
 #include "streamattn/error.h"
 #include "streamattn/export.h"
 #include "streamattn/forward.h"
+#include "streamattn/merge.h"
 
 namespace streamattn {
 
@@ -75,6 +77,14 @@ class STREAMATTN_API Jit {
   /// The backward kernel for `problem`, on the same terms.
   const BackwardKernel& backward(const Problem& problem, const Shape& shape) const;
   const BackwardKernel& backward(const Problem& problem, const Schedule& schedule) const;
+
+  /// The kernel that appends to the caches that `problem` reads, on the same terms.
+  const AppendKernel& append(const Problem& problem, const Shape& shape) const;
+  const AppendKernel& append(const Problem& problem, const Schedule& schedule) const;
+
+  /// The kernel that merges results of `problem` over shares of the keys, on the same terms.
+  const MergeKernel& merge(const Problem& problem, const Shape& shape) const;
+  const MergeKernel& merge(const Problem& problem, const Schedule& schedule) const;
 
   const Target& target() const;
 

@@ -5,33 +5,6 @@
 
 namespace streamattn {
 
-/// Where the sequences of a batch lie, and which arrays say so. Compiled in.
-struct DecodeLayout {
-  bool q_packed, kv_packed, kv_paged;
-  bool q_lens, kv_lens;
-
-  /// Whether every sequence has as many queries and keys as all others.
-  SA_ANYWHERE constexpr bool is_equal() const {
-    return !q_packed && !kv_packed && !kv_paged && !q_lens && !kv_lens;
-  }
-
-  /// Whether the memory behind a sequence's last key may hold something that is not its own.
-  SA_ANYWHERE constexpr bool has_foreign_keys() const { return kv_packed || kv_paged || kv_lens; }
-};
-
-/// The sequences of a batch. Arrays are unset where the layout does not have them.
-struct BatchParams {
-  int batch;                   // sequences
-  int q_len, kv_len;           // rows of the longest
-  int q_position, k_position;  // global positions of rows 0
-  int aligns_ends;             // not 0: the last query is at the last key, whatever q_position is
-  const int *q_begins, *kv_begins;  // [batch + 1], rows of packed tensors
-  const int *q_lens, *kv_lens;      // [batch]
-  const int* block_table;           // [batch, ...], pages of keys
-  int block_table_stride;
-  int page_size;
-};
-
 /// Results of pieces of items, which the last block to finish an item merges. A block has at most
 /// two of them: slot 2 b is the rest of an item that another block began, slot 2 b + 1 the begin of
 /// one that others go on with.

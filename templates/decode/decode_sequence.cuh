@@ -2,6 +2,7 @@
 #pragma once
 
 #include "decode/decode_params.h"
+#include "parts/batch.cuh"
 #include "parts/scores.cuh"
 
 namespace streamattn {
@@ -10,16 +11,17 @@ namespace streamattn {
 /// cut to what there is room for, so that none leads out of them.
 template <class Spec>
 struct DecodeSequence : Sequence {
-  static constexpr DecodeLayout layout = Spec::layout;
+  static constexpr BatchLayout layout = Spec::layout;
 
   int index;
   int q_row = 0, kv_row = 0;  // in front of its first ones, of packed tensors
 
   DecodeSequence() = default;
   SA_DEVICE DecodeSequence(const BatchParams& batch, int index) : index(index) {
-    q_len = rows<layout.q_packed, layout.q_lens>(batch.q_begins, batch.q_lens, batch.q_len, q_row);
-    kv_len = rows<layout.kv_packed, layout.kv_lens>(batch.kv_begins, batch.kv_lens, batch.kv_len,
-                                                    kv_row);
+    q_len = sequence_rows<layout.q_packed, layout.q_lens>(batch.q_begins, batch.q_lens, batch.q_len,
+                                                          index, q_row);
+    kv_len = sequence_rows<layout.kv_packed, layout.kv_lens>(batch.kv_begins, batch.kv_lens,
+                                                             batch.kv_len, index, kv_row);
     k_position = batch.k_position;
     q_position = batch.aligns_ends ? k_position + kv_len - q_len : batch.q_position;
   }
@@ -41,18 +43,6 @@ struct DecodeSequence : Sequence {
       own.kv_len = kv_len;
       return {own, WorkItem{0, head, index, 0}, *this};
     }
-  }
-
- private:
-  template <bool packed, bool has_lens>
-  SA_DEVICE int rows(const int* begins, const int* lens, int longest, int& first) const {
-    int length = longest;
-    if constexpr (packed) {
-      first = load_global(begins + index);
-      length = min(length, load_global(begins + index + 1) - first);
-    }
-    if constexpr (has_lens) length = min(length, load_global(lens + index));
-    return max(length, 0);
   }
 };
 

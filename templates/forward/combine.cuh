@@ -2,9 +2,9 @@
 #pragma once
 
 #include "params.h"
+#include "parts/columns.cuh"
+#include "parts/shares.cuh"
 #include "ptx/dependency.cuh"
-#include "ptx/global.cuh"
-#include "ptx/math.cuh"
 
 namespace streamattn {
 
@@ -12,54 +12,35 @@ namespace streamattn {
 /// block.
 template <class Spec>
 struct Combine {
-  static constexpr int width = 8;  // columns of a thread
-  static constexpr float log2_e = 1.44269504088896f, ln_2 = 0.693147180559945f;
-
   const CombineParams& params;
 
   // Neighbouring threads have neighbouring columns; those behind the last whole row of a block
   // rest.
   SA_DEVICE void run() const {
-    int parts = params.columns / width, block_rows = Spec::threads / parts;
+    int parts = params.columns / MergedRow::width, block_rows = Spec::threads / parts;
     int thread = threadIdx.x, row_here = thread / parts;
     if (row_here == block_rows) return;
     for (int row = blockIdx.x * block_rows + row_here; row < rows(); row += gridDim.x * block_rows)
-      merge(row, (thread - row_here * parts) * width);
+      merge(row, (thread - row_here * parts) * MergedRow::width);
   }
 
  private:
   SA_DEVICE int rows() const { return params.all_heads * params.rows; }
 
-  // Row `row` of all, from `column` on. Shares are added in their order, so that the result is the
-  // same each time. -inf - -inf is never computed: a row without keys is taken relative to 0.
+  // Row `row` of all, from `column` on.
   SA_DEVICE void merge(int row, int column) const {
     const long long lse_step = rows(), o_step = lse_step * params.columns;
     const float* lse = params.partial.lse + row;
-    float largest = -infinity;
-#pragma unroll 4
-    for (int s = 0; s < params.splits; s++)
-      largest = fmaxf(largest, load_global(lse + s * lse_step));
-    float base = largest == -infinity ? 0 : largest;
-
-    const float* share = params.partial.o + (long long)row * params.columns + column;
-    float sum = 0, o[width] = {};
-#pragma unroll 4
-    for (int s = 0; s < params.splits; s++) {
-      float weight = exp2_approx((load_global(lse + s * lse_step) - base) * log2_e);
-      const float4* from = (const float4*)(share + s * o_step);
-      float4 low = load_global(from), high = load_global(from + 1);
-      float x[width] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
-      sum += weight;
-#pragma unroll
-      for (int i = 0; i < width; i++) o[i] = fmaf(weight, x[i], o[i]);
-    }
-    float normalise = sum == 0 ? 0 : reciprocal_approx(sum);
-#pragma unroll
-    for (int i = 0; i < width; i++) o[i] *= normalise;
-    store(row, column, o, sum == 0 ? -infinity : base + log2_approx(sum) * ln_2);
+    const long long first = (long long)row * params.columns + column;
+    MergedRow merged(
+        params.splits, [&](int s) { return load_global(lse + s * lse_step); },
+        [&](int s, float(&x)[MergedRow::width]) {
+          load_columns(float(), params.partial.o, first + s * o_step, x);
+        });
+    store(row, column, merged);
   }
 
-  SA_DEVICE void store(int row, int column, const float (&o)[width], float lse) const {
+  SA_DEVICE void store(int row, int column, const MergedRow& merged) const {
     const OutputParams& out = params.output;
     int all_head = row / params.rows, in_head = row % params.rows;
     int q = in_head / params.packed_heads;
@@ -68,22 +49,8 @@ struct Combine {
     auto place = [&](const Strides& strides) {
       return batch * strides.batch + head * strides.head + q * strides.seq;
     };
-    store_columns(typename Spec::Output(), place(out.o_strides) + column, o);
-    if (out.lse && column == 0) store_global(out.lse + place(out.lse_strides), lse);
-  }
-
-  template <class Element>
-  SA_DEVICE void store_columns(Element, long long at, const float (&o)[width]) const {
-    u32 x[4];
-#pragma unroll
-    for (int i = 0; i < 4; i++) x[i] = pack(Element(), o[2 * i], o[2 * i + 1]);
-    store_global((int4*)((u16*)params.output.o + at),
-                 make_int4(int(x[0]), int(x[1]), int(x[2]), int(x[3])));
-  }
-  SA_DEVICE void store_columns(float, long long at, const float (&o)[width]) const {
-    float4* to = (float4*)((float*)params.output.o + at);
-    store_global(to, make_float4(o[0], o[1], o[2], o[3]));
-    store_global(to + 1, make_float4(o[4], o[5], o[6], o[7]));
+    store_columns(typename Spec::Output(), out.o, place(out.o_strides) + column, merged.o);
+    if (out.lse && column == 0) store_global(out.lse + place(out.lse_strides), merged.lse);
   }
 };
 

@@ -90,8 +90,9 @@ BackwardCase backward_call_of(const GoldenCase& golden, const Shape& shape, std:
 }
 
 GoldenCase golden_case(const std::string& name) {
-  for (GoldenCase& golden : backward_golden_cases())
-    if (golden.name == name) return golden;
+  for (const auto& cases : {backward_golden_cases(), append_golden_cases(), merge_golden_cases()})
+    for (const GoldenCase& golden : cases)
+      if (golden.name == name) return golden;
   for (GoldenCase& golden : golden_cases())
     if (golden.name == name) return golden;
   throw Error(ErrorCode::invalid_argument, "there is no golden case " + name);

@@ -107,7 +107,7 @@ TEST_CASE("sub-ranges, offsets, gaps between rows and a missing LSE suit split k
 }
 
 TEST_CASE("faults in shares and in their merging are noticed") {
-  constexpr const char *walk = "parts/key_walk.cuh", *combine = "forward/combine.cuh",
+  constexpr const char *walk = "parts/key_walk.cuh", *combine = "parts/shares.cuh",
                        *consumer = "forward/flash_consumer.cuh", *order = "parts/tile_order.cuh",
                        *epilogue = "forward/flash_epilogue.cuh";
   const Planted faults[] = {
@@ -121,7 +121,7 @@ TEST_CASE("faults in shares and in their merging are noticed") {
       {"weights are of the other base", {combine, "- base) * log2_e", "- base)"}},
       {"a row without keys is merged as any",
        {combine, "largest == -infinity ? 0 : largest", "largest"}},
-      {"the last share is left out", {combine, "s < params.splits", "s + 1 < params.splits"}},
+      {"the last share is left out", {combine, "s < shares", "s + 1 < shares"}},
       {"the sum is left out of the LSE", {combine, "base + log2_approx(sum) * ln_2", "base"}},
   };
   const GoldenCase golden = golden_case("flash_wgmma_bf16_d128_causal_split");

@@ -35,7 +35,7 @@ struct Spec {
   using Output = streamattn::bf16;
   using Score = streamattn::ProblemScore;
   static constexpr int group_size = 2;
-  static constexpr streamattn::DecodeLayout layout = {
+  static constexpr streamattn::BatchLayout layout = {
       .q_packed = false, .kv_packed = false, .kv_paged = false,
       .q_lens = false, .kv_lens = false};
   static constexpr bool tiles_by_sequence = false;

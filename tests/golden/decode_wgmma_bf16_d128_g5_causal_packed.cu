@@ -21,7 +21,7 @@ struct Spec {
   using Output = streamattn::bf16;
   using Score = streamattn::ProblemScore;
   static constexpr int group_size = 5;
-  static constexpr streamattn::DecodeLayout layout = {
+  static constexpr streamattn::BatchLayout layout = {
       .q_packed = true, .kv_packed = true, .kv_paged = false,
       .q_lens = false, .kv_lens = false};
   static constexpr bool tiles_by_sequence = true;

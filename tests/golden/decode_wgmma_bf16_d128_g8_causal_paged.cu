@@ -21,7 +21,7 @@ struct Spec {
   using Output = streamattn::bf16;
   using Score = streamattn::ProblemScore;
   static constexpr int group_size = 8;
-  static constexpr streamattn::DecodeLayout layout = {
+  static constexpr streamattn::BatchLayout layout = {
       .q_packed = false, .kv_packed = false, .kv_paged = true,
       .q_lens = false, .kv_lens = true};
   static constexpr bool tiles_by_sequence = true;

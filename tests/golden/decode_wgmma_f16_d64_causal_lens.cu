@@ -21,7 +21,7 @@ struct Spec {
   using Output = streamattn::f16;
   using Score = streamattn::ProblemScore;
   static constexpr int group_size = 1;
-  static constexpr streamattn::DecodeLayout layout = {
+  static constexpr streamattn::BatchLayout layout = {
       .q_packed = false, .kv_packed = false, .kv_paged = false,
       .q_lens = true, .kv_lens = true};
   static constexpr bool tiles_by_sequence = true;

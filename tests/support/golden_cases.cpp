@@ -223,6 +223,47 @@ std::vector<GoldenCase> backward_golden_cases() {
   return cases;
 }
 
+std::vector<GoldenCase> append_golden_cases() {
+  constexpr SequenceLayout packed = SequenceLayout::packed, paged = SequenceLayout::paged;
+  std::vector<GoldenCase> cases;
+  const auto add = [&](const char* name, const Problem& problem) {
+    cases.push_back({.name = std::string("append_rows_") + name,
+                     .problem = problem,
+                     .schedule = choose(Operation::append, problem, {}, hopper()).schedule,
+                     .operation = Operation::append});
+  };
+  add("bf16_d128", {.group_size = 4});
+  add("bf16_d128_paged", {.group_size = 4, .kv_layout = paged});
+  add("bf16_d128_packed_paged", {.group_size = 8, .q_layout = packed, .kv_layout = paged});
+  add("f16_d64_packed", {.dtype = DType::f16,
+                         .head_dim = 64,
+                         .q_layout = packed,
+                         .kv_layout = packed,
+                         .q_lens = true,
+                         .kv_lens = true});
+  add("bf16_d192x128_lens",
+      {.head_dim = 192, .value_head_dim = 128, .q_lens = true, .kv_lens = true});
+  add("f16_d24x40_packed_paged", {.dtype = DType::f16,
+                                  .head_dim = 24,
+                                  .value_head_dim = 40,
+                                  .group_size = 3,
+                                  .q_layout = packed,
+                                  .kv_layout = paged});
+  return cases;
+}
+
+std::vector<GoldenCase> merge_golden_cases() {
+  std::vector<GoldenCase> cases;
+  for (const DType type : {DType::f16, DType::bf16}) {
+    const Problem problem{.dtype = type};
+    cases.push_back({.name = "merge_shares_" + std::string(streamattn::name(type)),
+                     .problem = problem,
+                     .schedule = choose(Operation::merge, problem, {}, hopper()).schedule,
+                     .operation = Operation::merge});
+  }
+  return cases;
+}
+
 std::vector<GoldenFile> golden_files() {
   std::vector<GoldenFile> files;
   std::set<std::string> known;
@@ -230,13 +271,15 @@ std::vector<GoldenFile> golden_files() {
     if (known.insert(file).second) files.push_back({file, source});
   };
   std::vector<GoldenCase> cases = backward_golden_cases();
-  for (GoldenCase& golden : golden_cases()) cases.push_back(std::move(golden));
+  for (auto& more : {append_golden_cases(), merge_golden_cases(), golden_cases()})
+    cases.insert(cases.end(), more.begin(), more.end());
   for (const GoldenCase& golden : cases) {
     const Problem& problem = golden.problem;
     for (const Source& source : golden.program()) {
       const std::string kernel = source.entry.substr(source.entry.find('_') + 1);
       const std::string type(name(problem.dtype));
-      if (kernel == "forward" || kernel == "backward_wgmma")
+      if (golden.operation == Operation::append || golden.operation == Operation::merge ||
+          kernel == "forward" || kernel == "backward_wgmma")
         files.push_back({golden.name, source});
       else if (kernel == "combine")
         add_shared(kernel + "_" + std::string(name(problem.output_dtype())), source);

@@ -34,6 +34,12 @@ std::vector<GoldenCase> decode_golden_cases();
 /// backward_wgmma by head dims, mask and types.
 std::vector<GoldenCase> backward_golden_cases();
 
+/// append_rows by head dims, types and layouts.
+std::vector<GoldenCase> append_golden_cases();
+
+/// merge_shares by types.
+std::vector<GoldenCase> merge_golden_cases();
+
 /// A file of tests/golden.
 struct GoldenFile {
   std::string name;  ///< without ".cu"

@@ -53,7 +53,8 @@ TEST_CASE("misuse exits with 2 and says what is wrong") {
   misused({"emit", "--schedule", "stages=100"}, "invalid_schedule");
   for (const char* command : {"run", "emit", "explain", "compile", "bench"})
     misused({command, "--op", "sideways"},
-            "invalid_config: --op: unknown operation \"sideways\", known: forward, backward");
+            "invalid_config: --op: unknown operation \"sideways\", known: forward, backward, "
+            "append, merge");
   misused({"bench", "--rounds", "0"}, "--rounds must be >= 1");
   misused({"cache", "frobnicate"}, "frobnicate");
   misused({"completion"}, "completion needs an action: bash, zsh, fish");
@@ -91,7 +92,7 @@ TEST_CASE("a list of GPUs is of GPUs, each once, that are there") {
 TEST_CASE(
     "the operation is a flag of every command that computes, and forward unless it is given") {
   for (const char* command : {"run", "emit", "explain", "compile", "bench"})
-    CHECK(tool({command, "--help"}).says("  --op forward|backward "));
+    CHECK(tool({command, "--help"}).says("  --op forward|backward|append|merge "));
   const ToolRun given = tool({"emit", "--op", "forward"});
   CHECK(given.exit == Exit::ok);
   CHECK(given.out == tool({"emit"}).out);

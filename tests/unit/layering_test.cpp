@@ -167,13 +167,15 @@ TEST_CASE("asm stands in templates/ptx alone") {
         }) == none);
 }
 
+// Examples stand for programs of users, who have a driver of their own.
 TEST_CASE(
     "NVRTC is opened by compiler/toolchain/nvrtc alone, the driver by runtime/gpu/driver alone") {
   CHECK(lines_where(product_files(), [](const SourceFile& file, std::string_view line) {
           return (contains_code(line, "\"libnvrtc.so") &&
                   !file.name.starts_with("compiler/toolchain/nvrtc")) ||
                  (contains_code(line, "\"libcuda.so") &&
-                  !file.name.starts_with("runtime/gpu/driver"));
+                  !file.name.starts_with("runtime/gpu/driver") &&
+                  !file.name.starts_with("examples/"));
         }) == none);
 }
 

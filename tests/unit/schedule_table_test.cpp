@@ -287,7 +287,8 @@ TEST_CASE("a mistake in a condition is an error with its place") {
       row_complaint("when = { hed_dim = 64 }") ==
       "invalid_config: pins.toml:3:10: unknown condition \"hed_dim\", did you mean \"head_dim\"?");
   CHECK(row_complaint("when = { op = \"sideways\" }") ==
-        "invalid_config: pins.toml:3:15: unknown operation \"sideways\", known: forward, backward");
+        "invalid_config: pins.toml:3:15: unknown operation \"sideways\", known: forward, backward, "
+        "append, merge");
   CHECK(row_complaint("when = { dtype = \"fp8\" }") ==
         "invalid_config: pins.toml:3:18: unknown element type \"fp8\", known: f16, bf16, f32, i32, "
         "u8");
@@ -312,7 +313,8 @@ TEST_CASE("a mistake in a condition is an error with its place") {
 TEST_CASE("a mistake in a schedule is an error with its place") {
   CHECK(row_complaint("use = { family = \"flash\" }") ==
         "invalid_config: pins.toml:3:18: unknown family \"flash\"; there are decode_wgmma, "
-        "flash_wgmma, backward_wgmma, cpu_tiled, cpu_backward");
+        "flash_wgmma, backward_wgmma, cpu_tiled, cpu_backward, append_rows, cpu_append, "
+        "merge_shares, cpu_merge");
   CHECK(row_complaint("use = { family = \"flash_wgmma\", tilekv = 1 }") ==
         "invalid_config: pins.toml:3:33: flash_wgmma has no knob \"tilekv\", did you mean "
         "\"tile_kv\"?");

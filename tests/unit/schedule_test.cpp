@@ -121,7 +121,8 @@ TEST_CASE("a wrong setting is refused with what was found and what is needed") {
       {"tile_order=true", "tile_order is true, it needs \"fixed\" or \"dynamic\""},
       {"family=",
        "unknown family \"\"; there are decode_wgmma, flash_wgmma, backward_wgmma, cpu_tiled, "
-       "cpu_backward"},
+       "cpu_backward, append_rows, cpu_append, "
+       "merge_shares, cpu_merge"},
       {"tile_kv", "\"tile_kv\" is not of the form name=value"},
       {"tile_kv=1,tile_kv=2", "tile_kv is given twice"},
   };
@@ -138,7 +139,8 @@ TEST_CASE("a wrong setting is refused with what was found and what is needed") {
 TEST_CASE("knobs that a family lacks and values that do not suit are refused in C++ too") {
   CHECK(error_of([] { Schedule("flash"); }) ==
         "invalid_schedule: unknown family \"flash\"; there are decode_wgmma, flash_wgmma, "
-        "backward_wgmma, cpu_tiled, cpu_backward");
+        "backward_wgmma, cpu_tiled, cpu_backward, append_rows, cpu_append, "
+        "merge_shares, cpu_merge");
   CHECK(error_of([] { Schedule("cpu_tiled").set("ping_pong", true); }) ==
         "invalid_schedule: cpu_tiled has no knob \"ping_pong\", known: tile_q, tile_kv");
   CHECK(error_of([] { Schedule("cpu_tiled").get("stages"); }) ==

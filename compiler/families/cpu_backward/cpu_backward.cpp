@@ -3,16 +3,12 @@
 
 #include <llvm/Support/FormatVariadic.h>
 
+#include "compiler/families/cpu_family.h"
 #include "compiler/families/refusals.h"
 #include "compiler/operations/backward/evaluate.h"
 
 namespace streamattn {
 namespace {
-
-std::string misses(const Target& target) {
-  if (!target.is_cpu()) return llvm::formatv("{0} is a GPU", target.name);
-  return {};
-}
 
 std::string declines(const Problem& problem, const Target&) {
   if (auto reason = decline_ragged(problem); !reason.empty()) return reason;
@@ -26,14 +22,6 @@ std::string refuses(const Problem&, const Schedule& schedule, const Target&) {
   return {};
 }
 
-std::optional<Schedule> first_guess(const Problem&, const Shape&, const Target&) {
-  return to_schedule(CpuBackwardSchedule{});
-}
-
-std::vector<Schedule> schedules(const Problem& problem, const Shape& shape, const Target& target) {
-  return {*first_guess(problem, shape, target)};
-}
-
 TileWalk walk(const Problem&, const Schedule& schedule) {
   const auto [tile_q, tile_kv] = settings_of<CpuBackwardSchedule>(schedule);
   return {.rows = tile_q, .keys = tile_kv, .by_data = true};
@@ -42,19 +30,7 @@ TileWalk walk(const Problem&, const Schedule& schedule) {
 }  // namespace
 
 Family cpu_backward_family() {
-  return {.name = CpuBackwardSchedule::family,
-          .operation = Operation::backward,
-          .knobs = &knob_table<CpuBackwardSchedule>(),
-          .misses = misses,
-          .declines = declines,
-          .refuses = refuses,
-          .first_guess = first_guess,
-          .schedules = schedules,
-          .estimate = nullptr,
-          .launch_choices = nullptr,
-          .walk = walk,
-          .emit = nullptr,
-          .plan = nullptr};
+  return cpu_family<CpuBackwardSchedule>(Operation::backward, declines, refuses, walk);
 }
 
 }  // namespace streamattn

@@ -23,20 +23,11 @@ int box_rows(const Problem& problem, const ForwardCall& call) {
 }
 
 BatchParams batch_params(const ForwardCall& call) {
-  BatchParams p = {.batch = static_cast<int>(call.batch()),
-                   .q_len = static_cast<int>(call.q_len()),
-                   .kv_len = static_cast<int>(call.kv_len()),
-                   .q_position = static_cast<int>(call.q_position),
-                   .k_position = static_cast<int>(call.k_position)};
-  if (!call.sequences) return p;
-  const Sequences& sequences = *call.sequences;
+  BatchParams p = batch_params({call.batch(), call.q_len(), call.kv_len()},
+                               call.sequences.value_or(Sequences{}));
+  p.q_position = static_cast<int>(call.q_position);
+  p.k_position = static_cast<int>(call.k_position);
   p.aligns_ends = call.aligns_ends ? 1 : 0;
-  p.q_begins = sequences.cu_seqlens_q;
-  p.kv_begins = sequences.cu_seqlens_kv;
-  p.q_lens = sequences.q_lens;
-  p.kv_lens = sequences.kv_lens;
-  p.block_table = sequences.block_table;
-  p.block_table_stride = static_cast<int>(sequences.block_table_stride);
   p.page_size = static_cast<int>(call.k.seq);
   return p;
 }

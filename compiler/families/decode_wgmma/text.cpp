@@ -6,6 +6,7 @@
 #include "compiler/expr/node.h"
 #include "compiler/expr/score_policy.h"
 #include "compiler/families/decode_wgmma/decode_wgmma.h"
+#include "compiler/families/kernel_text.h"
 
 namespace streamattn {
 namespace {
@@ -21,22 +22,10 @@ bool has_tiles_by_sequence(const Problem& problem) {
   });
 }
 
-std::string layout_text(const Problem& problem) {
-  return llvm::formatv(
-      "  static constexpr streamattn::DecodeLayout layout = {{\n"
-      "      .q_packed = {0}, .kv_packed = {1}, .kv_paged = {2},\n"
-      "      .q_lens = {3}, .kv_lens = {4}};\n",
-      spelled(problem.q_layout == SequenceLayout::packed),
-      spelled(problem.kv_layout == SequenceLayout::packed),
-      spelled(problem.kv_layout == SequenceLayout::paged), spelled(problem.q_lens),
-      spelled(problem.has_kv_lens()));
-}
-
 std::string text_of(const Problem& problem, const DecodeSchedule& schedule, const Target& target) {
   const DType output = problem.output_dtype();
   const std::string element(name(problem.dtype));
-  std::string text;
-  text += llvm::formatv("// streamattn  forward  {0}  {1}\n", DecodeSchedule::family, target.name);
+  std::string text = kernel_header(Operation::forward, DecodeSchedule::family, target);
   text += llvm::formatv("// problem:  {0}\n", problem.describe());
   text += llvm::formatv("// schedule: {0} rows, {1} stages, {2} blocks a multiprocessor\n",
                         schedule.tile_q, schedule.stages, schedule.blocks_per_sm);
@@ -51,7 +40,7 @@ std::string text_of(const Problem& problem, const DecodeSchedule& schedule, cons
                     output == DType::f32 ? "float" : "streamattn::" + std::string(name(output)));
   text += "  using Score = streamattn::ProblemScore;\n";
   text += llvm::formatv("  static constexpr int group_size = {0};\n", problem.group_size);
-  text += layout_text(problem);
+  text += batch_layout_text(problem);
   text += llvm::formatv("  static constexpr bool tiles_by_sequence = {0};\n",
                         spelled(has_tiles_by_sequence(problem)));
   text += llvm::formatv("  static constexpr int pieces_together = {0};\n",

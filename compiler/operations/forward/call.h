@@ -47,6 +47,7 @@ struct KeyPages {
 enum class TensorUse {
   input,
   output,       ///< every element is written
+  some_rows,    ///< rows are written that the device knows
   accumulated,  ///< every element is added to
 };
 
@@ -83,9 +84,6 @@ struct ForwardCall {
   std::int64_t q_len() const { return sequences ? sequences->max_q_len : q.seq; }
   std::int64_t kv_len() const { return sequences ? sequences->max_kv_len : k.seq; }
 
-  /// Whether the host can tell which rows of the outputs are written: all.
-  bool writes_all_rows() const { return !sequences; }
-
   Shape shape() const { return {batch(), kv_heads(), q_len(), kv_len()}; }
 
   /// Calls visit(array, pointer) for every array of lengths and places; `pointer` leads to its
@@ -101,12 +99,13 @@ struct ForwardCall {
     visit("q", q, TensorUse::input);
     visit("k", k, TensorUse::input);
     visit("v", v, TensorUse::input);
-    visit("o", o, TensorUse::output);
-    visit("lse", lse, TensorUse::output);
+    const TensorUse outputs = sequences ? TensorUse::some_rows : TensorUse::output;
+    visit("o", o, outputs);
+    visit("lse", lse, outputs);
   }
 };
 
-/// What every call has of one.
+/// What a call has of the pass forward.
 inline ForwardCall& forward_of(ForwardCall& call) { return call; }
 
 /// The view of `rows` of `tensor`; what has no memory stays without.

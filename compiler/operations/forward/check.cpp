@@ -1,7 +1,6 @@
 // What every forward launch checks before it touches memory.
 #include "compiler/operations/forward/check.h"
 
-#include <llvm/ADT/SmallVector.h>
 #include <llvm/Support/MathExtras.h>
 
 #include <cmath>
@@ -72,19 +71,11 @@ void check_scalars(const Problem& problem, const ForwardArgs& args) {
   if (args.max_sms < 0) refuse_argument("max_sms: is {0}, must not be negative", args.max_sms);
 }
 
-/// The batch that k and v need, and why.
-std::pair<std::int64_t, std::string_view> entries_of_k(const Problem& problem,
-                                                       const ForwardArgs& args) {
-  switch (problem.kv_layout) {
-    case SequenceLayout::packed:
-      return {1, "k is packed"};
-    case SequenceLayout::paged:
-      return {args.k.batch, "pages of k"};
-    case SequenceLayout::dense:
-      break;
-  }
-  const bool packed = problem.q_layout == SequenceLayout::packed;
-  return {batch_sizes(problem, args).batch, packed ? "batch of sequences" : "batch of q"};
+/// Why k and v need the batch that they need.
+std::string_view origin_of_entries(const Problem& problem) {
+  if (problem.kv_layout == SequenceLayout::packed) return "k is packed";
+  if (problem.kv_layout == SequenceLayout::paged) return "pages of k";
+  return problem.q_layout == SequenceLayout::packed ? "batch of sequences" : "batch of q";
 }
 
 NameNeeds::Reach reach_of(const Problem& problem, const ForwardArgs& args) {
@@ -103,23 +94,14 @@ bool wants_lse(const Tensor& lse) {
   return lse.data != nullptr || lse.batch != 0 || lse.seq != 0 || lse.heads != 0 || lse.dim != 0;
 }
 
-/// The arrays of lengths and places that are given.
-llvm::SmallVector<TensorArg, 5> sequence_arrays(const Problem& problem, const ForwardArgs& args) {
-  llvm::SmallVector<TensorArg, 5> arrays;
-  Sequences sequences = args.sequences;
-  sequences.batch = batch_sizes(problem, args).batch;
-  visit_sequence_arrays(sequences,
-                        [&](const TensorArg& array, const void*) { arrays.push_back(array); });
-  return arrays;
-}
-
 }  // namespace
 
 void check_forward_sizes(const Problem& problem, const NameNeeds& names, const ForwardArgs& args) {
   check_free_sizes(problem, args);
   const auto& [q, k, v, o, lse] = std::tie(args.q, args.k, args.v, args.o, args.lse);
   const std::int64_t kv_heads = q.heads / problem.group_size;
-  const auto [k_batch, k_batch_origin] = entries_of_k(problem, args);
+  const std::int64_t k_batch = entries_of_k(problem, args);
+  const std::string_view k_batch_origin = origin_of_entries(problem);
   check_type("q", q.dtype, problem.dtype, "dtype of the problem");
   check_type("k", k.dtype, problem.dtype, "dtype of the problem");
   check_type("v", v.dtype, problem.dtype, "dtype of the problem");

@@ -4,9 +4,11 @@
 #include <llvm/Support/FormatVariadic.h>
 #include <llvm/Support/MathExtras.h>
 
+#include <string>
 #include <string_view>
 #include <utility>
 
+#include "compiler/operations/forward/sequences.h"
 #include "streamattn/error.h"
 
 namespace streamattn {
@@ -53,13 +55,13 @@ void refuse_idle(std::string_view name, std::int64_t size, bool wanted, std::str
     refuse("sequences: {0} is {1}, the problem has no {2}", name, size, reason);
 }
 
-void check_batch(const Problem& problem, const ForwardArgs& args) {
+void check_batch(const Problem& problem, const ForwardArgs& args, std::string_view q) {
   const std::int64_t batch = args.sequences.batch;
   check_size("sequences: batch", batch);
   if (problem.q_layout == SequenceLayout::packed) {
-    if (args.q.batch != 1) refuse("q: batch is {0}, needs 1 (q is packed)", args.q.batch);
+    if (args.q.batch != 1) refuse("{0}: batch is {1}, needs 1 ({0} is packed)", q, args.q.batch);
   } else if (batch != 0 && batch != args.q.batch) {
-    refuse("sequences: batch is {0}, needs {1} (batch of q) or 0", batch, args.q.batch);
+    refuse("sequences: batch is {0}, needs {1} (batch of {2}) or 0", batch, args.q.batch, q);
   }
 }
 
@@ -84,7 +86,7 @@ void check_pages(const Problem& problem, const ForwardArgs& args) {
 
 }  // namespace
 
-void check_sequence_sizes(const Problem& problem, const ForwardArgs& args) {
+void check_sequence_sizes(const Problem& problem, const ForwardArgs& args, std::string_view q) {
   const Sequences& given = args.sequences;
   for_each_array(problem, given, [](const Array& array) {
     if (array.data != nullptr && !array.wanted)
@@ -97,10 +99,10 @@ void check_sequence_sizes(const Problem& problem, const ForwardArgs& args) {
   }
   check_pages(problem, args);
   if (!problem.is_ragged()) return;
-  check_batch(problem, args);
+  check_batch(problem, args, q);
   check_size("sequences: max_q_len", given.max_q_len);
   check_size("sequences: max_kv_len", given.max_kv_len);
-  check_size("q: seq", args.q.seq);
+  check_size(std::string(q) + ": seq", args.q.seq);
   check_size("k: seq", args.k.seq);
   const bool q_differs = problem.q_lens || problem.q_layout != SequenceLayout::dense;
   const bool kv_differs = problem.has_kv_lens() || problem.kv_layout != SequenceLayout::dense;
@@ -125,6 +127,20 @@ void check_sequence_memory(const Problem& problem, const ForwardArgs& args) {
     if (address % alignof(std::int32_t) != 0)
       refuse("sequences: {0} is at {1:x}, needs a multiple of 4", array.name, address);
   });
+}
+
+std::int64_t entries_of_k(const Problem& problem, const ForwardArgs& args) {
+  if (problem.kv_layout == SequenceLayout::paged) return args.k.batch;
+  return problem.kv_layout == SequenceLayout::packed ? 1 : batch_sizes(problem, args).batch;
+}
+
+llvm::SmallVector<TensorArg, 5> sequence_arrays(const Problem& problem, const ForwardArgs& args) {
+  llvm::SmallVector<TensorArg, 5> arrays;
+  Sequences sequences = args.sequences;
+  sequences.batch = batch_sizes(problem, args).batch;
+  visit_sequence_arrays(sequences,
+                        [&](const TensorArg& array, const void*) { arrays.push_back(array); });
+  return arrays;
 }
 
 }  // namespace streamattn
