@@ -50,8 +50,7 @@ BoxedTensor boxed(const Tensor& t, int rows, void* anywhere, int l2_bytes) {
           t.dtype,
           rows,
           chunk_columns(static_cast<int>(size(t.dim))),
-          l2_bytes,
-          /*planes=*/1};
+          l2_bytes};
 }
 
 BoxedTensor boxed_by_heads(const Tensor& t, int rows, int heads, void* anywhere) {

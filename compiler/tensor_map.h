@@ -16,7 +16,7 @@ struct BoxedTensor {
   DType type;
   int rows, columns;  // of the box, along dims[1] and dims[0]; a row is one swizzle span
   int l2_bytes;       // that the L2 fetches at least: 128 or 256
-  int planes;         // of the box, along dims[2]
+  int planes = 1;     // of the box, along dims[2]
 
   friend bool operator==(const BoxedTensor&, const BoxedTensor&) = default;
 };

@@ -28,7 +28,7 @@ TensorMap encode(const char* /*name*/, const BoxedTensor& tensor) {
 
 BoxedTensor decode(const TensorMap& map) {
   Encoded encoded;
-  std::memcpy(&encoded, &map, sizeof(encoded));
+  std::memcpy(static_cast<void*>(&encoded), &map, sizeof(encoded));
   if (encoded.magic != magic) violate("uses a tensor map that was never encoded");
   return encoded.tensor;
 }

@@ -52,6 +52,10 @@ class TimedDevice final : public TuneDevice {
   std::atomic<double>& seconds_;
 };
 
+Schedule first_guess() {
+  return choose(Operation::forward, problem, shape, hopper, ScheduleTable()).schedule;
+}
+
 /// A tuner of made-up devices.
 struct Simulation {
   FirstUse tuner(const std::filesystem::path& table, double budget_seconds = 20) {
@@ -63,21 +67,13 @@ struct Simulation {
             [this] { return seconds.load(); }};
   }
 
-  // Narrow key tiles are faster.
+  // Anything is faster than the first guess.
   SimulatedWorld world{.truth = [](const ForwardCase&, const Schedule& schedule) {
-    return 100 + static_cast<double>(std::get<std::int64_t>(schedule.get("tile_kv")));
+    return schedule == first_guess() ? 200.0 : 100.0;
   }};
   std::atomic<double> seconds = 0;
   std::atomic<int> devices = 0;
 };
-
-Schedule first_guess() {
-  return choose(Operation::forward, problem, shape, hopper, ScheduleTable()).schedule;
-}
-
-std::int64_t tile_kv(const Schedule& schedule) {
-  return std::get<std::int64_t>(schedule.get("tile_kv"));
-}
 
 TEST_CASE("what a program asks for is tuned within the budget and kept with its provenance") {
   const ScratchFolder folder;
@@ -89,7 +85,7 @@ TEST_CASE("what a program asks for is tuned within the budget and kept with its 
     const auto found = tuner.choose(on_hopper, Operation::forward, problem, shape);
     CHECK(simulation.seconds < budget + 0.5);  // builds of four are a step
     REQUIRE(found);
-    CHECK(tile_kv(found->schedule) < tile_kv(first_guess()));
+    CHECK(found->schedule != first_guess());
     CHECK(found->reason == "row " + table.native() + ":3, tuned on Simulated H200");
     const auto row = ScheduleTable::load(table).find(Operation::forward, problem, shape, hopper);
     REQUIRE(row);

@@ -296,7 +296,7 @@ TEST_CASE("rows say how their times were taken, and a journal of another way is 
 
 TEST_CASE("the regret of the first guess is its loss over the groups") {
   const Tuned tuned = tune_simulated(
-      {.noise = 0, .stragglers = 0, .drift = 0, .truth = arbitrary_time}, small_job({2048, 4096}));
+      {.noise = 0, .stragglers = 0, .drift = 0, .truth = arbitrary_time}, small_job({4096, 8192}));
   const auto regret = regret_of_first_guess(tuned.report.results);
   REQUIRE(regret);
   const auto guess = tuned.report.results[0].decision->first_guess;

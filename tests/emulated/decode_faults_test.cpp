@@ -219,7 +219,8 @@ TEST_CASE("tiles and rows of decode that are taken for others are named, or give
 }
 
 TEST_CASE("what copies of small pages lack is named") {
-  const GoldenCase golden = golden_case("decode_wgmma_bf16_d128_g8_causal_paged");
+  GoldenCase golden = golden_case("decode_wgmma_bf16_d128_g8_causal_paged");
+  golden.schedule.set("blocks", std::int64_t{1});  // more tiles than stages
   ForwardCase given{.problem = golden.problem,
                     .shape = {.batch = 1, .kv_heads = 1, .q_len = 1, .kv_len = 300}};
   given.lengths.page_size = 4;

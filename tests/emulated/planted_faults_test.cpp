@@ -268,7 +268,7 @@ TEST_CASE("a fault on O's way to global memory is named") {
        "is outside of the block's"},
       {"the LSE of a row that does not exist is stored",
        q_registers,
-       {output, "row < rows.count)\n", "row <= rows.count)\n"},
+       {output, "row < rows.count)", "row <= rows.count)"},
        "of lse, which is behind it"},
   });
 }

@@ -316,7 +316,7 @@ TEST_CASE("the drawing is well-formed, and has a cell for each tile that is visi
                                .string();
   const ToolRun outcome =
       explain({"--seq", "1024", "--heads", "1", "--mask", "k <= q && k > q - 300", "--schedule",
-               "tile_kv=128,tile_q=128,math_warpgroups=2", "--svg", path});
+               "tile_kv=128,tile_q=128,stages=2,math_warpgroups=2", "--svg", path});
   CHECK(outcome.exit == Exit::ok);
   const std::string svg = file_text(path);
   std::filesystem::remove(path);

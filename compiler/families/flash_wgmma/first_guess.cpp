@@ -82,6 +82,8 @@ void add_for_short_rows(const Problem& problem, const Shape& shape, std::vector<
       list.push_back({2, tile(is_small ? 1 : 2), 2, false, true, Softmax::exact});
     list.push_back({2, 64, is_small ? 4 : 3, false, true, Softmax::exact});
   }
+  if (problem.mask.node().is_constant() && keys <= short_row && widest <= 64)
+    list.push_back({3, 64, 4, true, true});
   if (!flash_items_grow(problem)) return;
   if (keys <= longer_row && widest <= 64) list.push_back({3, 64, 4, false, true});
   if (keys > short_row) return;
