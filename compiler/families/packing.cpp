@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "compiler/expr/node.h"
+#include "compiler/expr/tile_policy.h"
 
 namespace streamattn {
 
@@ -11,7 +12,8 @@ int packable_heads(const Problem& problem) {
   constexpr int rows = 64;
   const bool are_told_apart = problem.mask.node().uses_variable(Variable::head) ||
                               problem.score.node().uses_variable(Variable::head);
-  return are_told_apart ? 1 : std::gcd(problem.group_size, rows);
+  if (are_told_apart || is_data_dependent(problem.mask)) return 1;
+  return std::gcd(problem.group_size, rows);
 }
 
 }  // namespace streamattn

@@ -180,6 +180,7 @@ TEST_CASE("few queries are decoded, many are not, and sequences that differ alwa
   CHECK(family({.group_size = 8}, 4, 66) == "decode_wgmma");  // many items
   CHECK(family({.group_size = 12}, 4) == "decode_wgmma");     // nobody packs 12 heads
   CHECK(family({.group_size = 8, .score = alibi()}, 4) == "decode_wgmma");
+  CHECK(family({.group_size = 8, .mask = document()}, 4) == "decode_wgmma");
   CHECK(family({.group_size = 8}, 16, 66) == "flash_wgmma");
   CHECK(family({}, 17) == "flash_wgmma");
   CHECK(family({.kv_lens = true}, 512) == "decode_wgmma");

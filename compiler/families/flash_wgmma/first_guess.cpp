@@ -154,7 +154,7 @@ std::vector<Guess> split_guesses() {
 // few keys: a tile of fewer queries sees fewer that are not common to all.
 int packed_heads(const Guess& guess, const Problem& problem, const Shape& shape) {
   const int most = packable_heads(problem);
-  if (most == 1 || is_data_dependent(problem.mask)) return 1;
+  if (most == 1) return 1;
   if (reach_of(problem.mask) == Reach::narrow) return most;
   const std::int64_t tile = 64 * guess.warpgroups;
   const auto rows_of_tiles = [&](std::int64_t heads) {

@@ -57,7 +57,7 @@ std::vector<Schedule> flash_schedules(const Problem& problem, const Shape& shape
     if (by_data) add(schedule);
     schedule.split_keys = true;
     if (!schedule.o_buffer) add(schedule);  // split, O has no use for one
-    if (by_data || packs == 1) return;
+    if (packs == 1) return;
     schedule.packed_heads = packs;
     if (!schedule.o_buffer) add(schedule);
     schedule.split_keys = false;
