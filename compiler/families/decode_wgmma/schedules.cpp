@@ -63,10 +63,10 @@ double microseconds_of(const DecodeTiling& tiling, const KeyStream& stream, std:
   const double smaller_loads = stream.box_rows == 0 ? 6.5 : stream.box_rows < 64 ? 1.7 : 1;
   const double tile = smaller_loads * (0.1 + 1.3e-5 * tile_bytes);
   const double piece = 0.13 + 1e-4 * tiling.rows * tiling.value_head_dim;
-  const auto tiles_of_piece = static_cast<double>((stream.tiles + pieces - 1) / pieces);
+  const std::int64_t tiles_of_piece = (stream.tiles + pieces - 1) / pieces;
   const double stream_bytes = tile_bytes * static_cast<double>(stream.items * stream.tiles);
   const double merge = pieces == 1 ? 0 : piece * static_cast<double>(pieces);
-  return std::max(tiles_of_piece * tile, stream_bytes / memory) + merge;
+  return std::max(static_cast<double>(tiles_of_piece) * tile, stream_bytes / memory) + merge;
 }
 
 }  // namespace

@@ -158,7 +158,8 @@ int packed_heads(const Guess& guess, const Problem& problem, const Shape& shape)
   if (reach_of(problem.mask) == Reach::narrow) return most;
   const std::int64_t tile = 64 * guess.warpgroups;
   const auto rows_of_tiles = [&](std::int64_t heads) {
-    return (shape.q_len * heads + tile - 1) / tile * tile / static_cast<double>(heads);
+    const std::int64_t tiles = (shape.q_len * heads + tile - 1) / tile;
+    return static_cast<double>(tiles * tile) / static_cast<double>(heads);
   };
   constexpr double clearly = 0.9;
   return rows_of_tiles(most) < clearly * rows_of_tiles(1) ? most : 1;
@@ -200,12 +201,12 @@ std::vector<FlashSchedule> flash_guesses(const Problem& problem, const Shape& sh
                                          const Target& target) {
   std::vector<FlashSchedule> whole, split;
   const auto add_legal = [&](const std::vector<Guess>& from, std::vector<FlashSchedule>& to) {
-    for (const Guess& guess : from)
-      if (const FlashSchedule schedule = schedule_of(guess, problem, shape);
-          flash_refusal(problem, schedule, target).empty())
-        to.push_back(schedule);
-    std::ranges::stable_partition(
-        to, [&](const FlashSchedule& schedule) { return !has_idle_warpgroup(schedule, shape); });
+    for (const bool idles : {false, true})
+      for (const Guess& guess : from)
+        if (const FlashSchedule schedule = schedule_of(guess, problem, shape);
+            has_idle_warpgroup(schedule, shape) == idles &&
+            flash_refusal(problem, schedule, target).empty())
+          to.push_back(schedule);
   };
   add_legal(guesses(problem, shape), whole);
   if (!may_split(problem, shape, target)) return whole;
