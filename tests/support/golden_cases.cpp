@@ -1,6 +1,8 @@
 // The list of golden kernels.
 #include "tests/support/golden_cases.h"
 
+#include <llvm/Support/FormatVariadic.h>
+
 #include <set>
 
 #include "compiler/expr/tile_policy.h"
@@ -284,9 +286,9 @@ std::vector<GoldenFile> golden_files() {
       else if (kernel == "combine")
         add_shared(kernel + "_" + std::string(name(problem.output_dtype())), source);
       else if (kernel == "row_sums")
-        add_shared(kernel + "_" + type + "_d" + std::to_string(problem.v_head_dim()), source);
+        add_shared(llvm::formatv("{0}_{1}_d{2}", kernel, type, problem.v_head_dim()), source);
       else if (kernel == "convert_query_sums")
-        add_shared(kernel + "_" + type + "_d" + std::to_string(problem.head_dim), source);
+        add_shared(llvm::formatv("{0}_{1}_d{2}", kernel, type, problem.head_dim), source);
       else if (kernel == "sum_copies")
         add_shared(kernel, source);
       else
