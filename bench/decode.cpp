@@ -1,6 +1,6 @@
 // Decode on a GPU: ragged batches checked against float64, then a table of times by graph replay.
 //
-//   decode [check|time]
+//   decode [check|time|sweep]
 //
 // A row's graph launches the kernel on as many caches, one after the other, as are together four
 // times the L2: every launch finds its keys in memory alone. A time is that of a replay, divided by

@@ -1,7 +1,7 @@
 // What families of the host CPU have in common: their kernels are part of the library.
 #pragma once
 
-#include "compiler/families/family.h"
+#include "compiler/families/one_schedule.h"
 
 namespace streamattn {
 
@@ -9,13 +9,6 @@ namespace streamattn {
 template <class Settings>
 Family cpu_family(Operation operation, decltype(Family::declines) declines,
                   decltype(Family::refuses) refuses, decltype(Family::walk) walk = nullptr) {
-  const auto first_guess = [](const Problem&, const Shape&,
-                              const Target&) -> std::optional<Schedule> {
-    return to_schedule(Settings{});
-  };
-  const auto schedules = [](const Problem&, const Shape&, const Target&) {
-    return std::vector{to_schedule(Settings{})};
-  };
   return {.name = Settings::family,
           .operation = operation,
           .knobs = &knob_table<Settings>(),
@@ -24,8 +17,8 @@ Family cpu_family(Operation operation, decltype(Family::declines) declines,
           },
           .declines = declines,
           .refuses = refuses,
-          .first_guess = first_guess,
-          .schedules = schedules,
+          .first_guess = default_guess<Settings>,
+          .schedules = default_schedules<Settings>,
           .estimate = nullptr,
           .launch_choices = nullptr,
           .walk = walk,

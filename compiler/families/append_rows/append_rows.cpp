@@ -7,6 +7,7 @@
 
 #include "compiler/families/kernel_text.h"
 #include "compiler/families/launch_params.h"
+#include "compiler/families/one_schedule.h"
 
 namespace streamattn {
 namespace {
@@ -29,14 +30,6 @@ std::string declines(const Problem& problem, const Target&) {
 std::string refuses(const Problem& problem, const Schedule& chosen, const Target&) {
   return refuse_threads(settings_of<AppendSchedule>(chosen).threads, append_lanes(problem),
                         append_threads);
-}
-
-std::optional<Schedule> first_guess(const Problem&, const Shape&, const Target&) {
-  return to_schedule(AppendSchedule{});
-}
-
-std::vector<Schedule> schedules(const Problem& problem, const Shape& shape, const Target& target) {
-  return {*first_guess(problem, shape, target)};
 }
 
 // Depends on types, head dims and layouts alone, so that problems share it.
@@ -66,8 +59,8 @@ Family append_rows_family() {
           .misses = misses,
           .declines = declines,
           .refuses = refuses,
-          .first_guess = first_guess,
-          .schedules = schedules,
+          .first_guess = default_guess<AppendSchedule>,
+          .schedules = default_schedules<AppendSchedule>,
           .estimate = nullptr,
           .launch_choices = nullptr,
           .emit = emit,

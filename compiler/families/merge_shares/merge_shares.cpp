@@ -7,6 +7,7 @@
 
 #include "compiler/families/kernel_text.h"
 #include "compiler/families/launch_params.h"
+#include "compiler/families/one_schedule.h"
 
 namespace streamattn {
 namespace {
@@ -30,14 +31,6 @@ std::string declines(const Problem& problem, const Target&) {
 std::string refuses(const Problem& problem, const Schedule& chosen, const Target&) {
   return refuse_threads(settings_of<MergeSchedule>(chosen).threads,
                         problem.v_head_dim() / columns_of_thread, resident_threads);
-}
-
-std::optional<Schedule> first_guess(const Problem&, const Shape&, const Target&) {
-  return to_schedule(MergeSchedule{});
-}
-
-std::vector<Schedule> schedules(const Problem& problem, const Shape& shape, const Target& target) {
-  return {*first_guess(problem, shape, target)};
 }
 
 // Depends on the element type alone, so that problems share it.
@@ -94,8 +87,8 @@ Family merge_shares_family() {
           .misses = misses,
           .declines = declines,
           .refuses = refuses,
-          .first_guess = first_guess,
-          .schedules = schedules,
+          .first_guess = default_guess<MergeSchedule>,
+          .schedules = default_schedules<MergeSchedule>,
           .estimate = nullptr,
           .launch_choices = nullptr,
           .emit = merge_emit,
