@@ -67,6 +67,11 @@ struct Guess {
   bool split_keys = false;
 };
 
+constexpr auto exact = Softmax::exact, stale = Softmax::stale;
+constexpr bool turns = true, no_turns = false, q_in_registers = true, q_in_memory = false;
+constexpr bool split = true;
+constexpr int over_q = 0, in_halves = 2;  // passes of O
+
 // Short rows wait for memory, and for the next item, more than warpgroups for each other: many
 // loads under way, no turns, and keys that fit a tile or two.
 void add_for_short_rows(const Problem& problem, const Shape& shape, std::vector<Guess>& list) {
@@ -79,16 +84,16 @@ void add_for_short_rows(const Problem& problem, const Shape& shape, std::vector<
   if (keys <= two_tiles && widest <= 128) {
     const bool is_small = widest <= 64;
     if (problem.mask.node().is_constant() && keys > one_tile)
-      list.push_back({2, tile(is_small ? 1 : 2), 2, false, true, Softmax::exact});
-    list.push_back({2, 64, is_small ? 4 : 3, false, true, Softmax::exact});
+      list.push_back({2, tile(is_small ? 1 : 2), 2, no_turns, q_in_registers, exact});
+    list.push_back({2, 64, is_small ? 4 : 3, no_turns, q_in_registers, exact});
   }
   if (problem.mask.node().is_constant() && keys <= short_row && widest <= 64)
-    list.push_back({3, 64, 4, true, true});
+    list.push_back({3, 64, 4, turns, q_in_registers});
   if (!flash_items_grow(problem)) return;
-  if (keys <= longer_row && widest <= 64) list.push_back({3, 64, 4, false, true});
+  if (keys <= longer_row && widest <= 64) list.push_back({3, 64, 4, no_turns, q_in_registers});
   if (keys > short_row) return;
-  if (widest <= 128) list.push_back({2, 64, 4, false, true});
-  list.push_back({2, 64, 2, false, false, Softmax::stale, 2});
+  if (widest <= 128) list.push_back({2, 64, 4, no_turns, q_in_registers});
+  list.push_back({2, 64, 2, no_turns, q_in_memory, stale, in_halves});
 }
 
 // Guesses in the order in which they are tried, after what won on an H200 (docs/flash_wgmma.md):
@@ -97,8 +102,6 @@ void add_for_short_rows(const Problem& problem, const Shape& shape, std::vector<
 std::vector<Guess> guesses(const Problem& problem, const Shape& shape) {
   std::vector<Guess> list;
   const auto add = [&](const Guess& guess) { list.push_back(guess); };
-  constexpr auto exact = Softmax::exact, stale = Softmax::stale;
-  constexpr bool turns = true, no_turns = false, q_in_registers = true, q_in_memory = false;
   const bool is_small = problem.v_head_dim() <= 64;
   add_for_short_rows(problem, shape, list);
 
@@ -132,8 +135,10 @@ std::vector<Guess> guesses(const Problem& problem, const Shape& shape) {
   add({3, 80});
   add({2, 128, 2, turns, q_in_registers});
   add({2, 128});
-  for (const int o_passes : {2, 0}) add({2, 112, 2, turns, q_in_memory, stale, o_passes});
-  for (const int o_passes : {2, 0}) add({2, 64, 2, turns, q_in_memory, stale, o_passes});
+  for (const int o_passes : {in_halves, over_q})
+    add({2, 112, 2, turns, q_in_memory, stale, o_passes});
+  for (const int o_passes : {in_halves, over_q})
+    add({2, 64, 2, turns, q_in_memory, stale, o_passes});
   // Where O's chunks are not those of Q.
   add({2, 64});
   add({2, 48});
@@ -144,10 +149,12 @@ std::vector<Guess> guesses(const Problem& problem, const Shape& shape) {
 
 // Where blocks share the keys of a query tile.
 std::vector<Guess> split_guesses() {
-  constexpr auto stale = Softmax::stale;
-  return {{2, 128, 2, true, true, stale, 0, true},  {3, 80, 2, true, false, stale, 0, true},
-          {2, 128, 2, true, false, stale, 0, true}, {2, 80, 2, true, false, stale, 0, true},
-          {2, 64, 2, true, false, stale, 0, true},  {1, 64, 6, false, true, stale, 0, true}};
+  return {{2, 128, 2, turns, q_in_registers, stale, over_q, split},
+          {3, 80, 2, turns, q_in_memory, stale, over_q, split},
+          {2, 128, 2, turns, q_in_memory, stale, over_q, split},
+          {2, 80, 2, turns, q_in_memory, stale, over_q, split},
+          {2, 64, 2, turns, q_in_memory, stale, over_q, split},
+          {1, 64, 6, no_turns, q_in_registers, stale, over_q, split}};
 }
 
 // Heads of a group go together where this leaves fewer rows of tiles empty, and where a query sees
@@ -199,7 +206,7 @@ bool may_split(const Problem& problem, const Shape& shape, const Target& target)
 
 std::vector<FlashSchedule> flash_guesses(const Problem& problem, const Shape& shape,
                                          const Target& target) {
-  std::vector<FlashSchedule> whole, split;
+  std::vector<FlashSchedule> whole, in_shares;
   const auto add_legal = [&](const std::vector<Guess>& from, std::vector<FlashSchedule>& to) {
     for (const bool idles : {false, true})
       for (const Guess& guess : from)
@@ -210,18 +217,19 @@ std::vector<FlashSchedule> flash_guesses(const Problem& problem, const Shape& sh
   };
   add_legal(guesses(problem, shape), whole);
   if (!may_split(problem, shape, target)) return whole;
-  add_legal(split_guesses(), split);
+  add_legal(split_guesses(), in_shares);
   const auto microseconds = [&](const FlashSchedule& schedule) {
     return flash_estimate(problem, to_schedule(schedule), shape, target).microseconds;
   };
   // The model decides where it is sure.
   constexpr double clearly = 0.9;
-  for (std::size_t i = 1; i < split.size() && !has_idle_warpgroup(split[i], shape); i++)
-    if (microseconds(split[i]) < clearly * microseconds(split.front()))
-      std::swap(split.front(), split[i]);
-  const bool pays = !split.empty() && (whole.empty() || microseconds(split.front()) <
-                                                            clearly * microseconds(whole.front()));
-  whole.insert(pays ? whole.begin() : whole.end(), split.begin(), split.end());
+  for (std::size_t i = 1; i < in_shares.size() && !has_idle_warpgroup(in_shares[i], shape); i++)
+    if (microseconds(in_shares[i]) < clearly * microseconds(in_shares.front()))
+      std::swap(in_shares.front(), in_shares[i]);
+  const bool pays =
+      !in_shares.empty() &&
+      (whole.empty() || microseconds(in_shares.front()) < clearly * microseconds(whole.front()));
+  whole.insert(pays ? whole.begin() : whole.end(), in_shares.begin(), in_shares.end());
   return whole;
 }
 
