@@ -35,6 +35,7 @@ class PairRow {
           const BackwardCall& call)
       : call_(call),
         group_size_(problem.group_size),
+        dtype_(problem.dtype),
         evaluator_(exprs, call.forward),
         slopes_(slopes, call) {}
 
@@ -62,7 +63,7 @@ class PairRow {
     p = products;
     evaluator_.change(row_, keys.begin, count, p.data());
     for (std::int64_t i = 0; i < count; ++i) {
-      p[i] = seen[i] != 0 ? std::exp(p[i] - lse) : 0;
+      p[i] = seen[i] != 0 ? kept(std::exp(p[i] - lse)) : 0;
       d_score[i] = seen[i] != 0 ? p[i] * (d_p[i] - delta) : 0;
       size[i] = seen[i] != 0 ? p[i] * (std::abs(d_p[i]) + std::abs(delta)) : 0;
     }
@@ -72,6 +73,11 @@ class PairRow {
     for (Real& x : size) x = std::abs(x);
   }
 
+  /// As a textbook keeps P from its forward pass.
+  Real kept(Real value) const {
+    if constexpr (std::is_same_v<Real, double>) return value;
+    return rounded(dtype_, value);
+  }
   Real sink() { return evaluator_.sink(row_); }
   SlopeEvaluator<Real>& slopes() { return slopes_; }
   const CallRow& row() const { return row_; }
@@ -86,6 +92,7 @@ class PairRow {
  private:
   const BackwardCall& call_;
   std::int64_t group_size_;
+  DType dtype_;
   CallRow row_ = {};
   CallEvaluator<Real> evaluator_;
   SlopeEvaluator<Real> slopes_;

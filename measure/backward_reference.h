@@ -23,8 +23,8 @@ struct KeyGradients {
 /// Who computes.
 enum class Precision {
   float64,  ///< exact for the arguments: o and lse are inputs as any other
-  plain,    ///< textbook: float32, P and dS rounded to the element type before they are multiplied,
-            ///< results to that of the gradient
+  plain,    ///< textbook: float32 but for P and dS, which are kept in the element type; results are
+            ///< rounded to that of the gradient
 };
 
 /// d_q of some rows, [rows, head_dim]. Reads host tensors of `args`, and of these only what a row

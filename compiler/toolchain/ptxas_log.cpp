@@ -26,12 +26,12 @@ int number_before(llvm::StringRef line, llvm::StringRef unit) {
   return number;
 }
 
-/// Whether the line warns of lost speed: "(C7508)" to "(C7519)".
+/// Whether the line warns of lost speed: "(C7507)" to "(C7519)".
 bool is_advisory(llvm::StringRef line) {
   int code = 0;
   llvm::StringRef rest = line.drop_front(std::min(line.size(), line.find("(C75")));
   return rest.consume_front("(C") && !rest.consumeInteger(10, code) && rest.consume_front(")") &&
-         code >= 7508 && code <= 7519;
+         code >= 7507 && code <= 7519;
 }
 
 }  // namespace

@@ -6,19 +6,20 @@
 namespace streamattn {
 
 /// What the main kernel needs of every row of queries besides Q and dO: float32, in the order in
-/// which threads take it (parts/row_statistics.cuh). Heads are batch * heads; rows are padded to
-/// whole tiles.
+/// which threads take it (parts/row_statistics.cuh), negative, as products start from it. Heads are
+/// batch * heads; rows are padded to whole tiles.
 struct StatisticsParams {
-  float* lse;    // [heads, padded rows], times log2(e); +inf where a row has no weight at all
-  float* delta;  // [heads, padded rows], the sum of dO * O
+  float* minus_lse;    // [heads, padded rows], in units; -inf where a row has no weight at all
+  float* minus_delta;  // [heads, padded rows], of the sum of dO * O
   int padded_len;
+  float lse_unit;  // in base 2: that of Q K^T where scores are these scaled, else 1
 };
 
-/// Sums of dQ by query tile, not scaled: float32, in the order of accumulator registers.
+/// Sums of dQ by 64 rows, not scaled: float32, in the order of accumulator registers.
 struct QuerySumParams {
-  float* sums;         // [batch * heads, q_tiles, parts, 64 * padded columns of a part]
-  unsigned* counters;  // [batch * heads, q_tiles, parts]: 1 + the key tile added last; 0: none
-  int q_tiles, parts;
+  float* sums;         // [batch * heads, tiles, parts, 64 * padded columns of a part]
+  unsigned* counters;  // [batch * heads, tiles, parts]: 1 + the key tile added last; 0: none
+  int tiles, parts;
 };
 
 /// Work items are (section of key-value heads, key tile, head of the section), the last one
@@ -77,20 +78,34 @@ struct ConvertParams {
 /// Up to 128 columns, math warpgroups share a tile's keys. Above, accumulators of 64 keys fill the
 /// registers of one: they share the roles, of P and dV and of dS and dK.
 struct BackwardTiling {
+  static constexpr int sum_rows = 64;  // of dQ, which are added up as one
+
   int head_dim, value_head_dim;
+  int tile_q = sum_rows;  // a multiple of that
 
   static constexpr int element_bytes = 2;
-  static constexpr int tile_q = 64, warpgroup_keys = 64;
-  static constexpr int stages = 2;              // of Q; buffers of dS and of dQ
+  static constexpr int warpgroup_keys = 64;
+  static constexpr int most_stages = 3, dq_buffers = 2;
   static constexpr int most_bytes = 227 << 10;  // that a block may have
 
   SA_ANYWHERE constexpr bool by_role() const { return head_dim > 128 || value_head_dim > 128; }
   SA_ANYWHERE constexpr int tile_kv() const { return by_role() ? warpgroup_keys : 128; }
-  /// Of dO: two where there is room.
-  SA_ANYWHERE constexpr int d_o_stages() const {
-    return bytes_with(stages) <= most_bytes ? stages : 1;
+  /// Of Q: it is in use until dK of its visit is complete, which is in the middle of the next one.
+  /// So with three stages the next Q is always there; where roles are shared there is room for two.
+  SA_ANYWHERE constexpr int q_stages() const { return by_role() ? 2 : 3; }
+  /// Of dS: two where there is room, or where one would have the roles wait for each other.
+  SA_ANYWHERE constexpr int ds_stages() const {
+    return by_role() || bytes_with(2, 2) <= most_bytes ? 2 : 1;
   }
-  /// A tile of dQ goes to memory in so many parts: for want of shared memory, of 64 columns at most
+  /// Of dO: as many as there is room for.
+  SA_ANYWHERE constexpr int d_o_stages() const {
+    int count = q_stages();
+    while (count > 1 && bytes_with(count, ds_stages()) > most_bytes) count--;
+    return count;
+  }
+  /// Whether Q is free before dO: with one stage of that, or a third one of Q.
+  SA_ANYWHERE constexpr bool loads_q_first() const { return d_o_stages() == 1 || q_stages() > 2; }
+  /// sum_rows of dQ go to memory in so many parts: for want of shared memory, of 64 columns at most
   /// where roles are shared, and of whole chunks.
   SA_ANYWHERE constexpr int dq_parts() const {
     int chunks = padded_columns(head_dim) / chunk_columns(head_dim), parts = 1;
@@ -103,42 +118,43 @@ struct BackwardTiling {
   SA_ANYWHERE constexpr int q_bytes() const { return tile_bytes(tile_q, head_dim); }
   SA_ANYWHERE constexpr int d_o_bytes() const { return tile_bytes(tile_q, value_head_dim); }
   SA_ANYWHERE constexpr int ds_bytes() const { return tile_q * tile_kv() * element_bytes; }
-  /// P times the slope of the score, in float, from one role to the other.
-  SA_ANYWHERE constexpr int weights_bytes() const { return by_role() ? tile_q * tile_kv() * 4 : 0; }
-  SA_ANYWHERE static constexpr int statistic_bytes() { return tile_q * 4; }
+  /// P times the slope of the score, from one role to the other.
+  SA_ANYWHERE constexpr int weights_bytes() const { return by_role() ? ds_bytes() : 0; }
+  SA_ANYWHERE constexpr int statistic_bytes() const { return tile_q * 4; }
   /// Of a part of dQ: floats, and their bytes.
   SA_ANYWHERE constexpr int dq_elements() const {
-    return tile_q * padded_columns(head_dim, element_bytes) / dq_parts();
+    return sum_rows * padded_columns(head_dim, element_bytes) / dq_parts();
   }
   SA_ANYWHERE constexpr int dq_bytes() const { return dq_elements() * 4; }
 
   SA_ANYWHERE static constexpr int k_offset() { return 0; }
   SA_ANYWHERE constexpr int v_offset() const { return k_bytes(); }
   SA_ANYWHERE constexpr int q_offset() const { return v_offset() + v_bytes(); }
-  SA_ANYWHERE constexpr int d_o_offset() const { return q_offset() + stages * q_bytes(); }
+  SA_ANYWHERE constexpr int d_o_offset() const { return q_offset() + q_stages() * q_bytes(); }
   SA_ANYWHERE constexpr int ds_offset() const { return d_o_offset() + d_o_stages() * d_o_bytes(); }
-  SA_ANYWHERE constexpr int dq_offset() const { return ds_offset() + stages * ds_bytes(); }
-  SA_ANYWHERE constexpr int weights_offset() const { return dq_offset() + stages * dq_bytes(); }
+  SA_ANYWHERE constexpr int dq_offset() const { return ds_offset() + ds_stages() * ds_bytes(); }
+  SA_ANYWHERE constexpr int weights_offset() const { return dq_offset() + dq_buffers * dq_bytes(); }
   SA_ANYWHERE constexpr int lse_offset() const { return weights_offset() + weights_bytes(); }
   SA_ANYWHERE constexpr int delta_offset() const {
-    return lse_offset() + stages * statistic_bytes();
+    return lse_offset() + q_stages() * statistic_bytes();
   }
   SA_ANYWHERE constexpr int slot_offset() const {
-    return delta_offset() + stages * statistic_bytes();
+    return delta_offset() + d_o_stages() * statistic_bytes();
   }
-  SA_ANYWHERE constexpr int leader_offset() const { return slot_offset() + stages * 16; }
-  SA_ANYWHERE constexpr int barrier_offset() const { return leader_offset() + 4 * 16; }
-  /// Full barrier of K and V; full and empty ones of every stage of Q, dO and dS, and of P.
+  SA_ANYWHERE constexpr int turn_offset() const { return slot_offset() + q_stages() * 16; }
+  SA_ANYWHERE constexpr int barrier_offset() const { return turn_offset() + dq_buffers * 16; }
+  /// Full barrier of K and V; full and empty ones of every stage of Q, dO, dS, dQ, and of P.
   SA_ANYWHERE constexpr int bytes() const {
-    return barrier_offset() + 8 * (1 + 6 * stages + (by_role() ? 2 : 0));
+    return barrier_offset() + 8 * (1 + 8 * most_stages + (by_role() ? 2 : 0));
   }
 
  private:
-  // What bytes() is with so many stages of dO.
-  SA_ANYWHERE constexpr int bytes_with(int d_o_count) const {
-    return k_bytes() + v_bytes() + stages * (q_bytes() + ds_bytes() + dq_bytes()) +
-           d_o_count * d_o_bytes() + weights_bytes() + 2 * stages * statistic_bytes() +
-           16 * (stages + 4) + 8 * (3 + 6 * stages);
+  // What bytes() is at most with so many stages of dO and dS.
+  SA_ANYWHERE constexpr int bytes_with(int d_o_count, int ds_count) const {
+    return k_bytes() + v_bytes() + q_stages() * q_bytes() + d_o_count * d_o_bytes() +
+           ds_count * ds_bytes() + dq_buffers * dq_bytes() + weights_bytes() +
+           2 * most_stages * statistic_bytes() + 16 * (most_stages + dq_buffers) +
+           8 * (3 + 8 * most_stages);
   }
   SA_ANYWHERE static constexpr int tile_bytes(int rows, int columns) {
     return rows * padded_columns(columns, element_bytes) * element_bytes;

@@ -8,18 +8,21 @@
 
 namespace streamattn {
 
-/// Counts uses of a ring of one stage or two: one register for stage and parity.
+/// Counts uses of a ring: one register for stage and parity, and for those of rings with other
+/// numbers of stages that are used as often.
 template <int stages>
 struct UseCursor {
   u32 uses = 0;
 
-  SA_DEVICE u32 stage() const { return uses & (stages - 1); }
+  SA_DEVICE u32 stage() const { return uses % stages; }
   SA_DEVICE u32 parity() const { return uses / stages & 1; }
   SA_DEVICE void advance() { uses++; }
   SA_DEVICE UseCursor before() const { return {uses - 1}; }
   SA_DEVICE operator RingCursor<stages>() const { return {stage(), parity()}; }
 };
-using PairCursor = UseCursor<2>;
+
+/// Counts visits.
+using VisitCursor = UseCursor<1>;
 
 /// One tile of keys of one key-value head.
 struct KeyItem {
@@ -56,6 +59,18 @@ struct QueryVisit {
   }
 };
 
+/// A buffer of sums of dQ and what they are added to, as its slot in shared memory says.
+struct SumTurn {
+  int part;      // of all tiles; negative: no more come
+  int previous;  // key tile that adds before; -1: none
+
+  SA_DEVICE static SumTurn load(u32 slot) {
+    int4 found = load_shared(slot);
+    return {found.x, found.y};
+  }
+  SA_DEVICE void store(u32 slot) const { store_shared(slot, make_int4(part, previous, 0, 0)); }
+};
+
 template <class Spec>
 struct BackwardTiles {
   static constexpr BackwardTiling tiling = Spec::tiling;
@@ -71,58 +86,55 @@ struct BackwardTiles {
 template <class Spec>
 struct BackwardShared {
   static constexpr BackwardTiling tiling = Spec::tiling;
-  static constexpr int stages = tiling.stages;
-  using Ring = StageRing<stages>;
+  using QCursor = UseCursor<tiling.q_stages()>;
   using DOCursor = UseCursor<tiling.d_o_stages()>;
+  using DSCursor = UseCursor<tiling.ds_stages()>;
+  using SumCursor = UseCursor<tiling.dq_buffers>;
 
   u32 base;  // 1024-byte aligned
 
   SA_DEVICE u32 k() const { return base + tiling.k_offset(); }
   SA_DEVICE u32 v() const { return base + tiling.v_offset(); }
-  SA_DEVICE u32 q(u32 stage) const { return base + tiling.q_offset() + stage * tiling.q_bytes(); }
+  SA_DEVICE u32 q(QCursor at) const {
+    return base + tiling.q_offset() + at.stage() * tiling.q_bytes();
+  }
   SA_DEVICE u32 d_o(DOCursor at) const {
     return base + tiling.d_o_offset() + at.stage() * tiling.d_o_bytes();
   }
-  SA_DEVICE u32 ds(u32 buffer) const {
-    return base + tiling.ds_offset() + buffer * tiling.ds_bytes();
+  SA_DEVICE u32 ds(DSCursor at) const {
+    return base + tiling.ds_offset() + at.stage() * tiling.ds_bytes();
   }
-  SA_DEVICE u32 dq(u32 buffer) const {
-    return base + tiling.dq_offset() + buffer * tiling.dq_bytes();
+  SA_DEVICE u32 dq(SumCursor at) const {
+    return base + tiling.dq_offset() + at.stage() * tiling.dq_bytes();
   }
-  SA_DEVICE u32 lse(u32 stage) const {
-    return base + tiling.lse_offset() + stage * tiling.statistic_bytes();
+  SA_DEVICE u32 lse(QCursor at) const {
+    return base + tiling.lse_offset() + at.stage() * tiling.statistic_bytes();
   }
   SA_DEVICE u32 delta(DOCursor at) const {
     return base + tiling.delta_offset() + at.stage() * tiling.statistic_bytes();
   }
-  /// The use of dO of a visit.
-  SA_DEVICE static DOCursor d_o_of(PairCursor visit) { return {visit.uses}; }
+  /// The uses of rings of a visit.
+  SA_DEVICE static QCursor q_of(VisitCursor visit) { return {visit.uses}; }
+  SA_DEVICE static DOCursor d_o_of(VisitCursor visit) { return {visit.uses}; }
+  SA_DEVICE static DSCursor ds_of(VisitCursor visit) { return {visit.uses}; }
   SA_DEVICE u32 weights() const { return base + tiling.weights_offset(); }
   /// The visit whose Q is in the stage; written before that is announced.
-  SA_DEVICE u32 slot(u32 stage) const { return base + tiling.slot_offset() + stage * 16; }
+  SA_DEVICE u32 slot(QCursor at) const { return base + tiling.slot_offset() + at.stage() * 16; }
 
-  /// What single threads keep from one visit to the next, where registers are short: the loading
-  /// one, and those that take turns at sums.
-  SA_DEVICE u32 leader(int part) const { return base + tiling.leader_offset() + part * 16; }
-  SA_DEVICE void keep(KeyItem item) const {
-    store_shared(leader(1), make_int4(item.key_tile, item.kv_head, item.batch, 0));
-  }
-  SA_DEVICE KeyItem item() const {
-    int4 found = load_shared(leader(1));
-    return {found.x, found.y, found.z};
-  }
-  SA_DEVICE u32 turn(int parity) const { return leader(2 + parity); }
+  /// Whose sums are in the buffer.
+  SA_DEVICE u32 turn(SumCursor at) const { return base + tiling.turn_offset() + at.stage() * 16; }
 
   SA_DEVICE u32 keys_full() const { return base + tiling.barrier_offset(); }
-  SA_DEVICE Ring q_ring() const { return ring<stages>(0); }
+  SA_DEVICE auto q_ring() const { return ring<tiling.q_stages()>(0); }
   SA_DEVICE auto d_o_ring() const { return ring<tiling.d_o_stages()>(1); }
-  SA_DEVICE Ring ds_ring() const { return ring<stages>(2); }
-  SA_DEVICE StageRing<1> weights_ring() const { return ring<1>(3); }
+  SA_DEVICE auto ds_ring() const { return ring<tiling.ds_stages()>(2); }
+  SA_DEVICE auto sum_ring() const { return ring<tiling.dq_buffers>(3); }
+  SA_DEVICE auto weights_ring() const { return ring<1>(4); }
 
  private:
   template <int count>
   SA_DEVICE StageRing<count> ring(int n) const {
-    u32 first = keys_full() + 8 + n * 16 * stages;
+    u32 first = keys_full() + 8 + n * 16 * tiling.most_stages;
     return {first, first + 8 * count};
   }
 };

@@ -17,11 +17,12 @@ SA_DEVICE constexpr bool is_backward_spec() {
   };
   constexpr bool has_tiling = requires {
     BackwardTiling(Spec::tiling);
-    Spec::loader_registers + Spec::math_registers;
+    Spec::loader_registers + Spec::dq_registers + Spec::math_registers;
   };
   static_assert(has_operands, "Spec needs types Element and Score, and an int group_size");
-  static_assert(has_tiling,
-                "Spec needs a BackwardTiling tiling, ints loader_registers and math_registers");
+  static_assert(
+      has_tiling,
+      "Spec needs a BackwardTiling tiling, ints loader_registers, dq_registers and math_registers");
   return has_operands && has_tiling;
 }
 

@@ -2,10 +2,11 @@
 //
 // A block owns 128 keys of one key-value head and walks the query tiles, of all heads of the group,
 // that see some of them. Two math warpgroups compute S, dP, dV and dK and never wait for each
-// other; a third one loads, computes dQ = dS K and adds it up in global memory, in the order of key
-// tiles, so that results are the same each time.
+// other; one computes dQ = dS K. Of the fourth, a warp loads, and one for each buffer adds dQ up in
+// global memory, in the order of key tiles, so that results are the same each time.
 #pragma once
 
+#include "backward/backward_loader.cuh"
 #include "backward/key_roles.cuh"
 #include "backward/query_gradient.cuh"
 #include "ptx/dependency.cuh"
@@ -20,29 +21,34 @@ SA_DEVICE void run_backward_block(const BackwardParams& params) {
   int warp = __shfl_sync(~0u, threadIdx.x / 32, 0);
   if (threadIdx.x == 0) {
     mbarrier_init(shared.keys_full(), 1);
-    shared.q_ring().init(8);
+    shared.q_ring().init(12);
     shared.d_o_ring().init(8);
-    for (int i = 0; i < Spec::tiling.stages; i++) {  // of dS: written by warps, read by four
-      mbarrier_init(shared.ds_ring().full + 8 * i, by_role ? 4 : 8);
-      mbarrier_init(shared.ds_ring().empty + 8 * i, 4);
-    }
+    shared.ds_ring().init(4, by_role ? 4 : 8);
+    shared.sum_ring().init(1, 4);
     if constexpr (by_role) shared.weights_ring().init(4, 4);
     fence_mbarrier_init();
   }
   __syncthreads();
   dependency_wait();
+  int lane = threadIdx.x % 32;
   if (warp < 4) {
-    shrink_registers<Spec::loader_registers>();
-    QueryGradient<Spec>{params, shared, int(threadIdx.x)}.run();
-  } else {
+    shrink_registers<Spec::dq_registers>();
+    QueryGradient<Spec>{params, shared, {0, warp, lane}}.run();
+  } else if (warp < 12) {
     grow_registers<Spec::math_registers>();
-    Fragment at{by_role ? 0 : warp / 4 - 1, warp % 4, int(threadIdx.x % 32)};
+    Fragment at{by_role ? 0 : warp / 4 - 1, warp % 4, lane};
     if constexpr (!by_role)
       KeyGradients<Spec>{params, shared, at}.run();
     else if (warp < 8)
       ValueRole<Spec>{{{params, shared, at}}}.run();
     else
       KeysRole<Spec>{{{params, shared, at}}}.run();
+  } else {
+    shrink_registers<Spec::loader_registers>();
+    if (lane == 0 && warp == 12)
+      BackwardLoader<Spec>{params, shared, key_item(params.order, blockIdx.x)}.run();
+    if (lane == 0 && warp > 12 && warp <= 12 + Spec::tiling.dq_buffers)
+      SumTurns<Spec>{params, shared, {u32(warp - 13)}}.run();
   }
 }
 

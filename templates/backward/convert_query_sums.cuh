@@ -12,20 +12,20 @@ namespace streamattn {
 /// float32, and head_dim. Blocks have 256 threads.
 template <class Spec>
 struct ConvertQuerySums {
-  static constexpr int threads = 256, tile_q = 64;
+  static constexpr int threads = 256, rows = BackwardTiling::sum_rows;
   static constexpr int columns = padded_columns(Spec::head_dim);
   static constexpr int chunk = chunk_columns(Spec::head_dim);
-  static constexpr int fours = tile_q * columns / 4;  // of registers
-  static constexpr int fours_of_chunk = tile_q * chunk / 4;
+  static constexpr int fours = rows * columns / 4;  // of registers
+  static constexpr int fours_of_chunk = rows * chunk / 4;
 
   const ConvertParams& params;
 
   SA_DEVICE void run() const {
-    int tile = blockIdx.x % params.from.q_tiles, all_head = blockIdx.x / params.from.q_tiles;
+    int tile = blockIdx.x % params.from.tiles, all_head = blockIdx.x / params.from.tiles;
     bool is_seen =
         load_global((const u32*)params.from.counters + blockIdx.x * params.from.parts) != 0;
     const float4* sums =
-        (const float4*)(params.from.sums + (long long)blockIdx.x * (tile_q * columns));
+        (const float4*)(params.from.sums + (long long)blockIdx.x * (rows * columns));
     int batch = all_head / params.heads, head = all_head % params.heads;
     long long first = batch * params.strides.batch + head * params.strides.head;
 #pragma unroll 4
@@ -36,8 +36,8 @@ struct ConvertQuerySums {
       Fragment at{0, thread / 32, thread % 32};
       int column = i / fours_of_chunk * chunk + in_chunk / 128 * 8 + at.column();
       if (column >= Spec::head_dim) continue;
-      store(first, tile * tile_q + at.row(0), column, sum.x, sum.y);
-      store(first, tile * tile_q + at.row(1), column, sum.z, sum.w);
+      store(first, tile * rows + at.row(0), column, sum.x, sum.y);
+      store(first, tile * rows + at.row(1), column, sum.z, sum.w);
     }
   }
 

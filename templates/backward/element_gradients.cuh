@@ -87,13 +87,14 @@ struct ElementGradients {
     long long all_head = (long long)item.batch * params.sums.counts.heads + item.head;
     long long first = all_head * params.statistics.padded_len + row;
     if (threadIdx.x == 0) {
-      mbarrier_arrive_expect(queries_full(), Rows::bytes + Values::bytes + 2 * tile * 4);
+      mbarrier_arrive_expect(queries_full(),
+                             Rows::bytes + Values::bytes + 2 * tiling.statistic_bytes);
       load<Rows>(tiling.q_offset(), params.q, queries_full(), row, item.head, item.batch);
       load<Values>(tiling.d_o_offset(), params.d_o, queries_full(), row, item.head, item.batch);
-      bulk_load(base + tiling.lse_offset(), params.statistics.lse + first, tile * 4,
-                queries_full());
-      bulk_load(base + tiling.delta_offset(), params.statistics.delta + first, tile * 4,
-                queries_full());
+      bulk_load(base + tiling.lse_offset(), params.statistics.minus_lse + first,
+                tiling.statistic_bytes, queries_full());
+      bulk_load(base + tiling.delta_offset(), params.statistics.minus_delta + first,
+                tiling.statistic_bytes, queries_full());
     }
     __syncwarp();
     mbarrier_wait(queries_full(), q_uses++ & 1);
@@ -151,16 +152,16 @@ struct ElementGradients {
     int q = first_query(walk);
 #pragma unroll
     for (int sixteen = 0; sixteen < tile / 16; sixteen++) {
-      LaneStatistics lse(base + tiling.lse_offset(), sixteen, at.lane);
-      LaneStatistics delta(base + tiling.delta_offset(), sixteen, at.lane);
+      LaneStatistics minus_lse(base + tiling.lse_offset(), sixteen, at.lane);
+      LaneStatistics minus_delta(base + tiling.delta_offset(), sixteen, at.lane);
 #pragma unroll
       for (int i = 0; i < 8; i++) {
         int element = 8 * sixteen + i, column = 8 * (element / 4) + i % 2;
         int row = key(walk, i / 2 % 2), k = walk.sequence.k_position + row;
         float logit = score.change(s[element], q, k, column, 0);
         if (row >= walk.sequence.kv_len || !score.keeps(q + column, k, 0)) logit = -infinity;
-        float weight = exp2_approx(fmaf(logit, score.scale_log2, -lse.of(i)));
-        d[element] = weight == 0 ? 0 : weight * (d[element] - delta.of(i));
+        float weight = exp2_approx(fmaf(logit, score.scale_log2, minus_lse.of(i)));
+        d[element] = weight == 0 ? 0 : weight * (d[element] + minus_delta.of(i));
       }
     }
   }

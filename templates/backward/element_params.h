@@ -68,6 +68,7 @@ struct ElementTiling {
 
   static constexpr int element_bytes = 2;
   static constexpr int tile = 64, threads = 128;
+  static constexpr int statistic_bytes = tile * 4;
 
   SA_ANYWHERE constexpr int q_offset() const { return 0; }
   SA_ANYWHERE constexpr int k_offset() const { return tile_bytes(head_dim); }
@@ -76,8 +77,8 @@ struct ElementTiling {
   /// Products and derivatives of every thread's pairs, in float.
   SA_ANYWHERE constexpr int pairs_offset() const { return v_offset() + tile_bytes(value_head_dim); }
   SA_ANYWHERE constexpr int lse_offset() const { return pairs_offset() + 2 * tile * tile * 4; }
-  SA_ANYWHERE constexpr int delta_offset() const { return lse_offset() + tile * 4; }
-  SA_ANYWHERE constexpr int totals_offset() const { return delta_offset() + tile * 4; }
+  SA_ANYWHERE constexpr int delta_offset() const { return lse_offset() + statistic_bytes; }
+  SA_ANYWHERE constexpr int totals_offset() const { return delta_offset() + statistic_bytes; }
   SA_ANYWHERE constexpr int barrier_offset() const { return totals_offset() + 16 * threads / 32; }
   /// Barriers of the queries and of the keys.
   SA_ANYWHERE constexpr int bytes() const { return barrier_offset() + 2 * 8; }

@@ -4,6 +4,7 @@
 
 #include "backward/backward_shared.cuh"
 #include "parts/output.cuh"
+#include "parts/row_product.cuh"
 #include "parts/row_statistics.cuh"
 #include "ptx/warpgroup.cuh"
 #include "ptx/wgmma.cuh"
@@ -28,18 +29,21 @@ struct KeyGradients {
   using DOTile = typename Tiles::DO;
   using HalfDS = SwizzledTile<tiling.tile_q, 64, tiling.element_bytes>;  // keys of a warpgroup
   using Scores = Wgmma<Element, tiling.tile_q>;
-  using DV = Wgmma<Element, VTile::padded>;
-  using DK = Wgmma<Element, KTile::padded>;
+  using DV = RowProduct<Element, DOTile>;
+  using DK = RowProduct<Element, QTile>;
   static constexpr int query_steps = tiling.tile_q / QTile::step;
 
   const BackwardParams& params;
   BackwardShared<Spec> shared;
   Fragment at;
 
-  PairCursor visit = {};        // which it is; its stage and parity
+  VisitCursor visit = {};       // which it is
   float dk[KTile::padded / 2];  // (64, head_dim) float, not scaled
   float dv[VTile::padded / 2];  // (64, value_head_dim) float
   u32 p[tiling.tile_q / 4];     // (64, tile_q) 16-bit, as k16 steps
+
+  /// P times the slope of the score, as P: what dP becomes dS by.
+  using Weights = u32[tiling.tile_q / 4];
 
   SA_DEVICE void run() {
 #pragma unroll
@@ -47,17 +51,17 @@ struct KeyGradients {
 #pragma unroll
     for (int i = 0; i < VTile::padded / 2; i++) dv[i] = 0;
     mbarrier_wait(shared.keys_full(), 0);
-    shared.q_ring().wait(visit);
-    if (!is(QueryVisit::none)) visit_queries();
+    shared.q_ring().wait(shared.q_of(visit));
+    int flags = this->flags();
+    if (!(flags & QueryVisit::none)) visit_queries(flags);
     named_barrier_sync(keys_read_barrier(), 384);
     store();
   }
 
  protected:
-  // Asked anew each time: kept, it would take a register that there is not. The slot holds until Q
-  // is released.
-  SA_DEVICE bool is(int flag) const {
-    return __shfl_sync(~0u, QueryVisit::load(shared.slot(visit.stage())).flags, 0) & flag;
+  /// Of the visit. The slot holds until Q is released.
+  SA_DEVICE int flags() const {
+    return __shfl_sync(~0u, QueryVisit::load(shared.slot(shared.q_of(visit))).flags, 0);
   }
 
   // Has addresses worked out anew: ptxas keeps them over a loop, in registers that it then lacks.
@@ -67,43 +71,59 @@ struct KeyGradients {
     shared.base = u32(base);
   }
 
-  SA_DEVICE void visit_queries() {
+  SA_DEVICE void visit_queries(int flags) {
     {
       float s[tiling.tile_q / 2];
-      multiply_scores<KTile, QTile>(s, shared.k(), shared.q(visit.stage()));
+      multiply_scores(s);
       wgmma_wait<0>();
       pin(s);
-      weigh(s);
-      differentiate</*is_first=*/true>(s);
+      Weights sloped;
+      differentiate</*is_first=*/true>(weigh(s, sloped, flags));
     }
 #pragma unroll 1
-    while (!is(QueryVisit::last)) {
+    while (!(flags & QueryVisit::last)) {
       forget_addresses();
       visit.advance();
-      shared.q_ring().wait(visit);
+      shared.q_ring().wait(shared.q_of(visit));
+      flags = this->flags();
       float s[tiling.tile_q / 2];
-      multiply_scores<KTile, QTile>(s, shared.k(), shared.q(visit.stage()));
+      multiply_scores(s);
       add_to_dk(visit.before());
-      wgmma_wait<1>();  // S, and dV of the visit before
+      wgmma_wait<1>();
       pin(s);
-      pin(dv);
-      pin(p);
-      if (at.leads_warp()) shared.d_o_ring().release(shared.d_o_of(visit.before()));
-      weigh(s);
-      differentiate</*is_first=*/false>(s);
+      Weights sloped;
+      differentiate</*is_first=*/false>(weigh(s, sloped, flags));
     }
     add_to_dk(visit);
     wgmma_wait<0>();
     pin(dk);
-    pin(dv);
   }
 
-  /// s = A B^T, both K-major: (64 keys, columns) of the warpgroup's keys by (tile_q, columns).
-  template <class ATile, class BTile>
-  SA_DEVICE void multiply_scores(float (&s)[tiling.tile_q / 2], u32 keys, u32 queries) const {
+  /// S of the visit, less the LSE where a score is the product: exponentials are all that it lacks.
+  SA_DEVICE void multiply_scores(float (&s)[tiling.tile_q / 2]) const {
+    auto q_at = shared.q_of(visit);
+    if constexpr (!Score::changes) load_statistics(s, shared.lse(q_at), at.lane);
+    multiply<KTile, QTile, !Score::changes>(s, shared.k(), shared.q(q_at));
+  }
+
+  /// dP - delta of the visit.
+  SA_DEVICE void multiply_dp(float (&dp)[tiling.tile_q / 2]) const {
+    auto d_o_at = shared.d_o_of(visit);
+    load_statistics(dp, shared.delta(d_o_at), at.lane);
+    multiply<VTile, DOTile, true>(dp, shared.v(), shared.d_o(d_o_at));
+  }
+
+  /// s = A B^T, or added to it, both K-major: (64 keys, columns) of the warpgroup's keys by
+  /// (tile_q, columns).
+  template <class ATile, class BTile, bool adds>
+  SA_DEVICE void multiply(float (&s)[tiling.tile_q / 2], u32 keys, u32 queries) const {
     u64 a = ATile::k_major(keys + at.first_row() * ATile::span), b = BTile::k_major(queries);
+    if constexpr (adds) pin(s);
     wgmma_fence();
-    Scores::template multiply_ss<0>(s, a, b);
+    if constexpr (adds)
+      Scores::template accumulate_ss<0>(s, a, b);
+    else
+      Scores::template multiply_ss<0>(s, a, b);
 #pragma unroll
     for (int step = 1; step < ATile::padded / ATile::step; step++)
       Scores::template accumulate_ss<0>(s, a + ATile::column_step(step),
@@ -112,15 +132,15 @@ struct KeyGradients {
   }
 
   // Once all of the warpgroup have written dS.
-  SA_DEVICE void add_to_dk(PairCursor of) {
+  SA_DEVICE void add_to_dk(VisitCursor of) {
     named_barrier_sync(ds_barrier(at.warpgroup), 128);
-    u64 a = HalfDS::mn_major(shared.ds(of.stage()) + at.warpgroup * HalfDS::bytes);
-    u64 b = QTile::mn_major(shared.q(of.stage()));
+    u64 a = HalfDS::mn_major(shared.ds(shared.ds_of(of)) + at.warpgroup * HalfDS::bytes);
+    u64 b = QTile::mn_major(shared.q(shared.q_of(of)));
     pin(dk);
     wgmma_fence();
 #pragma unroll
     for (int step = 0; step < query_steps; step++)
-      DK::template accumulate_ss<1, 1>(dk, a + HalfDS::row_step(step), b + QTile::row_step(step));
+      DK::template accumulate_ss<1>(dk, a + HalfDS::row_step(step), b + QTile::row_step(step));
     wgmma_commit();
   }
 
@@ -131,24 +151,22 @@ struct KeyGradients {
     wgmma_fence();
 #pragma unroll
     for (int step = 0; step < query_steps; step++)
-      DV::template accumulate_rs<1>(dv, p + 4 * step, b + DOTile::row_step(step));
+      DV::accumulate_rs(dv, p + 4 * step, b + DOTile::row_step(step));
     wgmma_commit();
   }
 
-  /// From S to P, in float in place and packed; in place times the slope of the score.
-  SA_DEVICE void weigh(float (&s)[tiling.tile_q / 2]) {
-    if constexpr (Score::changes) return weigh_changed(s);
-    if (is(QueryVisit::masked)) each_hidden(s, [](float& x, int) { x = -infinity; });
+  /// From S to P. Returns the weights of dP, `sloped` where they differ.
+  SA_DEVICE const Weights& weigh(float (&s)[tiling.tile_q / 2], Weights& sloped, int flags) {
+    if constexpr (Score::changes) {
+      weigh_changed(s, sloped, flags);
+    } else {
+      if (flags & QueryVisit::masked) each_hidden(s, [](float& x, int) { x = -infinity; });
 #pragma unroll
-    for (int sixteen = 0; sixteen < tiling.tile_q / 16; sixteen++) {
-      LaneStatistics lse(shared.lse(visit.stage()), sixteen, at.lane);
-#pragma unroll
-      for (int i = 0; i < 8; i++) {
-        float& x = s[8 * sixteen + i];
-        x = exp2_approx(fmaf(x, params.score.scale_log2, -lse.of(i)));
-      }
+      for (int i = 0; i < tiling.tile_q / 2; i++)
+        s[i] = exp2_approx(s[i] * params.score.scale_log2);
+      pack_tile<Element>(s, p);
     }
-    pack_tile<Element>(s, p);
+    return Score::has_slope ? sloped : p;
   }
 
   /// Calls hide(element, i) for every element, number i of the thread's, whose query does not see
@@ -156,7 +174,7 @@ struct KeyGradients {
   template <class Hide>
   SA_DEVICE void each_hidden(float (&s)[tiling.tile_q / 2], Hide hide) const {
     KeyItem item = key_item(params.order, blockIdx.x);
-    QueryVisit here = QueryVisit::load(shared.slot(visit.stage()));
+    QueryVisit here = QueryVisit::load(shared.slot(shared.q_of(visit)));
     WorkItem query{here.q_tile, here.head, item.batch, 0};
     Sequence sequence(params.sequence, query);
     Score score(params.score, query, sequence);
@@ -172,11 +190,12 @@ struct KeyGradients {
 
   // Any score: P goes on as it is to dV, and times the slope to dS. A weight of 0 has none,
   // whatever the slope.
-  SA_DEVICE void weigh_changed(float (&s)[tiling.tile_q / 2]) {
+  SA_DEVICE void weigh_changed(float (&s)[tiling.tile_q / 2], Weights& sloped, int flags) {
+    static_assert(tiling.tile_q == 64, "a thread has a bit for each of 32 elements");
     u32 hidden = 0;
-    if (is(QueryVisit::masked)) each_hidden(s, [&](float&, int i) { hidden |= 1u << i; });
+    if (flags & QueryVisit::masked) each_hidden(s, [&](float&, int i) { hidden |= 1u << i; });
     KeyItem item = key_item(params.order, blockIdx.x);
-    QueryVisit here = QueryVisit::load(shared.slot(visit.stage()));
+    QueryVisit here = QueryVisit::load(shared.slot(shared.q_of(visit)));
     WorkItem query{here.q_tile, here.head, item.batch, 0};
     Sequence sequence(params.sequence, query);
     Score score(params.score, query, sequence);
@@ -185,7 +204,7 @@ struct KeyGradients {
     const int k[2] = {row + at.row(0), row + at.row(1)};
 #pragma unroll
     for (int sixteen = 0; sixteen < tiling.tile_q / 16; sixteen++) {
-      LaneStatistics lse(shared.lse(visit.stage()), sixteen, at.lane);
+      LaneStatistics minus_lse(shared.lse(shared.q_of(visit)), sixteen, at.lane);
       float weights[8];
 #pragma unroll
       for (int i = 0; i < 8; i++) {
@@ -193,56 +212,62 @@ struct KeyGradients {
         float& x = s[element];
         float logit = score.change(x, q, k[i / 2 % 2], column, 0);
         if (hidden >> element & 1) logit = -infinity;
-        weights[i] = exp2_approx(fmaf(logit, score.scale_log2, -lse.of(i)));
-        float slope = 1;
+        weights[i] = exp2_approx(fmaf(logit, score.scale_log2, minus_lse.of(i)));
         if constexpr (Score::has_slope)
-          slope = weights[i] == 0 ? 0 : score.slope(x, q, k[i / 2 % 2], column);
-        x = weights[i] * slope;
+          x = weights[i] == 0 ? 0 : weights[i] * score.slope(x, q, k[i / 2 % 2], column);
       }
 #pragma unroll
-      for (int i = 0; i < 4; i++)
+      for (int i = 0; i < 4; i++) {
         p[4 * sixteen + i] = pack(Element(), weights[2 * i], weights[2 * i + 1]);
+        if constexpr (Score::has_slope)
+          sloped[4 * sixteen + i] =
+              pack(Element(), s[8 * sixteen + 2 * i], s[8 * sixteen + 2 * i + 1]);
+      }
     }
   }
 
   /// dP, dV and dS of the visit. Once dK of the one before is complete, its Q is given back.
   template <bool is_first>
-  SA_DEVICE void differentiate(float (&s)[tiling.tile_q / 2]) {
+  SA_DEVICE void differentiate(const Weights& weights) {
     shared.d_o_ring().wait(shared.d_o_of(visit));
-    mbarrier_wait(shared.ds_ring().empty + 8 * visit.stage(), visit.parity() ^ 1);
+    // Here and no later: ptxas serialises products around a loop that they cross.
+    shared.ds_ring().wait_empty(shared.ds_of(visit));
     float dp[tiling.tile_q / 2];
-    multiply_scores<VTile, DOTile>(dp, shared.v(), shared.d_o(shared.d_o_of(visit)));
+    multiply_dp(dp);
     add_to_dv();
-    wgmma_wait<1>();
+    wgmma_wait<0>();
     pin(dp);
-    if constexpr (!is_first) {
-      pin(dk);
-      if (at.leads_warp()) shared.q_ring().release(visit.before());
+    pin(dv);
+    pin(p);
+    if constexpr (!is_first) pin(dk);
+    __syncwarp();
+    if (at.leads_warp()) {
+      shared.d_o_ring().release(shared.d_o_of(visit));
+      if constexpr (!is_first) shared.q_ring().release(shared.q_of(visit.before()));
     }
-    store_ds(dp, [&](int i) { return s[i]; });
+    store_ds(dp, [&](int i) { return weights[i]; });
   }
 
-  /// dS of the visit to shared memory, of dP and of weights: weight(i) is P times the slope of the
-  /// thread's element i, asked for in their order. Tells the warpgroup of dQ.
-  template <class Weight>
-  SA_DEVICE void store_ds(const float (&dp)[tiling.tile_q / 2], Weight weight) const {
-    u32 to = shared.ds(visit.stage()) + at.warpgroup * HalfDS::bytes + ds_place();
+  /// dS of the visit to shared memory, of dP - delta and of the thread's weights: pair(i) has those
+  /// of elements 2i and 2i + 1, asked for in their order. Tells the warpgroup of dQ.
+  template <class Pair>
+  SA_DEVICE void store_ds(const float (&dp)[tiling.tile_q / 2], Pair pair) const {
+    u32 to = shared.ds(shared.ds_of(visit)) + at.warpgroup * HalfDS::bytes + ds_place();
 #pragma unroll
     for (int sixteen = 0; sixteen < tiling.tile_q / 16; sixteen++) {
-      LaneStatistics delta(shared.delta(shared.d_o_of(visit)), sixteen, at.lane);
       u32 ds[4];
 #pragma unroll
       for (int i = 0; i < 8; i += 2) {
         int element = 8 * sixteen + i;
-        float left = weight(element), right = weight(element + 1);
-        ds[i / 2] = pack(Element(), left * (dp[element] - delta.of(i)),
-                         right * (dp[element + 1] - delta.of(i + 1)));
+        u32 weights = pair(element / 2);
+        ds[i / 2] = pack(Element(), unpack(Element(), u16(weights)) * dp[element],
+                         unpack(Element(), u16(weights >> 16)) * dp[element + 1]);
       }
       store_matrix_x4_transposed(to + sixteen * 16 * HalfDS::span, ds[0], ds[1], ds[2], ds[3]);
     }
     fence_shared_to_async();
     __syncwarp();
-    if (at.leads_warp()) mbarrier_arrive(shared.ds_ring().full + 8 * visit.stage());
+    if (at.leads_warp()) mbarrier_arrive(shared.ds_ring().full_of(shared.ds_of(visit).stage()));
   }
 
   // Where the lane's row of dS begins. Of the thread's index anew each time, as kept it would take

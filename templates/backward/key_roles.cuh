@@ -16,9 +16,10 @@ struct KeyRole : KeyGradients<Spec> {
   using Base::at, Base::params, Base::shared, Base::tiling, Base::visit;
   using typename Base::KTile, typename Base::VTile, typename Base::QTile, typename Base::DOTile;
 
-  SA_DEVICE UseCursor<1> weights_of(PairCursor which) const { return {which.uses}; }
-  SA_DEVICE u32 weights(int element) const {
-    return shared.weights() + (element / 4 * 128 + at.warp * 32 + at.lane) * 16;
+  SA_DEVICE UseCursor<1> weights_of(VisitCursor which) const { return {which.uses}; }
+  /// Of the thread's pairs from number `pair` on, a multiple of 4.
+  SA_DEVICE u32 weights(int pair) const {
+    return shared.weights() + (pair / 4 * 128 + at.warp * 32 + at.lane) * 16;
   }
 };
 
@@ -34,8 +35,9 @@ struct ValueRole : KeyRole<Spec> {
 #pragma unroll
     for (int i = 0; i < VTile::padded / 2; i++) dv[i] = 0;
     mbarrier_wait(shared.keys_full(), 0);
-    shared.q_ring().wait(visit);
-    if (!this->is(QueryVisit::none)) visit_queries();
+    shared.q_ring().wait(shared.q_of(visit));
+    int flags = this->flags();
+    if (!(flags & QueryVisit::none)) visit_queries(flags);
     named_barrier_sync(keys_read_barrier(), 384);
     this->template store_tile<VTile, tiling.value_head_dim>(
         key_item(params.order, blockIdx.x), dv, 1, params.d_v, params.d_v_direct, shared.v());
@@ -43,34 +45,31 @@ struct ValueRole : KeyRole<Spec> {
   }
 
  private:
-  SA_DEVICE void visit_queries() {
+  SA_DEVICE void visit_queries(int flags) {
     float s[tiling.tile_q / 2];
-    multiply(s);
+    this->multiply_scores(s);
     wgmma_wait<0>();
     pin(s);
-    bool last = weigh(s);
+    weigh(s, flags);
 #pragma unroll 1
-    while (!last) {
+    while (!(flags & QueryVisit::last)) {
       this->forget_addresses();
       add_to_dv();
       visit.advance();
-      shared.q_ring().wait(visit);
-      multiply(s);
+      shared.q_ring().wait(shared.q_of(visit));
+      flags = this->flags();
+      this->multiply_scores(s);
       wgmma_wait<1>();
       pin(dv);
       pin(p);
       if (at.leads_warp()) shared.d_o_ring().release(shared.d_o_of(visit.before()));
       wgmma_wait<0>();
       pin(s);
-      last = weigh(s);
+      weigh(s, flags);
     }
     add_to_dv();
     wgmma_wait<0>();
     pin(dv);
-  }
-
-  SA_DEVICE void multiply(float (&s)[tiling.tile_q / 2]) const {
-    this->template multiply_scores<KTile, QTile>(s, shared.k(), shared.q(visit.stage()));
   }
 
   SA_DEVICE void add_to_dv() {
@@ -78,20 +77,19 @@ struct ValueRole : KeyRole<Spec> {
     Base::add_to_dv();
   }
 
-  /// From S to P, packed, and to what the other role takes. Whether the visit is the last one.
-  SA_DEVICE bool weigh(float (&s)[tiling.tile_q / 2]) {
-    Base::weigh(s);
-    bool last = this->is(QueryVisit::last);
+  /// From S to P, packed, and to what the other role takes.
+  SA_DEVICE void weigh(float (&s)[tiling.tile_q / 2], int flags) {
+    typename Base::Weights sloped;
+    const auto& weights = Base::weigh(s, sloped, flags);
     __syncwarp();
-    if (at.leads_warp()) shared.q_ring().release(visit);
+    if (at.leads_warp()) shared.q_ring().release(shared.q_of(visit));
     shared.weights_ring().wait_empty(this->weights_of(visit));
 #pragma unroll
-    for (int i = 0; i < tiling.tile_q / 2; i += 4)
-      store_shared(this->weights(i), make_int4(__float_as_int(s[i]), __float_as_int(s[i + 1]),
-                                               __float_as_int(s[i + 2]), __float_as_int(s[i + 3])));
+    for (int i = 0; i < tiling.tile_q / 4; i += 4)
+      store_shared(this->weights(i), make_int4(int(weights[i]), int(weights[i + 1]),
+                                               int(weights[i + 2]), int(weights[i + 3])));
     __syncwarp();
     if (at.leads_warp()) mbarrier_arrive(shared.weights_ring().full);
-    return last;
   }
 };
 
@@ -107,8 +105,9 @@ struct KeysRole : KeyRole<Spec> {
 #pragma unroll
     for (int i = 0; i < KTile::padded / 2; i++) dk[i] = 0;
     mbarrier_wait(shared.keys_full(), 0);
-    shared.q_ring().wait(visit);
-    if (!this->is(QueryVisit::none)) visit_queries();
+    shared.q_ring().wait(shared.q_of(visit));
+    int flags = this->flags();
+    if (!(flags & QueryVisit::none)) visit_queries(flags);
     named_barrier_sync(keys_read_barrier(), 384);
     // As warpgroup 1, so that it meets at a barrier of its own; that one's rows are 64 further on.
     at.warpgroup = 1;
@@ -121,7 +120,7 @@ struct KeysRole : KeyRole<Spec> {
   }
 
  private:
-  SA_DEVICE void visit_queries() {
+  SA_DEVICE void visit_queries(int flags) {
     float dp[tiling.tile_q / 2];
     multiply(dp);
     wgmma_wait<0>();
@@ -129,17 +128,17 @@ struct KeysRole : KeyRole<Spec> {
     differentiate(dp);
     this->add_to_dk(visit);
 #pragma unroll 1
-    while (!this->is(QueryVisit::last)) {
+    while (!(flags & QueryVisit::last)) {
       this->forget_addresses();
       visit.advance();
       multiply(dp);
       wgmma_wait<1>();
       pin(dk);
-      __syncwarp();  // all have read whether it is the last one
-      if (at.leads_warp()) shared.q_ring().release(visit.before());
+      if (at.leads_warp()) shared.q_ring().release(shared.q_of(visit.before()));
       wgmma_wait<0>();
       pin(dp);
       differentiate(dp);
+      flags = this->flags();
       this->add_to_dk(visit);
     }
     wgmma_wait<0>();
@@ -147,23 +146,19 @@ struct KeysRole : KeyRole<Spec> {
   }
 
   SA_DEVICE void multiply(float (&dp)[tiling.tile_q / 2]) const {
-    auto d_o_at = shared.d_o_of(visit);
-    shared.d_o_ring().wait(d_o_at);
-    this->template multiply_scores<VTile, DOTile>(dp, shared.v(), shared.d_o(d_o_at));
+    shared.d_o_ring().wait(shared.d_o_of(visit));
+    this->multiply_dp(dp);
   }
 
   /// dS of the visit, of dP and of what the other role left.
   SA_DEVICE void differentiate(const float (&dp)[tiling.tile_q / 2]) const {
-    shared.q_ring().wait(visit);
+    shared.q_ring().wait(shared.q_of(visit));
     shared.weights_ring().wait(this->weights_of(visit));
-    mbarrier_wait(shared.ds_ring().empty + 8 * visit.stage(), visit.parity() ^ 1);
+    shared.ds_ring().wait_empty(shared.ds_of(visit));
     int4 four = {};
     this->store_ds(dp, [&](int i) {
       if (i % 4 == 0) four = load_shared(this->weights(i));
-      return __int_as_float(i % 4 == 0   ? four.x
-                            : i % 4 == 1 ? four.y
-                            : i % 4 == 2 ? four.z
-                                         : four.w);
+      return u32(i % 4 == 0 ? four.x : i % 4 == 1 ? four.y : i % 4 == 2 ? four.z : four.w);
     });
     if (!at.leads_warp()) return;
     shared.weights_ring().release(this->weights_of(visit));

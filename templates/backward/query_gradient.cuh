@@ -1,180 +1,155 @@
-// The warpgroup of a backward block that loads, computes dQ = dS K and adds it up in global memory.
+// The warpgroup of a backward block that computes dQ = dS K, and the warps that add it up in global
+// memory.
 #pragma once
 
-#include "backward/backward_loader.cuh"
+#include "backward/backward_shared.cuh"
 #include "parts/fragment.cuh"
 #include "parts/named_barriers.cuh"
 #include "ptx/global.cuh"
+#include "ptx/tma.cuh"
 #include "ptx/warpgroup.cuh"
 #include "ptx/wgmma.cuh"
 
 namespace streamattn {
 
-/// What one block adds to the sums of dQ, part of a tile by part. Every sum is added up in the
-/// order of key tiles, whatever the order in which blocks run, so that it is the same each time: a
-/// counter says which tile was added last. The first one stores, so that nothing needs to be zero
-/// before.
+/// One thread for each buffer of sums, which adds them to those of all blocks, part of a tile by
+/// part. Every sum is added up in the order of key tiles, whatever the order in which blocks run,
+/// so that it is the same each time: a counter says which tile was added last. The first one
+/// stores, so that nothing needs to be zero before.
 ///
-/// A tile is added while the next one is computed, and its turn passed on one later: by then the
-/// turn has come and the addition is complete, and nobody waits for either. Both are round trips to
-/// memory, so threads of two warps take every other tile, and one's wait runs beside the other's.
-struct SumTurn {
-  const QuerySumParams& params;
-  int elements;  // of a part
-  int part;      // of all tiles
-  int previous;  // key tile that is added before; -1: none
+/// The thread waits for its turn and for the addition to be complete, which are round trips to
+/// memory; nobody else does, until both buffers are full.
+template <class Spec>
+struct SumTurns {
+  static constexpr BackwardTiling tiling = Spec::tiling;
+  using SumCursor = typename BackwardShared<Spec>::SumCursor;
 
-  /// What the thread keeps of its tile in shared memory.
-  SA_DEVICE void save(u32 to) const { store_shared(to, make_int4(part, previous, 0, 0)); }
-  SA_DEVICE static SumTurn restored(const QuerySumParams& params, int elements, u32 from) {
-    int4 found = load_shared(from);
-    return {params, elements, found.x, found.y};
+  const BackwardParams& params;
+  BackwardShared<Spec> shared;
+  SumCursor at;  // the first use of the buffer
+
+  SA_DEVICE void run() {
+    int key_tile = key_item(params.order, blockIdx.x).key_tile;
+#pragma unroll 1
+    while (true) {
+      shared.sum_ring().wait(at);
+      SumTurn turn = SumTurn::load(shared.turn(at));
+      if (turn.part < 0) return;
+      add(turn);
+      tma_store_wait_read();
+      shared.sum_ring().release(at);
+      tma_store_wait();
+      store_release(params.d_q.counters + turn.part, key_tile + 1);
+      at = {at.uses + tiling.dq_buffers};
+    }
   }
 
-  /// Adds the sums in shared memory at `from`, when their turn has come.
-  SA_DEVICE void add(u32 from) const {
-    float* to = params.sums + (long long)part * elements;
-    if (previous < 0) {
-      bulk_store(to, from, elements * 4);
+ private:
+  /// Adds the sums in shared memory, when their turn has come.
+  SA_DEVICE void add(SumTurn turn) const {
+    constexpr int elements = tiling.dq_elements();
+    float* to = params.d_q.sums + (long long)turn.part * elements;
+    if (turn.previous < 0) {
+      bulk_store(to, shared.dq(at), elements * 4);
     } else {
 #pragma unroll 1
-      while (load_acquire(params.counters + part) != u32(previous + 1)) {
+      while (load_acquire(params.d_q.counters + turn.part) != u32(turn.previous + 1)) {
       }
       fence_global_to_async();
-      bulk_add(to, from, elements * 4);
+      bulk_add(to, shared.dq(at), elements * 4);
     }
     tma_store_commit();
   }
-
-  /// Lets the next key tile add, once this one has.
-  SA_DEVICE void pass_on(int key_tile) const {
-    tma_store_wait();
-    store_release(params.counters + part, key_tile + 1);
-  }
 };
 
+/// One thread of the warpgroup of dQ.
 template <class Spec>
 struct QueryGradient {
   static constexpr BackwardTiling tiling = Spec::tiling;
   using Tiles = BackwardTiles<Spec>;
   using KTile = typename Tiles::K;
   using DSTile = typename Tiles::DS;
+  using SumCursor = typename BackwardShared<Spec>::SumCursor;
   using Product = Wgmma<typename Spec::Element, KTile::chunk>;
   static constexpr int steps = tiling.tile_kv() / KTile::step;
-  static constexpr int parts = tiling.dq_parts(), chunks = KTile::chunks / parts;  // of a part
+  static constexpr int column_parts = tiling.dq_parts();
+  static constexpr int chunks = KTile::chunks / column_parts;  // of a part
+  static constexpr int row_parts = tiling.tile_q / tiling.sum_rows;
+  static constexpr int parts = row_parts * column_parts;
 
   const BackwardParams& params;
   BackwardShared<Spec> shared;
-  int thread;  // of the warpgroup
+  Fragment at;
+
+  VisitCursor visit = {};
+  SumCursor sums = {};
 
   SA_DEVICE void run() {
-    if (loads()) begin();
-    __syncwarp();
     mbarrier_wait(shared.keys_full(), 0);
-    mbarrier_wait(shared.q_ring().full, 0);
-    PairCursor at = {};
-    if (!(__shfl_sync(~0u, QueryVisit::load(shared.slot(0)).flags, 0) & QueryVisit::none)) {
-      bool last = false;
+    shared.q_ring().wait(shared.q_of(visit));
+    bool more = !(flags_of(here()) & QueryVisit::none);
+    // Of query heads, in front of those of the batch entry.
+    int heads_before =
+        key_item(params.order, blockIdx.x).batch * params.order.kv_heads * Spec::group_size;
 #pragma unroll 1
-      do {
-        shared.ds_ring().wait(at);
-        last =
-            __shfl_sync(~0u, QueryVisit::load(shared.slot(at.stage())).flags, 0) & QueryVisit::last;
+    while (more) {
+      shared.ds_ring().wait(shared.ds_of(visit));
+      QueryVisit tile = here();
+      more = !(flags_of(tile) & QueryVisit::last);
+      __syncwarp();
+      if (at.leads_warp()) shared.q_ring().release(shared.q_of(visit));
+      int first_tile = (heads_before + tile.head) * params.d_q.tiles + tile.q_tile * row_parts;
 #pragma unroll 1
-        for (int part = 0; part < parts; part++) {
-          compute(at, part);
-          hold(at, part);
-          __syncwarp();
-          named_barrier_sync(query_gradient_barrier(), 128);
-        }
-        if (loads()) load_next();
-        __syncwarp();
-        at.advance();
-      } while (!last);
+      for (int part = 0; part < parts; part++) {
+        begin({first_tile * column_parts + part, tile.previous});
+        compute(part);
+        hand_on();
+      }
+      visit.advance();
     }
     named_barrier_arrive(keys_read_barrier(), 384);
-    at = sums_of(at, 0);
-    take_turns(at);
-    if (at.uses > 0 && takes_turn_of(at.before()))
-      turn_of(at.before()).pass_on(shared.item().key_tile);
+#pragma unroll 1
+    for (int i = 0; i < tiling.dq_buffers; i++) {
+      begin({-1, 0});
+      hand_on();
+    }
   }
 
  private:
-  // ---- What single threads do for all
+  SA_DEVICE QueryVisit here() const { return QueryVisit::load(shared.slot(shared.q_of(visit))); }
+  SA_DEVICE static int flags_of(QueryVisit tile) { return __shfl_sync(~0u, tile.flags, 0); }
 
-  SA_DEVICE bool loads() const { return thread == 64; }
-  SA_DEVICE bool takes_turn_of(PairCursor sums) const { return thread == int(sums.stage()) * 32; }
-
-  /// The use of the buffers of sums of a part of a visit.
-  SA_DEVICE static PairCursor sums_of(PairCursor visit, int part) {
-    return {visit.uses * parts + part};
-  }
-
-  SA_DEVICE void begin() {
-    BackwardLoader<Spec> loader{params, shared, key_item(params.order, blockIdx.x)};
-    loader.begin();
-    loader.save();
-  }
-
-  SA_DEVICE void load_next() {
-    auto loader = BackwardLoader<Spec>::restored(params, shared);
-    loader.load_next();
-    loader.save();
-  }
-
-  SA_DEVICE SumTurn turn_of(PairCursor sums) const {
-    return SumTurn::restored(params.d_q, tiling.dq_elements(), shared.turn(sums.stage()));
-  }
-
-  // Under the products of sums `at`: adds those before, passes on the turn of the ones before
-  // these.
-  SA_DEVICE void take_turns(PairCursor at) const {
-    if (at.uses > 0 && takes_turn_of(at.before()))
-      turn_of(at.before()).add(shared.dq(at.before().stage()));
-    if (at.uses > 1 && takes_turn_of(at)) turn_of(at).pass_on(shared.item().key_tile);
-  }
-
-  // The sums of a part are in shared memory. Those before have left it when all have met, so that
-  // it is free for the next ones.
-  SA_DEVICE void hold(PairCursor at, int part) const {
-    PairCursor sums = sums_of(at, part);
-    if (takes_turn_of(sums)) {
-      QueryVisit visit = QueryVisit::load(shared.slot(at.stage()));
-      int all_head = shared.item().batch * params.order.kv_heads * Spec::group_size + visit.head;
-      SumTurn{params.d_q, tiling.dq_elements(),
-              (all_head * params.d_q.q_tiles + visit.q_tile) * parts + part, visit.previous}
-          .save(shared.turn(sums.stage()));
-    } else if (takes_turn_of(sums.before())) {
-      tma_store_wait_read();
-    }
-  }
-
-  // ---- dQ
-
-  // A part of one visit to shared memory, a chunk of columns at a time.
-  SA_DEVICE void compute(PairCursor at, int part) {
+  // A part of dQ to the buffer of sums, a chunk of columns at a time.
+  SA_DEVICE void compute(int part) {
 #pragma unroll 1
     for (int chunk = 0; chunk < chunks; chunk++) {
       float dq[KTile::chunk / 2];  // (64, chunk) float
-      multiply(dq, at.stage(), part * chunks + chunk);
-      if constexpr (parts == 1) {
-        if (chunk == 0) take_turns(at);
-      } else {
-        if (chunk == 0) take_turns(sums_of(at, part));
-      }
-      __syncwarp();
+      multiply(dq, part / column_parts, part % column_parts * chunks + chunk);
       wgmma_wait<0>();
       pin(dq);
       bool is_last = part == parts - 1 && chunk == chunks - 1;
-      if (is_last && thread % 32 == 0) shared.ds_ring().release(at);
-      __syncwarp();
-      store(dq, shared.dq(sums_of(at, part).stage()) + chunk * (64 * KTile::chunk * 4));
+      if (is_last && at.leads_warp()) shared.ds_ring().release(shared.ds_of(visit));
+      store(dq, shared.dq(sums) + chunk * (64 * KTile::chunk * 4));
     }
     fence_shared_to_async();
   }
 
-  SA_DEVICE void multiply(float (&dq)[KTile::chunk / 2], u32 buffer, int chunk) const {
-    u64 ds = DSTile::k_major(shared.ds(buffer));
+  // Waits for the next buffer of sums, and says what they are added to.
+  SA_DEVICE void begin(SumTurn turn) const {
+    shared.sum_ring().wait_empty(sums);
+    if (at.leads_warpgroup()) turn.store(shared.turn(sums));
+  }
+
+  // To the thread that adds them.
+  SA_DEVICE void hand_on() {
+    __syncwarp();
+    if (at.leads_warp()) mbarrier_arrive(shared.sum_ring().full_of(sums.stage()));
+    sums.advance();
+  }
+
+  SA_DEVICE void multiply(float (&dq)[KTile::chunk / 2], int rows, int chunk) const {
+    u64 ds =
+        DSTile::k_major(shared.ds(shared.ds_of(visit)) + rows * (tiling.sum_rows * DSTile::span));
     u64 k = KTile::mn_major(shared.k() + chunk * KTile::chunk_bytes);
     wgmma_fence();
     Product::template multiply_ss<1>(dq, ds, k);
@@ -189,7 +164,7 @@ struct QueryGradient {
   SA_DEVICE void store(const float (&dq)[KTile::chunk / 2], u32 to) const {
 #pragma unroll
     for (int i = 0; i < KTile::chunk / 2; i += 4)
-      store_shared(to + (i / 4 * 128 + thread) * 16,
+      store_shared(to + (i / 4 * 128 + at.warp * 32 + at.lane) * 16,
                    make_int4(__float_as_int(dq[i]), __float_as_int(dq[i + 1]),
                              __float_as_int(dq[i + 2]), __float_as_int(dq[i + 3])));
   }

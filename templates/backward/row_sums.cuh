@@ -1,5 +1,5 @@
-// What the backward pass needs of every row of queries beforehand: the sum of dO * O and the LSE in
-// base 2. Reads O and dO once.
+// What the backward pass needs of every row of queries beforehand: the sum of dO * O and the LSE.
+// Reads O and dO once.
 #pragma once
 
 #include "backward/backward_params.h"
@@ -70,10 +70,11 @@ struct RowSums {
     float lse = exists ? load_global(params.lse + batch * strides.batch + head * strides.head +
                                      row * strides.seq)
                        : -infinity;
+    float minus_lse = lse == -infinity ? -infinity : lse * -log2_e / params.to.lse_unit;
     long long at = (long long)(batch * params.heads + head) * params.to.padded_len + row / 64 * 64 +
                    statistic_place(row % 64);
-    store_global(params.to.lse + at, lse == -infinity ? infinity : lse * log2_e);
-    store_global(params.to.delta + at, sum);
+    store_global(params.to.minus_lse + at, minus_lse);
+    store_global(params.to.minus_delta + at, -sum);
   }
 };
 

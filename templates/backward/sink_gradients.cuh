@@ -11,7 +11,7 @@ namespace streamattn {
 /// to element n, and element_place(n, tensor, q), where that is. Blocks are warps.
 template <class Spec>
 struct SinkGradients {
-  static constexpr int tile = BackwardTiling::tile_q;
+  static constexpr int tile = BackwardTiling::sum_rows;
 
   const SinkParams& params;
 
@@ -31,8 +31,10 @@ struct SinkGradients {
     for (int row = threadIdx.x; row < tile; row += 32) {
       int q = sequence.q_position + item.q_tile * tile + row;
       long long at = first + statistic_place(row);
-      float weight = exp2_approx(sink.sink(q) - load_global(params.statistics.lse + at));
-      float d = weight == 0 ? 0 : -weight * load_global(params.statistics.delta + at);
+      const StatisticsParams& statistics = params.statistics;
+      float weight = exp2_approx(
+          fmaf(load_global(statistics.minus_lse + at), statistics.lse_unit, sink.sink(q)));
+      float d = weight == 0 ? 0 : weight * load_global(statistics.minus_delta + at);
 #pragma unroll
       for (int n = 0; n < Spec::Sink::element_count; n++)
         add_to_elements<false>(order.sums, sink.element_place(n, params.sums.copy, q),

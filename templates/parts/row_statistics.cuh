@@ -27,4 +27,15 @@ struct LaneStatistics {
   SA_DEVICE float of(int i) const { return values[i / 4 * 2 + i % 2]; }
 };
 
+/// Every accumulator of a transposed tile as the statistic of its column.
+template <int N>
+SA_DEVICE void load_statistics(float (&tile)[N], u32 address, int lane) {
+#pragma unroll
+  for (int sixteen = 0; sixteen < N / 8; sixteen++) {
+    LaneStatistics statistics(address, sixteen, lane);
+#pragma unroll
+    for (int i = 0; i < 8; i++) tile[8 * sixteen + i] = statistics.of(i);
+  }
+}
+
 }  // namespace streamattn

@@ -8,6 +8,7 @@ namespace {
 
 GoldenCase case_of(const char* score, const char* sink = nullptr, const Expr& mask = causal()) {
   GoldenCase golden = golden_case("backward_wgmma_bf16_d64");
+  golden.schedule = parse_schedule("tile_q=64", golden.schedule);
   golden.problem.group_size = 2;
   golden.problem.mask = mask;
   golden.problem.score = Expr::parse(score, ExprRole::score);

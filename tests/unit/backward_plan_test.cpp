@@ -244,21 +244,23 @@ TEST_CASE("registers that the backward launch does not have are refused") {
         parse_schedule(knobs, choose(Operation::backward, problem, {}, hopper()).schedule);
     return error_of([&] { check(Operation::backward, problem, schedule, hopper()); });
   };
-  CHECK(complaint("loader_registers=72") == "nothing");
+  CHECK(complaint("loader_registers=24") == "nothing");
   CHECK_THAT(complaint("loader_registers=70"), contains_text("70 registers a thread are not a"));
-  CHECK_THAT(
-      complaint("loader_registers=80"),
-      contains_text("loader_registers 80 + 2 x math_registers 216 is 512, a launch has 504"));
-  CHECK_THAT(complaint("loader_registers=88,math_registers=208"),
-             contains_text("head dims 128 and 128 need about 216 math_registers, there are 208"));
+  CHECK_THAT(complaint("loader_registers=40"),
+             contains_text("loader_registers 40 + dq_registers 64 + 2 x math_registers 208 is 520, "
+                           "a launch has 512"));
+  CHECK_THAT(complaint("math_registers=200"),
+             contains_text("head dims 128 and 128 need about 208 math_registers, there are 200"));
+  CHECK_THAT(complaint("tile_q=96"), contains_text("tile_q 96 is neither 64 nor 128"));
+  CHECK_THAT(complaint("tile_q=128"), contains_text("tile_q 128 is for head dims up to 64"));
   CHECK(error_of([] {
           const Problem large{.head_dim = 256};
           const Schedule schedule =
-              parse_schedule("loader_registers=104,math_registers=200",
+              parse_schedule("loader_registers=24,dq_registers=72",
                              choose(Operation::backward, large, {}, hopper()).schedule);
           check(Operation::backward, large, schedule, hopper());
         }) == "nothing");
-  CHECK_THAT(complaint("loader_registers=176"), contains_text("a launch has 168 a thread"));
+  CHECK_THAT(complaint("loader_registers=136"), contains_text("a launch has 128 a thread"));
 }
 
 }  // namespace streamattn

@@ -38,50 +38,70 @@ std::string declines(const Problem& problem, const Target& target) {
   return slopes_lack(problem);
 }
 
-// dK, dV, S and dP in float, and about 24 for everything else: P packed takes the place of what is
-// not there at the time. Of a role, one of each, and P beside them.
-int math_registers_needed(const Problem& problem) {
-  constexpr int tile_q = BackwardTiling::tile_q;
+// dK and dV, S or dP in float, P and the weights of dP packed, and about 16 for everything else. Of
+// a role, one gradient.
+int math_registers_needed(const Problem& problem, int tile_q) {
   const int d_k = padded_columns(problem.head_dim) / 2;
   const int d_v = padded_columns(problem.v_head_dim()) / 2;
-  if (backward_tiling(problem).by_role()) return std::max(d_k, d_v) + tile_q / 2 + tile_q / 4 + 24;
-  return d_k + d_v + tile_q + 24;
+  const int gradients = backward_tiling(problem).by_role() ? std::max(d_k, d_v) : d_k + d_v;
+  return gradients + tile_q + 16;
 }
 
-// What setmaxnreg may give: the registers of the launch.
-constexpr int launch_registers = 3 * 168;
+// Whether a visit may have 128 queries: S, P and the weights of dP take twice the registers.
+bool has_room_for_large_tiles(const Problem& problem) {
+  return padded_columns(problem.head_dim) <= 64 && padded_columns(problem.v_head_dim()) <= 64 &&
+         problem.score.same_as(Problem().score);
+}
+
+// Of the threads of a launch, which setmaxnreg shares out.
+constexpr int launch_registers = 128;
 
 std::string refuses(const Problem& problem, const Schedule& chosen, const Target&) {
   const auto schedule = settings_of<BackwardSchedule>(chosen);
-  const int loader = schedule.loader_registers, math = schedule.math_registers;
-  for (const int registers : {loader, math})
+  const int loader = schedule.loader_registers, dq = schedule.dq_registers,
+            math = schedule.math_registers;
+  if (schedule.tile_q != 64 && schedule.tile_q != 128)
+    return llvm::formatv("tile_q {0} is neither 64 nor 128", schedule.tile_q);
+  if (schedule.tile_q == 128 && !has_room_for_large_tiles(problem))
+    return "tile_q 128 is for head dims up to 64 and the score as it is";
+  for (const int registers : {loader, dq, math})
     if (registers % 8 != 0 || registers < 24 || registers > 240)
       return llvm::formatv("{0} registers a thread are not a multiple of 8 in 24..240", registers);
-  if (loader > 168 || math < 168)
+  if (loader > launch_registers || dq > launch_registers || math < launch_registers)
     return llvm::formatv(
-        "loader_registers {0} and math_registers {1}: a launch has 168 a thread, of which loaders "
-        "give and math warpgroups take",
-        loader, math);
-  if (loader + 2 * math > launch_registers)
-    return llvm::formatv("loader_registers {0} + 2 x math_registers {1} is {2}, a launch has {3}",
-                         loader, math, loader + 2 * math, launch_registers);
-  if (const int needed = math_registers_needed(problem); needed > math)
+        "loader_registers {0}, dq_registers {1} and math_registers {2}: a launch has {3} a thread, "
+        "of which loaders and dQ give and math warpgroups take",
+        loader, dq, math, launch_registers);
+  if (const int all = loader + dq + 2 * math; all > 4 * launch_registers)
+    return llvm::formatv(
+        "loader_registers {0} + dq_registers {1} + 2 x math_registers {2} is {3}, a launch has {4}",
+        loader, dq, math, all, 4 * launch_registers);
+  if (const int needed = math_registers_needed(problem, schedule.tile_q); needed > math)
     return llvm::formatv("head dims {0} and {1} need about {2} math_registers, there are {3}",
                          problem.head_dim, problem.v_head_dim(), needed, math);
   return {};
 }
 
-std::optional<Schedule> first_guess(const Problem&, const Shape&, const Target&) {
-  return to_schedule(BackwardSchedule{.loader_registers = 72, .math_registers = 216});
+BackwardSchedule with_math_registers(int tile_q, int math) {
+  constexpr int loader = 32;
+  return {.tile_q = tile_q,
+          .loader_registers = loader,
+          .dq_registers = 4 * launch_registers - 2 * math - loader,
+          .math_registers = math};
+}
+
+std::optional<Schedule> first_guess(const Problem& problem, const Shape& shape, const Target&) {
+  const bool is_large = has_room_for_large_tiles(problem) && shape.q_len > 64;
+  return to_schedule(with_math_registers(is_large ? 128 : 64, 208));
 }
 
 std::vector<Schedule> schedules(const Problem& problem, const Shape& shape, const Target& target) {
   std::vector<Schedule> all = {*first_guess(problem, shape, target)};
-  for (const int math : {208, 200, 192}) {
-    const Schedule other = to_schedule(
-        BackwardSchedule{.loader_registers = launch_registers - 2 * math, .math_registers = math});
-    if (refuses(problem, other, target).empty()) all.push_back(other);
-  }
+  for (const int tile_q : {64, 128})
+    for (const int math : {208, 200, 192, 184}) {
+      const Schedule other = to_schedule(with_math_registers(tile_q, math));
+      if (other != all.front() && refuses(problem, other, target).empty()) all.push_back(other);
+    }
   return all;
 }
 
@@ -102,8 +122,8 @@ Family backward_wgmma_family() {
           .plan = backward_plan};
 }
 
-BackwardTiling backward_tiling(const Problem& problem) {
-  return {problem.head_dim, problem.v_head_dim()};
+BackwardTiling backward_tiling(const Problem& problem, const BackwardSchedule& schedule) {
+  return {problem.head_dim, problem.v_head_dim(), schedule.tile_q};
 }
 
 int backward_section_heads(const Problem& problem, const BackwardSchedule& schedule,

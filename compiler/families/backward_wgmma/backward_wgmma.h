@@ -10,13 +10,17 @@ namespace streamattn {
 struct BackwardSchedule {
   static constexpr std::string_view family = "backward_wgmma";
 
-  int loader_registers = 0;  ///< of a thread that loads and computes dQ
+  int tile_q = 0;            ///< queries that a block visits at a time, 64 or 128
+  int loader_registers = 0;  ///< of a thread that loads, or adds dQ up
+  int dq_registers = 0;      ///< of a thread that computes dQ
   int math_registers = 0;    ///< of a thread that computes dK and dV
   int section_heads = 0;     ///< key-value heads that share the L2; 0: by shape
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor&& visit) {
+    visit("tile_q", self.tile_q, KnobUse::compiled);
     visit("loader_registers", self.loader_registers, KnobUse::compiled);
+    visit("dq_registers", self.dq_registers, KnobUse::compiled);
     visit("math_registers", self.math_registers, KnobUse::compiled);
     visit("section_heads", self.section_heads, KnobUse::launch);
   }
@@ -30,7 +34,8 @@ Plan backward_plan(const Problem& problem, const Schedule& schedule, const Resol
                    const DeviceFacts& device, WorkspaceSlices& workspace);
 
 /// Tiles and shared memory of the main kernel.
-BackwardTiling backward_tiling(const Problem& problem);
+BackwardTiling backward_tiling(const Problem& problem,
+                               const BackwardSchedule& schedule = {.tile_q = 64});
 
 /// Key-value heads (of batch * kv_heads) in one L2 section of the order of key tiles, on a device
 /// with an L2 of `l2_bytes`.
@@ -66,7 +71,7 @@ std::string backward_kernel(int threads, const char* bounds, const char* name,
 
 /// Threads of a block of the kernels: row sums, main, conversion, gradients of sinks, sums of
 /// copies.
-inline constexpr int backward_sum_threads = 256, backward_threads = 384,
+inline constexpr int backward_sum_threads = 256, backward_threads = 512,
                      backward_convert_threads = 256, sink_threads = 32, sum_copies_threads = 256;
 
 }  // namespace streamattn

@@ -11,7 +11,6 @@ namespace streamattn {
 namespace {
 
 constexpr std::size_t row_sums = 0, main_kernel = 1, conversion = 2;  // of the program
-constexpr int tile_q = BackwardTiling::tile_q;
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
@@ -27,16 +26,21 @@ void require_addressable(const BackwardCall& call) {
 
 /// Sizes that all kernels of a call share.
 struct Sizes {
-  Sizes(const ForwardCall& call, int tile_kv)
+  Sizes(const ForwardCall& call, const BackwardTiling& tiling)
       : all_heads(call.batch() * call.heads()),
         all_kv_heads(call.batch() * call.kv_heads()),
-        q_tiles(ceil_div(call.q_len(), tile_q)),
-        key_tiles(ceil_div(call.kv_len(), tile_kv)) {
-    checked_int(all_heads * q_tiles * tile_q, "rows of queries");
+        rows(ceil_div(call.q_len(), tiling.tile_q) * tiling.tile_q),
+        key_tiles(ceil_div(call.kv_len(), tiling.tile_kv())) {
+    checked_int(all_heads * rows, "rows of queries");
     checked_int(all_kv_heads * key_tiles, "tiles of keys");
   }
 
-  std::int64_t all_heads, all_kv_heads, q_tiles, key_tiles;
+  /// Tiles of dQ that are added up as one.
+  std::int64_t sums() const { return all_heads * rows / BackwardTiling::sum_rows; }
+
+  std::int64_t all_heads, all_kv_heads;
+  std::int64_t rows;  // of queries of a head, padded to whole tiles
+  std::int64_t key_tiles;
 };
 
 RowSumParams sum_params(const BackwardCall& call, const Sizes& sizes, const BackwardParams& to) {
@@ -49,7 +53,7 @@ RowSumParams sum_params(const BackwardCall& call, const Sizes& sizes, const Back
           .lse_strides = strides(forward.lse),
           .to = to.statistics,
           .counters = to.d_q.counters,
-          .counter_count = static_cast<int>(sizes.all_heads * sizes.q_tiles) * to.d_q.parts,
+          .counter_count = static_cast<int>(sizes.sums()) * to.d_q.parts,
           .q_len = static_cast<int>(forward.q_len()),
           .heads = static_cast<int>(forward.heads()),
           .all_heads = static_cast<int>(sizes.all_heads)};
@@ -85,8 +89,8 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
   const auto& call = std::get<BackwardCall>(resolved);
   const ForwardCall& forward = call.forward;
   require_addressable(call);
-  const BackwardTiling tiling = backward_tiling(problem);
-  const Sizes sizes(forward, tiling.tile_kv());
+  const BackwardTiling tiling = backward_tiling(problem, schedule);
+  const Sizes sizes(forward, tiling);
   Plan steps;
   if (sizes.all_heads == 0) {
     plan_element_gradients(problem, call, {}, device, workspace, steps);
@@ -98,23 +102,29 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
     return device.encode(name, boxed(t, rows, anywhere));
   };
   BackwardParams p = {};
-  p.q = map("tensor map of q", forward.q, tile_q);
-  p.d_o = map("tensor map of d_o", call.d_o, tile_q);
+  p.q = map("tensor map of q", forward.q, tiling.tile_q);
+  p.d_o = map("tensor map of d_o", call.d_o, tiling.tile_q);
   p.k = map("tensor map of k", forward.k, tiling.tile_kv());
   p.v = map("tensor map of v", forward.v, tiling.tile_kv());
   set_output("tensor map of d_k", call.d_k, device, anywhere, p.d_k, p.d_k_direct);
   set_output("tensor map of d_v", call.d_v, device, anywhere, p.d_v, p.d_v_direct);
-  const std::int64_t rows = sizes.all_heads * sizes.q_tiles * tile_q;
-  p.statistics = {.lse = workspace.take<float>("LSE of rows", rows),
-                  .delta = workspace.take<float>("row sums", rows),
-                  .padded_len = static_cast<int>(sizes.q_tiles * tile_q)};
-  const std::int64_t parts = rows / tile_q * tiling.dq_parts();
+  const std::int64_t rows = sizes.all_heads * sizes.rows;
+  p.statistics = {.minus_lse = workspace.take<float>("LSE of rows", rows),
+                  .minus_delta = workspace.take<float>("row sums", rows),
+                  .padded_len = static_cast<int>(sizes.rows),
+                  .lse_unit = 1};
+  const std::int64_t parts = sizes.sums() * tiling.dq_parts();
   p.d_q = {.sums = workspace.take<float>("sums of dQ", parts * tiling.dq_elements()),
            .counters = workspace.take<unsigned>("counters of dQ", parts),
-           .q_tiles = static_cast<int>(sizes.q_tiles),
+           .tiles = static_cast<int>(sizes.rows / BackwardTiling::sum_rows),
            .parts = tiling.dq_parts()};
   p.sequence = sequence_params(forward);
   p.score = score_params(forward);
+  if (problem.score.same_as(Problem().score)) {
+    // Smaller ones would have LSEs in units of them overflow. Scores are 0 then in any case.
+    p.score.scale_log2 = std::max(p.score.scale_log2, 0x1p-60F);
+    p.statistics.lse_unit = p.score.scale_log2;
+  }
   p.order = {
       .key_tiles = static_cast<int>(sizes.key_tiles),
       .kv_heads = static_cast<int>(forward.kv_heads()),
@@ -134,8 +144,8 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
     add_launch(steps, main_kernel, sizes.all_kv_heads * sizes.key_tiles, p,
                /*overlaps_previous=*/has_rows);
   if (has_rows)
-    add_launch(steps, conversion, sizes.all_heads * sizes.q_tiles,
-               convert_params(call, sizes, p.d_q), /*overlaps_previous=*/true);
+    add_launch(steps, conversion, sizes.sums(), convert_params(call, sizes, p.d_q),
+               /*overlaps_previous=*/true);
   plan_element_gradients(problem, call, p.statistics, device, workspace, steps);
   return steps;
 }

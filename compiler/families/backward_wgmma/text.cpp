@@ -25,11 +25,18 @@ Source row_sums(const Problem& problem, const Target& target) {
           .parameter_bytes = sizeof(RowSumParams)};
 }
 
-std::string shapes(const Problem& problem) {
+// Of the matrix instructions: of S and dP, of dQ, and of dK and dV (parts/row_product.cuh).
+std::string shapes(const Problem& problem, const BackwardSchedule& schedule) {
   std::string text;
-  for (const int columns :
-       std::set{BackwardTiling::tile_q, chunk_columns(problem.head_dim),
-                padded_columns(problem.head_dim), padded_columns(problem.v_head_dim())})
+  std::set<int> all = {schedule.tile_q, chunk_columns(problem.head_dim)};
+  for (const int dim : {problem.head_dim, problem.v_head_dim()}) {
+    const int columns = padded_columns(dim);
+    if (columns > 192)
+      all.insert({128, columns - 128});
+    else
+      all.insert(columns);
+  }
+  for (const int columns : all)
     text += llvm::formatv("WGMMA_SHAPE({0}, {1})\n", name(problem.dtype), columns);
   return text;
 }
@@ -40,25 +47,27 @@ Source main_kernel(const Problem& problem, const BackwardSchedule& schedule, con
   without_sink.sink.reset();
   std::string text = backward_header(target);
   text += llvm::formatv("// problem:  {0}\n", without_sink.describe());
-  text += llvm::formatv("// schedule: {0} registers for loads and dQ, {1} for dK and dV\n",
-                        schedule.loader_registers, schedule.math_registers);
+  text += llvm::formatv(
+      "// schedule: tile_q {3}, {0} registers for loads, {1} for dQ, {2} for dK and dV\n",
+      schedule.loader_registers, schedule.dq_registers, schedule.math_registers, schedule.tile_q);
   text += "#include \"backward/backward_wgmma.cuh\"\n\n";
-  text += "namespace streamattn {\n" + shapes(problem) + "\n" + transposed_score_policy(problem) +
-          "}\n\nstruct Spec {\n";
+  text += "namespace streamattn {\n" + shapes(problem, schedule) + "\n" +
+          transposed_score_policy(problem) + "}\n\nstruct Spec {\n";
   text += llvm::formatv("  using Element = streamattn::{0};\n", name(problem.dtype));
   text += "  using Score = streamattn::ProblemScore;\n";
   text += llvm::formatv("  static constexpr int group_size = {0};\n", problem.group_size);
   text += llvm::formatv(
       "  static constexpr streamattn::BackwardTiling tiling = {{\n"
-      "      .head_dim = {0}, .value_head_dim = {1}};\n",
-      problem.head_dim, problem.v_head_dim());
-  text += llvm::formatv("  static constexpr int loader_registers = {0}, math_registers = {1};\n",
-                        schedule.loader_registers, schedule.math_registers);
+      "      .head_dim = {0}, .value_head_dim = {1}, .tile_q = {2}};\n",
+      problem.head_dim, problem.v_head_dim(), schedule.tile_q);
+  text += llvm::formatv(
+      "  static constexpr int loader_registers = {0}, dq_registers = {1}, math_registers = {2};\n",
+      schedule.loader_registers, schedule.dq_registers, schedule.math_registers);
   text += "};\n\n" + backward_kernel(backward_threads, ", 1", "backward_wgmma", "BackwardParams");
   return {.text = std::move(text),
           .entry = "streamattn_backward_wgmma",
           .threads = backward_threads,
-          .dynamic_smem_bytes = backward_tiling(problem).bytes(),
+          .dynamic_smem_bytes = backward_tiling(problem, schedule).bytes(),
           .parameter_bytes = sizeof(BackwardParams)};
 }
 
