@@ -35,12 +35,13 @@ class Case:
     change: Callable = _same_score
     scalars: dict = field(default_factory=dict)
     tensors: dict = field(default_factory=dict)  # by name: (contents, sizes as text)
-    fa3: dict | None = None  # arguments of its function; None: cannot say it
+    fa3: dict | None = None  # arguments of its function, and of FlashAttention-4's; None: cannot say it
     sdpa: Callable | None = None  # from tensors to arguments of PyTorch's; None: cannot say it
+    documents: tuple = ()  # lengths of documents side by side, which peers are told by offsets
 
-    def fa3_arguments(self):
+    def fa3_arguments(self, peer="FlashAttention-3"):
         if self.fa3 is None:
-            raise Unserved(f"FlashAttention-3 has no argument for {self.name}")
+            raise Unserved(f"{peer} has no argument for {self.name}")
         return self.fa3
 
     def sdpa_arguments(self, tensors):
@@ -113,9 +114,23 @@ def bias():
                 sdpa=lambda tensors: {"attn_mask": tensors["bias"][None]})
 
 
+def documents(*lengths):
+    """Causal within each of the documents that follow each other in one sequence. Square."""
+    begins = [sum(lengths[:i]) for i in range(1, len(lengths))]
+
+    def document(position):
+        return sum(0 + (position >= begin) for begin in begins)
+
+    return Case("documents", "k <= q && doc[q] == doc[k]",
+                lambda q, k: (k <= q) & (document(q) == document(k)),
+                lambda q_len, kv_len: sum(n * (n + 1) // 2 for n in lengths),
+                tensors={"doc": ("documents", "s")}, fa3={"causal": True}, documents=lengths)
+
+
 _CASES = {case.name: case for case in (
     full(), causal(), softcap(30), alibi(), bias(),
-    *(window(size) for size in (64, 1024, 4096)),
+    documents(4096, 512, 2048, 1024, 6144, 2560),
+    *(window(size) for size in (64, 128, 1024, 4096)),
     *(sinks_and_window(sinks, size) for sinks, size in ((16, 64), (4, 1024), (4, 4096))))}
 
 

@@ -13,8 +13,8 @@ DECODE_QUERIES = 16  # at most, of a row whose figures are microseconds
 
 @dataclass(frozen=True)
 class Row:
-    """One forward call on bf16 or f16 tensors in [batch, seq, heads, dim] order: `b` sequences of `s`
-    queries in `h` heads."""
+    """One call on bf16 or f16 tensors in [batch, seq, heads, dim] order: `b` sequences of `s` queries
+    in `h` heads; the forward pass, or the backward pass alone."""
     d: int
     causal: bool
     s: int
@@ -23,6 +23,8 @@ class Row:
     case: str = ""  # of the suite of masks and scores; empty: a plain or a causal one
     kv_heads: int = 0  # 0: h
     kv_len: int = 0  # 0: s, a square
+    value_d: int = 0  # 0: d
+    backward: bool = False
 
     @property
     def group_size(self):
@@ -31,6 +33,10 @@ class Row:
     @property
     def keys(self):
         return self.kv_len or self.s
+
+    @property
+    def value_dim(self):
+        return self.value_d or self.d
 
     @property
     def is_square(self):
@@ -43,11 +49,16 @@ class Row:
 
     @property
     def flops(self):
-        return 4 * self.b * self.h * case_of(self).pairs(self.s, self.keys) * self.d
+        pairs = self.b * self.h * case_of(self).pairs(self.s, self.keys)
+        return (5 if self.backward else 2) * pairs * (self.d + self.value_dim)
+
+    @property
+    def dims(self):
+        return f"{self.d}/{self.value_d}" if self.value_d else str(self.d)
 
     @property
     def group(self):
-        return f"d{self.d} {case_of(self).name}"
+        return f"d{self.dims} {case_of(self).name}"
 
     @property
     def length(self):
@@ -105,8 +116,30 @@ def decode_rows():
     return batch_1 + few_heads + batches + queries
 
 
+def backward_rows():
+    """The 12 rows of the h200-backward suite."""
+    return [Row(d, causal, s, TOKENS // s, HIDDEN // d, backward=True)
+            for d in (64, 128) for causal in (False, True) for s in (1024, 4096, 16384)]
+
+
+def backward_shape_rows():
+    """Backward passes that the square suite lacks: grouped heads, other head dims, a narrow window,
+    a soft cap, ALiBi, documents."""
+    def row(d, s, case="", causal=True, h=0, **others):
+        return Row(d, causal, s, TOKENS // s, h or HIDDEN // d, case, backward=True, **others)
+
+    grouped = [row(128, s, causal=causal, h=64, kv_heads=8)
+               for causal in (True, False) for s in (4096, 16384)]
+    wide = [row(256, 4096), row(256, 16384), row(256, 16384, causal=False)]
+    mixed = [row(192, 4096, causal=causal, h=16, value_d=128) for causal in (True, False)]
+    windows = [row(d, 16384, "window128") for d in (64, 128)]
+    scores = [row(d, 4096, "softcap") for d in (64, 128)] + [row(128, 4096, "alibi")]
+    return grouped + wide + mixed + windows + scores + [row(128, 16384, "documents")]
+
+
 SUITES = {"h200-forward": forward_rows, "masks": mask_rows, "shapes": shape_rows,
-          "decode": decode_rows}
+          "decode": decode_rows, "h200-backward": backward_rows,
+          "backward-shapes": backward_shape_rows}
 
 
 def select(rows, filters):
@@ -157,6 +190,11 @@ class RowReport:
         ours, theirs = self.tflops(name), self.tflops(peer)
         return ours / theirs if ours and theirs else None
 
+    def to_fastest(self, name):
+        """The same of the fastest peer."""
+        ratios = [self.to_peer(name, r.name) for r in self.results if not r.ours]
+        return min(filter(None, ratios), default=None)
+
     def to_cudnn(self, name):
         return self.to_peer(name, "cudnn")
 
@@ -172,10 +210,11 @@ def geometric_mean(values):
 
 
 def load_baseline(path):
-    """(cudnn, best) of every forward row in the file."""
+    """(cudnn, best) of every row in the file."""
     with open(path) as file:
-        rows = json.load(file)["fwd"]
-    return {Row(r["d"], r["causal"], r["s"], r["b"], r["h"]): (r["cudnn"], r["best"]) for r in rows}
+        data = json.load(file)
+    return {Row(r["d"], r["causal"], r["s"], r["b"], r["h"], backward=key == "bwd"):
+            (r["cudnn"], r["best"]) for key in ("fwd", "bwd") for r in data.get(key, [])}
 
 
 def our_names(reports):
@@ -188,12 +227,15 @@ def _names(reports, ours):
 
 
 def _ratios(reports):
-    """By title, ratio(report, name): to every peer that was measured; where there is a baseline, to
-    cuDNN and through it to the best peer there."""
+    """By title, ratio(report, name): to every peer that was measured, to the fastest of them, and,
+    where there is a baseline, through cuDNN to the best peer there."""
+    peers = _names(reports, ours=False)
+    ratios = {peer: lambda report, name, peer=peer: report.to_peer(name, peer) for peer in peers}
+    if len(peers) > 1:
+        ratios["fastest"] = RowReport.to_fastest
     if any(report.best for report in reports):
-        return {"cudnn": RowReport.to_cudnn, "best": RowReport.to_best}
-    return {peer: lambda report, name, peer=peer: report.to_peer(name, peer)
-            for peer in _names(reports, ours=False)}
+        ratios["best"] = RowReport.to_best
+    return ratios
 
 
 def _cell(value, digits):
@@ -209,7 +251,7 @@ def table(reports):
     lines = [header]
     for report in reports:
         row = report.row
-        line = [str(row.d), case_of(row).name, row.length, f"{row.b} x {row.heads}"]
+        line = [row.dims, case_of(row).name, row.length, f"{row.b} x {row.heads}"]
         line += [_cell(report.figure(name), 1) for name in names]
         line += [_cell(ratio(report, name), 3) for name in ours for ratio in ratios.values()]
         lines.append(line)
@@ -256,12 +298,13 @@ def write_csv(path, reports):
     """One line for every row and candidate."""
     with open(path, "w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["d", "mask", "causal", "seq", "batch", "heads", "kv_heads", "kv_len",
-                         "candidate", "label", "ms", "spread", "tflops", "to_cudnn", "to_best", "error", "failure"])
+        writer.writerow(["pass", "d", "value_d", "mask", "causal", "seq", "batch", "heads", "kv_heads",
+                         "kv_len", "candidate", "label", "ms", "spread", "tflops", "to_cudnn", "to_best", "error", "failure"])
         for report in reports:
             row = report.row
             for r in report.results:
-                writer.writerow([row.d, case_of(row).name, int(row.causal), row.s, row.b, row.h,
+                writer.writerow(["backward" if row.backward else "forward", row.d, row.value_dim,
+                                 case_of(row).name, int(row.causal), row.s, row.b, row.h,
                                  row.kv_heads or row.h, row.keys, r.name, r.label, r.milliseconds,
                                  r.spread, r.tflops, report.to_cudnn(r.name), report.to_best(r.name), r.error,
                                  r.failure])

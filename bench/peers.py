@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Times our forward kernels beside PyTorch's cuDNN, FlashAttention-2 and FlexAttention, and beside
-FlashAttention-3 where its package is installed.
+"""Times our kernels beside PyTorch's cuDNN, FlashAttention-2 and FlexAttention, and beside
+FlashAttention-3 and -4 where their packages are installed.
 
 One process, interleaved rounds, a suite of rows: the 36 of h200-forward; masks and scores; other
-shapes; decode, in kernel time. Every result of ours is checked against float64 before it is timed. Needs PyTorch
-with CUDA; see bench/README.md.
+shapes; decode, in kernel time; the backward pass, in kernel time too. Every result of ours is checked
+against float64 before it is timed. Needs PyTorch with CUDA; see bench/README.md.
 
     bench/peers.py --library build/lib/libstreamattn.so --peers cudnn fa2 --json peers.json
     bench/peers.py --library build/lib/libstreamattn.so --suite masks --json masks.json
+    bench/peers.py --library build/lib/libstreamattn.so --suite h200-backward --json backward.json
 """
 
 import argparse
@@ -17,9 +18,9 @@ import time
 from pathlib import Path
 
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.nn.functional import scaled_dot_product_attention
 
+import backward_peers
+import forward_peers
 import peer_cases
 import peer_report
 from peer_cases import Unserved, case_of
@@ -27,12 +28,13 @@ from peer_report import Result, RowReport
 from rounds import Candidate, CudaStopwatch, KernelStopwatch, time_interleaved
 from streamattn_library import Library, Problem, Shape, named_torch_tensor, torch_tensor
 
-# A word in the name of the kernel that proves which backend ran.
-PROOF = {"cudnn": "cudnn", "fa2": "flash_fwd", "fa3": "flashattnfwd", "flex": "triton",
-         "flex_flash": "flash"}
 # What is measured beside ours where no peers are named.
 DEFAULT_PEERS = {"h200-forward": ["cudnn"], "masks": ["fa3", "cudnn", "flex", "flex_flash"],
-                 "shapes": ["fa3", "cudnn"], "decode": ["fa3", "cudnn"]}
+                 "shapes": ["fa3", "cudnn"], "decode": ["fa3", "cudnn"],
+                 "h200-backward": ["fa3", "fa4", "fa4_deterministic", "cudnn"],
+                 "backward-shapes": ["fa3", "fa4", "fa4_deterministic", "cudnn", "flex"]}
+# Suites of figures in kernel time: calls are short, or cost their host more than a launch.
+KERNEL_TIME = {"decode", "h200-backward", "backward-shapes"}
 DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
 
 
@@ -42,91 +44,37 @@ class Inputs:
 
     def __init__(self, row, dtype, seed):
         generator = torch.Generator("cuda").manual_seed(seed)
-        kv_sizes = (row.b, row.keys, row.kv_heads or row.h, row.d)
+
+        def normal(*sizes):
+            return torch.randn(sizes, device="cuda", dtype=dtype, generator=generator)
+
         self.row, self.case = row, case_of(row)
-        self.q, self.k, self.v = (torch.randn(sizes, device="cuda", dtype=dtype,
-                                              generator=generator)
-                                  for sizes in ((row.b, row.s, row.h, row.d), kv_sizes, kv_sizes))
+        self.q = normal(row.b, row.s, row.h, row.d)
+        self.k = normal(row.b, row.keys, row.h // row.group_size, row.d)
+        self.v = normal(row.b, row.keys, row.h // row.group_size, row.value_dim)
         self.tensors = {}
         for name, (contents, _) in self.case.tensors.items():
             if contents == "slopes":
                 self.tensors[name] = torch.tensor(peer_cases.slopes(row.h), device="cuda")
+            elif contents == "documents":
+                self.tensors[name] = document_of_each(self.case.documents)
             else:
-                self.tensors[name] = torch.randn(self.case.sizes(name, row), device="cuda",
-                                                 dtype=dtype, generator=generator)
+                self.tensors[name] = normal(*self.case.sizes(name, row))
+        self.d_o = normal(row.b, row.s, row.h, row.value_dim) if row.backward else None
 
     def bhsd(self):
         return [x.transpose(1, 2) for x in (self.q, self.k, self.v)]
 
 
-def sdpa_peer(name, backend):
-    def build(inputs):
-        q, k, v = inputs.bhsd()
-        arguments = inputs.case.sdpa_arguments(inputs.tensors)
-        if inputs.row.causal and not inputs.row.is_square:
-            raise Unserved("PyTorch's causal mask puts the first query at the first key")
-        grouped = inputs.row.group_size > 1
-
-        def call():
-            return scaled_dot_product_attention(q, k, v, enable_gqa=grouped, **arguments)
-
-        return Candidate(name, call, lambda: sdpa_kernel(backend))
-    return build
+def document_of_each(lengths):
+    """The number of its document, for each position."""
+    numbers = torch.arange(len(lengths), device="cuda", dtype=torch.int32)
+    return numbers.repeat_interleave(torch.tensor(lengths, device="cuda"))
 
 
-def fa3_module():
-    """FlashAttention-3 of whichever package is installed: its own or tokenspeed-fa3, else fa3-fwd."""
-    try:
-        import flash_attn_interface as module
-    except ModuleNotFoundError:
-        import fa3_fwd_interface as module
-    return module
-
-
-def fa3_peer(inputs):
-    arguments = inputs.case.fa3_arguments()
-    # The function for caches splits keys over the multiprocessors.
-    function = getattr(fa3_module(), "flash_attn_with_kvcache" if inputs.row.is_decode
-                       else "flash_attn_func")
-
-    def call():
-        result = function(inputs.q, inputs.k, inputs.v, **arguments)
-        # Some versions return the log-sum-exp as well.
-        return (result[0] if isinstance(result, tuple) else result).transpose(1, 2)
-
-    return Candidate("fa3", call)
-
-
-def flex_peer(name, options):
-    def build(inputs):
-        from torch.nn.attention.flex_attention import create_block_mask, flex_attention
-        torch._dynamo.reset()  # past a number of shapes flex_attention silently runs unfused
-        compiled = torch.compile(flex_attention, dynamic=False)
-        q, k, v = inputs.bhsd()
-        if not inputs.row.is_square:
-            raise Unserved("compared on squares alone")
-        case, s, mask, score = inputs.case, inputs.row.s, None, None
-        sees, change, tensors = case.sees, case.change, inputs.tensors
-        if case.mask != "true":
-            # Compiled, as it would hold a flag for every pair otherwise.
-            mask = torch.compile(create_block_mask)(
-                lambda b, h, q_index, k_index: sees(q_index, k_index), None, None, s, s,
-                device="cuda")
-        if case.score != "score":
-            def score(found, b, h, q_index, k_index):
-                return change(found, q_index, k_index, h, tensors)
-
-        return Candidate(name, lambda: compiled(q, k, v, block_mask=mask, score_mod=score,
-                                                enable_gqa=inputs.row.group_size > 1,
-                                                kernel_options=options))
-    return build
-
-
-PEERS = {"cudnn": sdpa_peer("cudnn", SDPBackend.CUDNN_ATTENTION),
-         "fa2": sdpa_peer("fa2", SDPBackend.FLASH_ATTENTION),
-         "fa3": fa3_peer,
-         "flex": flex_peer("flex", None),
-         "flex_flash": flex_peer("flex_flash", {"BACKEND": "FLASH"})}
+def pass_of(row):
+    """The module with the peers of a row and the check of its results."""
+    return backward_peers if row.backward else forward_peers
 
 
 def run_once(candidate):
@@ -134,6 +82,10 @@ def run_once(candidate):
         result = candidate.call()
     torch.cuda.synchronize()
     return result
+
+
+def poison(*sizes, dtype=torch.float32):
+    return torch.full(sizes, math.nan, device="cuda", dtype=dtype)
 
 
 class Ours:
@@ -148,15 +100,27 @@ class Ours:
         return self._pins is None or "row pins:" in label
 
     def build(self, inputs, dtype):
-        """A candidate whose call returns (o, lse); its label is the kernel's description."""
+        """A candidate whose call returns (o, lse), or (dQ, dK, dV); its label is the kernel's
+        description."""
         row, case = inputs.row, inputs.case
-        problem = Problem(dtype=dtype, head_dim=row.d, mask=case.mask,
+        problem = Problem(dtype=dtype, head_dim=row.d, value_head_dim=row.value_dim, mask=case.mask,
                           score=case.score.format(dtype=dtype), group_size=row.group_size)
-        kernel = self._jit.forward(
-            problem, Shape(row.b, row.h // row.group_size, row.s, row.keys))
-        label = kernel.describe()
-        o = torch.full_like(inputs.q, math.nan)
-        lse = torch.full((row.b, row.h, row.s, 1), math.nan, device="cuda").transpose(1, 2)
+        shape = Shape(row.b, row.h // row.group_size, row.s, row.keys)
+        tensors = {"q": inputs.q, "k": inputs.k, "v": inputs.v}
+        results = {"o": poison(row.b, row.s, row.h, row.value_dim, dtype=inputs.q.dtype),
+                   "lse": poison(row.b, row.h, row.s, 1).transpose(1, 2)}
+        kernel = self._jit.forward(problem, shape)
+        candidate = self._candidate(kernel, inputs, tensors, results)
+        if row.backward:
+            run_once(candidate)
+            tensors.update(results, d_o=inputs.d_o)
+            results = {f"d_{name}": poison(*tensors[name].shape, dtype=inputs.q.dtype)
+                       for name in "qkv"}
+            kernel = self._jit.backward(problem, shape)
+            candidate = self._candidate(kernel, inputs, tensors, results)
+        return candidate, kernel.describe()
+
+    def _candidate(self, kernel, inputs, tensors, results):
         workspace = []
 
         def allocate(size):
@@ -164,94 +128,42 @@ class Ours:
             return workspace[0].data_ptr()
 
         launch = kernel.prepare(
-            q=torch_tensor(inputs.q), k=torch_tensor(inputs.k), v=torch_tensor(inputs.v),
-            o=torch_tensor(o), lse=torch_tensor(lse),
+            **{name: torch_tensor(x) for name, x in {**tensors, **results}.items()},
             stream=torch.cuda.current_stream().cuda_stream, allocate=allocate,
-            scalars=case.scalars,
+            scalars=inputs.case.scalars,
             tensors=[named_torch_tensor(name, x) for name, x in inputs.tensors.items()])
 
-        def call(_alive=(workspace, inputs)):
+        def call(_alive=(workspace, inputs, tensors)):
             launch()
-            return o, lse
+            return tuple(results.values())
 
-        return Candidate(self.name, call), label
-
-
-class Sample:
-    """Output rows drawn from a few heads, exact in float64 and by plain attention."""
-
-    def __init__(self, inputs, heads=4, rows=64):
-        row, case = inputs.row, inputs.case
-        self.picks = []  # (batch, head, rows)
-        exact, plain, lse = [], [], []
-        for _ in range(heads):
-            b, h = int(torch.randint(row.b, ())), int(torch.randint(row.h, ()))
-            index, kv_h = torch.randperm(row.s)[:rows].cuda(), h // row.group_size
-            self.picks.append((b, h, index))
-            q, k, v = inputs.q[b, index, h], inputs.k[b, :, kv_h], inputs.v[b, :, kv_h]
-            # The last query is at the last key.
-            at_q = (index + row.keys - row.s)[:, None]
-            at_k = torch.arange(row.keys, device="cuda")[None, :]
-            hidden = ~case.sees(at_q, at_k)
-
-            def scores(q, k):
-                products = q @ k.T / math.sqrt(row.d)
-                return case.change(products, at_q, at_k, h, inputs.tensors).masked_fill(hidden,
-                                                                                      -math.inf)
-
-            sharp, rough = scores(q.double(), k.double()), scores(q.float(), k.float())
-            exact.append(sharp.softmax(-1) @ v.double())
-            lse.append(sharp.logsumexp(-1))
-            plain.append((rough.softmax(-1).to(q.dtype) @ v).double())
-        self.exact, self.lse = torch.cat(exact), torch.cat(lse)
-        self.plain_error = self._relative(torch.cat(plain))
-
-    def _relative(self, found):
-        return float((found - self.exact).norm() / self.exact.norm())
-
-    def error(self, o):
-        return self._relative(torch.cat([o[b, index, h].double() for b, h, index in self.picks]))
-
-    def lse_error(self, lse):
-        found = torch.cat([lse[b, index, h, 0].double() for b, h, index in self.picks])
-        return float((found - self.lse).abs().max())
+        return Candidate(self.name, call)
 
 
-def prepare_peer(name, inputs, sample):
+def prepare_peer(name, inputs, check):
     """(Result, Candidate); the candidate is None where the peer is missing or fails."""
     result = Result(name, ours=False)
     try:
-        candidate = PEERS[name](inputs)
-        output = run_once(candidate)
-        result.error = sample.error(output.transpose(1, 2))
+        candidate = pass_of(inputs.row).PEERS[name](inputs)
+        result.error = check.error(run_once(candidate))
         return result, candidate
     except Unserved as reason:
         result.failure = str(reason)
         return result, None
     except Exception as failure:  # whatever a peer does, the others are still measured
-        result.failure = f"{type(failure).__name__}: {str(failure).splitlines()[0]}"
+        result.failure = f"{type(failure).__name__}: {(str(failure) or 'no reason given').splitlines()[0]}"
         return result, None
 
 
-def prepare_ours(ours, inputs, sample, dtype, cudnn_output):
-    """Like prepare_peer(), after a check of the result; no Result where a file of schedules has
-    none for this row."""
+def prepare_ours(ours, inputs, check, dtype, peer, theirs):
+    """Like prepare_peer(), after a check of the result, also beside `theirs` of a peer; no Result where
+    a file of schedules has none for this row."""
     result = Result(ours.name, ours=True)
     try:
         candidate, result.label = ours.build(inputs, dtype)
         if not ours.has_schedule(result.label):
             return None, None
-        o, lse = run_once(candidate)
-        result.error, lse_error = sample.error(o), sample.lse_error(lse)
-        if not result.error <= 2 * sample.plain_error:
-            raise ArithmeticError(f"error {result.error:.2e}, plain attention has "
-                                  f"{sample.plain_error:.2e}")
-        if not lse_error <= 1e-3:
-            raise ArithmeticError(f"LSE is off by {lse_error:.2e}")
-        if cudnn_output is not None:
-            apart = float((o.float() - cudnn_output.float()).norm() / cudnn_output.float().norm())
-            if not apart <= 4 * sample.plain_error:
-                raise ArithmeticError(f"differs from cuDNN by {apart:.2e}")
+        result.error = check.refuse(run_once(candidate), peer, theirs)
         return result, candidate
     except Exception as failure:
         result.failure = f"{type(failure).__name__}: {failure}"
@@ -260,17 +172,16 @@ def prepare_ours(ours, inputs, sample, dtype, cudnn_output):
 
 def measure(row, all_ours, options, stopwatch):
     inputs = Inputs(row, DTYPES[options.dtype], options.seed)
-    sample = Sample(inputs)
-    prepared = [prepare_peer(name, inputs, sample) for name in options.peers]
-    cudnn = next((candidate for result, candidate in prepared if result.name == "cudnn"), None)
-    cudnn_output = run_once(cudnn).transpose(1, 2) if cudnn else None
-    prepared += [prepare_ours(ours, inputs, sample, options.dtype, cudnn_output)
-                 for ours in all_ours]
+    check = pass_of(row).Check(inputs)
+    prepared = [prepare_peer(name, inputs, check) for name in options.peers]
+    judge = min((pair for pair in prepared if pair[1]), key=lambda pair: pair[0].error, default=None)
+    peer, theirs = (judge[0].name, run_once(judge[1])) if judge else (None, None)
+    prepared += [prepare_ours(ours, inputs, check, options.dtype, peer, theirs) for ours in all_ours]
     prepared = [(result, candidate) for result, candidate in prepared if result]
     candidates = [candidate for _, candidate in prepared if candidate]
     timings = time_interleaved(candidates, stopwatch, options.rounds, options.round_ms,
                                options.seed)
-    report = RowReport(row, [result for result, _ in prepared], sample.plain_error)
+    report = RowReport(row, [result for result, _ in prepared], check.plain_error)
     for result in report.results:
         if timing := timings.get(result.name):
             result.milliseconds, result.spread = timing.milliseconds, timing.spread
@@ -294,16 +205,16 @@ def prove_backends(reports, options):
     """Labels every peer with the kernel that runs under its name, and takes its figure away when
     that is another backend's. Done last: a profiler disturbs what is timed after it."""
     for report in reports:
-        inputs = Inputs(report.row, DTYPES[options.dtype], options.seed)
+        inputs, peers = Inputs(report.row, DTYPES[options.dtype], options.seed), pass_of(report.row)
         for result in report.results:
             if result.ours or result.failure:
                 continue
             try:
-                kernel = kernel_that_ran(PEERS[result.name](inputs))
+                kernel = kernel_that_ran(peers.PEERS[result.name](inputs))
                 result.label = kernel or "not proved: the profiler saw no kernel"
             except Exception as failure:
                 kernel, result.label = None, f"not proved: {failure}"
-            if kernel and PROOF[result.name] not in kernel.lower():
+            if kernel and peers.PROOF[result.name] not in kernel.lower():
                 result.failure = f"another backend ran: {kernel}"
 
 
@@ -311,8 +222,10 @@ def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--library", required=True, help="libstreamattn.so")
     parser.add_argument("--suite", choices=peer_report.SUITES, default="h200-forward")
-    parser.add_argument("--peers", nargs="*", choices=PEERS,
-                        help="(cudnn; fa3 too of other suites, of masks all but fa2)")
+    parser.add_argument("--peers", nargs="*",
+                        choices=sorted(forward_peers.PEERS | backward_peers.PEERS),
+                        help="(cudnn; fa3 too of other suites, fa4 of the backward pass, flex of masks "
+                             "and of shapes of the backward pass)")
     parser.add_argument("--rows", action="append", default=[], metavar="FILTER",
                         help='such as "d=128,causal=1" or "case=softcap"; may be repeated')
     parser.add_argument("--schedule-variants", nargs="*", default=[], type=Path, metavar="TOML",
@@ -327,6 +240,9 @@ def parse_options():
     options = parser.parse_args()
     if options.peers is None:
         options.peers = DEFAULT_PEERS[options.suite]
+    known = pass_of(peer_report.SUITES[options.suite]()[0]).PEERS
+    if unknown := [name for name in options.peers if name not in known]:
+        parser.error(f"{options.suite} has no peer {unknown[0]}, known: {', '.join(known)}")
     return options
 
 
@@ -351,7 +267,7 @@ def main():
              "rounds": options.rounds, "round_ms": options.round_ms}
     print(", ".join(f"{key} {value}" for key, value in about.items()), flush=True)
 
-    stopwatch = KernelStopwatch() if options.suite == "decode" else CudaStopwatch()
+    stopwatch = KernelStopwatch() if options.suite in KERNEL_TIME else CudaStopwatch()
     reports = []
     rows = peer_report.select(peer_report.SUITES[options.suite](), options.rows)
     begin = time.monotonic()

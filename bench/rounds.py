@@ -83,10 +83,11 @@ class KernelStopwatch:
 
 def kernel_spans(events):
     """Milliseconds of the calls in `events`, (start, end, name) in nanoseconds, of which a copy comes
-    before each call."""
+    before each call: shorter ones are the call's own."""
+    copies = [end - begin for begin, end, name in events if name.startswith("Memcpy DtoD")]
     spans = []
     for begin, end, name in sorted(events):
-        if name.startswith("Memcpy DtoD"):
+        if name.startswith("Memcpy DtoD") and 2 * (end - begin) >= max(copies):
             spans.append(None)
         elif spans:
             first = begin if spans[-1] is None else spans[-1][0]

@@ -66,6 +66,17 @@ class _ForwardArgs(_Struct):
         ("tensors", POINTER(_NamedTensor)), ("tensor_count", c_size_t)]
 
 
+class _BackwardArgs(_Struct):
+    _fields_ = [("struct_size", c_size_t)] + [
+        (name, _Tensor) for name in ("q", "k", "v", "o", "lse", "d_o", "d_q", "d_k", "d_v")] + [
+        ("accumulate", c_int), ("scale", POINTER(c_float)), ("q_offset", POINTER(c_int64)),
+        ("k_offset", c_int64), ("q_rows", POINTER(_Rows)), ("kv_rows", POINTER(_Rows)),
+        ("max_sms", c_int), ("workspace", c_void_p), ("workspace_bytes", c_size_t),
+        ("scalars", POINTER(_NamedScalar)), ("scalar_count", c_size_t),
+        ("tensors", POINTER(_NamedTensor)), ("tensor_count", c_size_t),
+        ("gradients", c_void_p), ("gradient_count", c_size_t)]
+
+
 @dataclass(frozen=True)
 class Problem:
     """What to compute; see streamattn_problem."""
@@ -129,9 +140,12 @@ class Library:
         self._c.streamattn_jit_create.argtypes = [c_void_p, POINTER(c_void_p)]
         self._c.streamattn_jit_destroy.argtypes = [c_void_p]
         self._c.streamattn_jit_destroy.restype = None
-        self._c.streamattn_forward_kernel.argtypes = [c_void_p, c_void_p, c_void_p, POINTER(c_void_p)]
-        self._c.streamattn_forward_workspace.argtypes = [c_void_p, c_void_p, POINTER(c_size_t)]
-        self._c.streamattn_launch_forward.argtypes = [c_void_p, c_void_p, c_void_p]
+        for name in ("forward", "backward"):
+            for function, arguments in (
+                    (f"streamattn_{name}_kernel", [c_void_p, c_void_p, c_void_p, POINTER(c_void_p)]),
+                    (f"streamattn_{name}_workspace", [c_void_p, c_void_p, POINTER(c_size_t)]),
+                    (f"streamattn_launch_{name}", [c_void_p, c_void_p, c_void_p])):
+                getattr(self._c, function).argtypes = arguments
 
     def version(self):
         return self._c.streamattn_version().decode()
@@ -173,7 +187,14 @@ class Jit:
             self._library.destroy(self._handle)
 
     def forward(self, problem, shape):
-        """The kernel for `problem`, chosen for `shape`; may compile."""
+        """The forward kernel for `problem`, chosen for `shape`; may compile."""
+        return ForwardKernel(self, self._library, self._kernel("forward", problem, shape))
+
+    def backward(self, problem, shape):
+        """The same of the backward pass."""
+        return BackwardKernel(self, self._library, self._kernel("backward", problem, shape))
+
+    def _kernel(self, operation, problem, shape):
         c_problem = _Problem(dtype=DTYPES[problem.dtype], out_dtype=DTYPES[problem.out_dtype],
                              head_dim=problem.head_dim, value_head_dim=problem.value_head_dim,
                              group_size=problem.group_size, mask=problem.mask.encode(),
@@ -182,13 +203,16 @@ class Jit:
         c_shape = _Shape(batch=shape.batch, kv_heads=shape.kv_heads, q_len=shape.q_len,
                          kv_len=shape.kv_len)
         kernel = c_void_p()
-        self._library.call("streamattn_forward_kernel", self._handle, byref(c_problem), byref(c_shape),
-                           byref(kernel))
-        return Kernel(self, self._library, kernel)
+        self._library.call(f"streamattn_{operation}_kernel", self._handle, byref(c_problem),
+                           byref(c_shape), byref(kernel))
+        return kernel
 
 
-class Kernel:
-    """A loaded kernel."""
+class _Kernel:
+    """A loaded kernel. `prepare` gives a callable that launches with some tensors; arguments are
+    converted once, so that a timed call costs the launch alone. The caller keeps the memory alive.
+    A kernel that needs a workspace gets it from `allocate(bytes)`, which returns an address that
+    stays valid. `scalars` are values by name, `tensors` a list of named_tensor()."""
 
     def __init__(self, jit, library, handle):
         self._jit, self._library, self._handle = jit, library, handle
@@ -196,23 +220,19 @@ class Kernel:
     def describe(self):
         return self._library.describe(self._handle)
 
-    def prepare(self, *, q, k, v, o, lse=None, stream=None, q_offset=None, max_sms=0,
-                allocate=None, scalars=None, tensors=()):
-        """A callable that launches with these tensors; arguments are converted once, so that a
-        timed call costs the launch alone. The caller keeps the memory alive. A kernel that needs a
-        workspace gets it from `allocate(bytes)`, which returns an address that stays valid.
-        `scalars` are values by name, `tensors` a list of named_tensor()."""
-        args = _ForwardArgs(q=q, k=k, v=v, o=o, max_sms=max_sms)
+    def launch(self, **args):
+        """One call; see prepare()."""
+        self.prepare(**args)()
+
+    def _prepare(self, operation, args, stream, q_offset, allocate, scalars, tensors):
         values = [_NamedScalar(name.encode(), value) for name, value in (scalars or {}).items()]
         args.scalars, args.scalar_count = (_NamedScalar * len(values))(*values), len(values)
         args.tensors, args.tensor_count = (_NamedTensor * len(tensors))(*tensors), len(tensors)
-        if lse is not None:
-            args.lse = lse
         if q_offset is not None:
             args.q_offset = ctypes.pointer(c_int64(q_offset))
         reference = byref(args)
         bytes_needed = c_size_t()
-        self._library.call("streamattn_forward_workspace", self._handle, reference,
+        self._library.call(f"streamattn_{operation}_workspace", self._handle, reference,
                            byref(bytes_needed))
         if bytes_needed.value:
             if allocate is None:
@@ -220,10 +240,27 @@ class Kernel:
             args.workspace, args.workspace_bytes = allocate(bytes_needed.value), bytes_needed.value
 
         def launch():
-            self._library.call("streamattn_launch_forward", self._handle, reference, stream)
+            self._library.call(f"streamattn_launch_{operation}", self._handle, reference, stream)
 
         return launch
 
-    def launch(self, **args):
-        """One call; see prepare()."""
-        self.prepare(**args)()
+
+class ForwardKernel(_Kernel):
+    """Q, K and V to O and, where it is given, LSE."""
+
+    def prepare(self, *, q, k, v, o, lse=None, stream=None, q_offset=None, max_sms=0,
+                allocate=None, scalars=None, tensors=()):
+        args = _ForwardArgs(q=q, k=k, v=v, o=o, max_sms=max_sms)
+        if lse is not None:
+            args.lse = lse
+        return self._prepare("forward", args, stream, q_offset, allocate, scalars, tensors)
+
+
+class BackwardKernel(_Kernel):
+    """dO, and O and LSE as the forward pass wrote them, to dQ, dK and dV."""
+
+    def prepare(self, *, q, k, v, o, lse, d_o, d_q, d_k, d_v, stream=None, q_offset=None, max_sms=0,
+                allocate=None, scalars=None, tensors=()):
+        args = _BackwardArgs(q=q, k=k, v=v, o=o, lse=lse, d_o=d_o, d_q=d_q, d_k=d_k, d_v=d_v,
+                             max_sms=max_sms)
+        return self._prepare("backward", args, stream, q_offset, allocate, scalars, tensors)

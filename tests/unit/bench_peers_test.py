@@ -13,9 +13,11 @@ import random
 import sys
 import tempfile
 import unittest
+from dataclasses import replace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
+BENCH = Path(__file__).resolve().parents[2] / "bench"
+sys.path.insert(0, str(BENCH))
 
 import peer_cases  # noqa: E402
 import peer_report  # noqa: E402
@@ -67,9 +69,14 @@ class RoundsTest(unittest.TestCase):
     def test_kernel_time_is_from_the_first_kernel_to_the_last_of_a_call(self):
         events = [(0, 90, "Memcpy DtoD (Device -> Device)"), (100, 300, "main"), (310, 400, "merge"),
                   (500, 600, "Memcpy DtoD (Device -> Device)"), (700, 900, "main"),
-                  (950, 990, "Memcpy DtoD (Device -> Device)")]
+                  (950, 1040, "Memcpy DtoD (Device -> Device)")]
         shuffled = random.Random(1).sample(events, len(events))
         self.assertEqual(kernel_spans(shuffled), [300 / 1e6, 200 / 1e6])
+
+    def test_a_copy_that_is_the_calls_own_counts_as_its_kernels_do(self):
+        events = [(0, 90, "Memcpy DtoD (Device -> Device)"), (100, 300, "main"),
+                  (310, 340, "Memcpy DtoD (Device -> Device)")]
+        self.assertEqual(kernel_spans(events), [240 / 1e6])
 
     def test_the_spread_leaves_out_extremes(self):
         self.assertEqual(spread([1, 2, 2.5, 100]), 0.25)
@@ -101,8 +108,25 @@ class ReportTest(unittest.TestCase):
                          (2048, 8, "64/8", "1 x 2048"))
         self.assertTrue(row.is_decode)
         self.assertFalse(Row(128, False, 1, 1, 8).is_decode)
-        for suite in (peer_report.shape_rows, peer_report.decode_rows):
+        for suite in peer_report.SUITES.values():
             self.assertEqual(len(set(suite())), len(suite()))
+
+    def test_backward_rows_count_two_and_a_half_times_the_forward_pass(self):
+        rows = peer_report.backward_rows()
+        self.assertEqual(len(rows), 12)
+        for row in rows + peer_report.backward_shape_rows():
+            self.assertEqual(row.flops * 2, replace(row, backward=False).flops * 5)
+            self.assertEqual(row.b * row.s, 16384)
+
+    def test_rows_of_two_head_dims_count_their_mean(self):
+        row = Row(192, True, 4096, 4, 16, value_d=128)
+        self.assertEqual(row.flops, Row(160, True, 4096, 4, 16).flops)
+        self.assertEqual((row.dims, row.group), ("192/128", "d192/128 causal"))
+
+    def test_the_fastest_peer_is_the_one_that_leaves_us_least(self):
+        measured = mask_report("window64", 4096, ours=300.0, fa3=200.0, flex=400.0, fa2=0)
+        self.assertEqual(measured.to_fastest("ours"), 0.75)
+        self.assertIsNone(mask_report("window64", 4096, ours=300.0, fa3=0).to_fastest("ours"))
 
     def test_decode_rows_show_microseconds(self):
         row = Row(128, False, 1, 1, 8, kv_heads=8, kv_len=4096)
@@ -155,9 +179,16 @@ class ReportTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "baseline.json"
             path.write_text(json.dumps({"fwd": [{"d": 64, "causal": True, "s": 512, "b": 32,
-                                                 "h": 32, "cudnn": 1.5, "best": 2.5}]}))
+                                                 "h": 32, "cudnn": 1.5, "best": 2.5}],
+                                        "bwd": [{"d": 64, "causal": True, "s": 512, "b": 32,
+                                                 "h": 32, "cudnn": 3.5, "best": 4.5}]}))
             rows = peer_report.load_baseline(path)
             self.assertEqual(rows[Row(64, True, 512, 32, 32)], (1.5, 2.5))
+            self.assertEqual(rows[Row(64, True, 512, 32, 32, backward=True)], (3.5, 4.5))
+
+    def test_the_baseline_has_every_row_of_its_suites(self):
+        rows = peer_report.load_baseline(BENCH / "baselines" / "h200.json")
+        self.assertEqual(set(rows), set(peer_report.forward_rows() + peer_report.backward_rows()))
 
 
 def mask_report(case, s, **tflops):
@@ -186,9 +217,13 @@ class MaskSuiteTest(unittest.TestCase):
                      peer_cases.window(7), peer_cases.window(50),
                      peer_cases.sinks_and_window(3, 7), peer_cases.sinks_and_window(50, 4),
                      peer_cases.sinks_and_window(0, 9)):
-            for s in (1, 5, 20, 40):
-                held = sum(bool(case.sees(q, k)) for q in range(s) for k in range(s))
-                self.assertEqual(case.pairs(s, s), held, (case.name, s))
+            self.assert_pairs_are_held(case, (1, 5, 20, 40))
+        self.assert_pairs_are_held(peer_cases.documents(7, 1, 12), (20,))
+
+    def assert_pairs_are_held(self, case, lengths):
+        for s in lengths:
+            held = sum(bool(case.sees(q, k)) for q in range(s) for k in range(s))
+            self.assertEqual(case.pairs(s, s), held, (case.name, s))
 
     def test_queries_behind_a_cache_see_what_is_in_front_of_them(self):
         held = sum(k <= q + 20 - 6 for q in range(6) for k in range(20))
@@ -208,6 +243,8 @@ class MaskSuiteTest(unittest.TestCase):
                 case.fa3_arguments()
             self.assertEqual(str(raised.exception),
                              f"FlashAttention-3 has no argument for {case.name}")
+        with self.assertRaisesRegex(Unserved, "^FlashAttention-4 has no argument for alibi$"):
+            peer_cases.alibi().fa3_arguments("FlashAttention-4")
 
     def test_pytorch_takes_a_bias_and_no_window(self):
         self.assertEqual(peer_cases.bias().sdpa_arguments({"bias": {None: "b"}}),
@@ -227,10 +264,10 @@ class MaskSuiteTest(unittest.TestCase):
         reports = [mask_report("window64", 4096, ours=300.0, fa3=200.0, flex=100.0),
                    mask_report("alibi", 4096, ours=300.0, fa3=0, flex=150.0)]
         lines = [line.split() for line in peer_report.table(reports).splitlines()]
-        self.assertEqual(lines[0][-2:], ["ours/fa3", "ours/flex"])
+        self.assertEqual(lines[0][-3:], ["ours/fa3", "ours/flex", "ours/fastest"])
         self.assertEqual(lines[1][1], "window64")
-        self.assertEqual(lines[1][-2:], ["1.500", "3.000"])
-        self.assertEqual(lines[2][-2:], ["-", "2.000"])
+        self.assertEqual(lines[1][-3:], ["1.500", "3.000", "1.500"])
+        self.assertEqual(lines[2][-3:], ["-", "2.000", "2.000"])
         text = peer_report.summary(reports)
         self.assertIn("ours / flex, measured now:\n  d128 window64 3.000  (1 rows)", text)
         self.assertIn("d128 alibi, seq 4096: fa3: cannot say it", text)
@@ -316,7 +353,9 @@ class LibraryTest(unittest.TestCase):
         q, k, v = (random_floats(n * heads * d, seed) for seed in (1, 2, 3))
         bias, slope = random_floats(heads * n * n, 4), (ctypes.c_float * heads)(
             *peer_cases.slopes(heads))
-        memory = {"bias": (bias, (heads, n, n), (n * n, n, 1)), "slope": (slope, (heads,), (1,))}
+        doc = (ctypes.c_int32 * n)(*[0] * 5 + [1] * 2 + [2] * 4)
+        memory = {"bias": (bias, (heads, n, n), (n * n, n, 1), "f32"),
+                  "slope": (slope, (heads,), (1,), "f32"), "doc": (doc, (n,), (1,), "i32")}
 
         class Bias:
             def __getitem__(self, index):
@@ -333,15 +372,16 @@ class LibraryTest(unittest.TestCase):
         jit = self.library.jit(target="cpu")
         for case in (peer_cases.full(), peer_cases.causal(), peer_cases.window(3),
                      peer_cases.sinks_and_window(2, 4), peer_cases.softcap(0.5),
-                     peer_cases.alibi(), peer_cases.bias()):
+                     peer_cases.alibi(), peer_cases.bias(), peer_cases.documents(5, 2, 4)):
             kernel = jit.forward(Problem(dtype="f32", head_dim=d, mask=case.mask,
                                          score=case.score.format(dtype="f32")),
                                  Shape(1, heads, n, n))
             o, lse = poison(n * heads * d), poison(n * heads)
             kernel.launch(q=view(q), k=view(k), v=view(v), o=view(o), lse=view(lse, 1),
                           scalars=case.scalars,
-                          tensors=[named_tensor(name, ctypes.addressof(memory[name][0]), "f32",
-                                                *memory[name][1:]) for name in case.tensors])
+                          tensors=[named_tensor(name, ctypes.addressof(data), dtype, *layout)
+                                   for name in case.tensors
+                                   for data, *layout, dtype in [memory[name]]])
             for i in range(n):
                 for head in range(heads):
                     expected, log_sum = peer_cases.plain_attention(
@@ -350,6 +390,44 @@ class LibraryTest(unittest.TestCase):
                     self.assertAlmostEqual(lse[i * heads + head], log_sum, 5, case.name)
                     for found, right in zip(row(o, i, head), expected):
                         self.assertAlmostEqual(found, right, 5, case.name)
+
+    def test_gradients_through_ctypes_are_slopes_of_the_forward_pass(self):
+        n, d, step = 5, 8, 1e-2
+        problem, shape = Problem(dtype="f32", head_dim=d, mask="k <= q"), Shape(1, 1, n, n)
+        jit = self.library.jit(target="cpu")
+        forward, backward = jit.forward(problem, shape), jit.backward(problem, shape)
+        inputs = {name: random_floats(n * d, seed) for seed, name in enumerate("qkv")}
+        d_o, lse = random_floats(n * d, 4), poison(n)
+
+        def view(data, width=d):
+            return tensor(ctypes.addressof(data), "f32", (1, n, 1, width), (n * width, width, width, 1))
+
+        def attend():
+            o = poison(n * d)
+            forward.launch(**{name: view(x) for name, x in inputs.items()}, o=view(o),
+                           lse=view(lse, 1))
+            return o
+
+        o = attend()
+        gradients = {f"d_{name}": poison(n * d) for name in "qkv"}
+        memory = []
+
+        def allocate(size):
+            memory.append((ctypes.c_char * (size + 256))())
+            return (ctypes.addressof(memory[-1]) + 255) // 256 * 256
+
+        backward.launch(**{name: view(x) for name, x in {**inputs, "o": o, "d_o": d_o}.items()},
+                        lse=view(lse, 1), allocate=allocate,
+                        **{name: view(x) for name, x in gradients.items()})
+        for name, x in inputs.items():
+            for i in range(0, n * d, 3):
+                sides = []
+                for sign in (1, -1):
+                    x[i] += sign * step
+                    sides.append(sum(a * b for a, b in zip(attend(), d_o)))
+                    x[i] -= sign * step
+                slope = (sides[0] - sides[1]) / (2 * step)
+                self.assertAlmostEqual(gradients[f"d_{name}"][i], slope, delta=2e-3, msg=(name, i))
 
     def test_failures_carry_the_name_of_the_status(self):
         with self.assertRaisesRegex(StreamattnError, "^invalid_problem: "):
