@@ -10,6 +10,13 @@
 
 namespace streamattn {
 
+/// What a decision is made by: the rounds of the finals that count.
+struct Finals {
+  std::vector<Runner> finalists;  ///< none of which is out, the fastest in front
+  std::optional<Runner> again;    ///< one of them once more, unless it failed
+  Schedule in_use, first_guess;   ///< among the finalists, unless they failed
+};
+
 /// A schedule that came to the last rounds.
 struct Finalist {
   Schedule schedule;
@@ -34,11 +41,8 @@ struct Decision {
 bool is_simpler(const Problem& problem, const Shape& shape, const Target& target,
                 const Schedule& in_use, const Schedule& a, const Schedule& b);
 
-/// Decides by the latest `rounds` of `finalists`, none of which is out, the fastest in front.
-/// `again` is one of them once more: what it differs by is noise. `in_use` is among the finalists
-/// unless it failed, and so is `first_guess`.
-Decision decide(const TuneGroup& group, const Target& target, const std::vector<Runner*>& finalists,
-                const Runner& again, std::size_t rounds, const Schedule& in_use,
-                const Schedule& first_guess);
+/// Decides by `finals` and nothing else that was measured: what a schedule that ran twice differs
+/// by is noise.
+Decision decide(const TuneGroup& group, const Target& target, const Finals& finals);
 
 }  // namespace streamattn

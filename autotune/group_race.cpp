@@ -150,12 +150,17 @@ void GroupRace::finals() {
       result_.why_undecided = "every finalist failed while it was timed, or at its size";
       return;
     }
-    const Decision decision = decide(result_.group, device_.target(), finalists, again, counted,
-                                     known_.in_use, known_.first_guess);
+    Finals finals{.finalists = {},
+                  .again = again.out ? std::nullopt : std::optional(again.of_latest(counted)),
+                  .in_use = known_.in_use,
+                  .first_guess = known_.first_guess};
+    for (const Runner* runner : finalists) finals.finalists.push_back(runner->of_latest(counted));
+    const Decision decision = decide(result_.group, device_.target(), finals);
     Runner& winner = **llvm::find_if(
         finalists, [&](const Runner* runner) { return runner->schedule == decision.winner; });
     if (is_right_at_size(winner)) {
       result_.decision = decision;
+      result_.finals = std::move(finals);
       return;
     }
     winner.out = record_of(winner).outcome;

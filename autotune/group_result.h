@@ -42,6 +42,7 @@ struct GroupResult {
   TuneGroup group;
   std::size_t place = 0;  ///< in the job
   std::vector<CandidateRecord> candidates = {};
+  std::optional<Finals> finals = {};  ///< what the decision is made by
   std::optional<Decision> decision = {};
   std::string why_undecided = {};  ///< where there is no decision
 };

@@ -66,10 +66,10 @@ std::vector<llvm::json::Object> journal_lines(const std::string& text, const std
   return lines;
 }
 
-llvm::json::Object read_journal_head(const std::filesystem::path& path) {
+std::vector<llvm::json::Object> read_journal(const std::filesystem::path& path) {
   auto lines = journal_lines(read_whole(path), path.native());
   if (lines.empty()) fail(path, "is empty");
-  return std::move(lines.front());
+  return lines;
 }
 
 Journal::Journal(const std::filesystem::path& path, Open how, const llvm::json::Object& head)

@@ -38,11 +38,11 @@ class Journal {
   std::vector<llvm::json::Object> lines_;
 };
 
-/// The lines of a journal's text after its head, without a torn last one. Throws Error
+/// The lines of a journal's text, without a torn last one. Throws Error
 /// (invalid_config) for a line in the middle that is no JSON object.
 std::vector<llvm::json::Object> journal_lines(const std::string& text, const std::string& origin);
 
-/// The first line of a journal. Throws Error (invalid_config) where there is none.
-llvm::json::Object read_journal_head(const std::filesystem::path& path);
+/// The lines of a journal, its head in front. Throws Error (invalid_config) where there is none.
+std::vector<llvm::json::Object> read_journal(const std::filesystem::path& path);
 
 }  // namespace streamattn

@@ -1,6 +1,8 @@
 // Looks answers up in a journal, or asks and writes them down.
 #include "autotune/journaled_device.h"
 
+#include <cmath>
+
 #include "measure/statistics.h"
 
 namespace streamattn {
@@ -13,6 +15,9 @@ std::string name_of(const Problem& problem, const Schedule& schedule) {
 std::string name_of(const ForwardCase& call, const Schedule& schedule) {
   return call.describe() + "; " + schedule.describe();
 }
+
+/// Milliseconds without what no clock can tell, so that files may have whole numbers.
+double in_nanoseconds(double milliseconds) { return std::round(milliseconds * 1e6) / 1e6; }
 
 }  // namespace
 
@@ -59,7 +64,7 @@ TimeOutcome JournaledDevice::time(const ForwardCase& call, const Schedule& sched
   if (const auto known = answers_.timed(name)) return *known;
   require_going_on();
   TimeOutcome outcome = device_.time(call, schedule, runs);
-  if (outcome.ok()) outcome.milliseconds = {median(outcome.milliseconds)};
+  if (outcome.ok()) outcome.milliseconds = {in_nanoseconds(median(outcome.milliseconds))};
   answers_.keep(name, outcome);
   return outcome;
 }

@@ -16,7 +16,7 @@ class TuningStopped : public std::exception {
 };
 
 /// Answers from the journal as long as it has answers, then from `device`, whose answers are
-/// written down. Of the runs of a timing the median is kept.
+/// written down. Of the runs of a timing the median is kept, in whole nanoseconds.
 class JournaledDevice final : public TuneDevice {
  public:
   /// `should_stop` is asked before every step that needs the device. Everything must outlive this.

@@ -29,6 +29,21 @@ double Runner::latest(std::size_t rounds) const {
   return median({logs.end() - static_cast<std::ptrdiff_t>(count), logs.end()});
 }
 
+void Runner::add_round(std::vector<double> times) {
+  double sum = 0;
+  for (const double time : times) sum += std::log(time);
+  logs.push_back(sum / static_cast<double>(times.size()));
+  milliseconds.push_back(std::move(times));
+}
+
+Runner Runner::of_latest(std::size_t rounds) const {
+  const auto count = static_cast<std::ptrdiff_t>(std::min(rounds, logs.size()));
+  return {.schedule = schedule,
+          .milliseconds = {milliseconds.end() - count, milliseconds.end()},
+          .logs = {logs.end() - count, logs.end()},
+          .out = out};
+}
+
 void run_stage(TuneDevice& device, const TuneGroup& group, const std::vector<Runner*>& runners,
                const RaceStage& stage, std::uint64_t seed, const std::function<void()>& advance) {
   std::vector<Runner*> order = runners;
@@ -51,13 +66,8 @@ void run_stage(TuneDevice& device, const TuneGroup& group, const std::vector<Run
         advance();
       }
     }
-    for (std::size_t i = 0; i < runners.size(); i++) {
-      if (runners[i]->out) continue;
-      double sum = 0;
-      for (const double milliseconds : times[i]) sum += std::log(milliseconds);
-      runners[i]->logs.push_back(sum / static_cast<double>(times[i].size()));
-      runners[i]->milliseconds.push_back(std::move(times[i]));
-    }
+    for (std::size_t i = 0; i < runners.size(); i++)
+      if (!runners[i]->out) runners[i]->add_round(std::move(times[i]));
   }
 }
 

@@ -22,6 +22,12 @@ struct Runner {
 
   /// Median over the latest `rounds` of what logs hold.
   double latest(std::size_t rounds) const;
+
+  /// Adds a round: milliseconds of each shape.
+  void add_round(std::vector<double> times);
+
+  /// This runner with its latest `rounds` alone.
+  Runner of_latest(std::size_t rounds) const;
 };
 
 /// One stage of the race.

@@ -1,6 +1,7 @@
-// Runs a job on the answers that a journal has.
+// Runs a job on the answers that a file has.
 #include "autotune/replay.h"
 
+#include "autotune/finals_file.h"
 #include "autotune/journaled_device.h"
 #include "autotune/outcome_json.h"
 #include "streamattn/error.h"
@@ -32,7 +33,9 @@ class AbsentDevice final : public TuneDevice {
 
 TuneReport replay_tune_job(const std::filesystem::path& journal, const TuneJob& job,
                            const TuneMethod& method) {
-  AbsentDevice device(read_journal_head(journal));
+  const std::vector<llvm::json::Object> lines = read_journal(journal);
+  if (is_finals_head(lines.front())) return read_finals(lines, journal.native(), job);
+  AbsentDevice device(lines.front());
   const TuneSettings settings{.method = method,
                               .journal = journal,
                               .open = Journal::Open::read_only,

@@ -1,4 +1,4 @@
-// What a journal comes to, without a device: the data behind rows, and the rows again.
+// What a journal, or the finals, come to without a device: the rows again.
 #pragma once
 
 #include <filesystem>
@@ -7,9 +7,9 @@
 
 namespace streamattn {
 
-/// The report of the tuning of `job` that wrote `journal`, as far as that goes. `start` and
-/// `method` are those of that tuning. Throws Error (invalid_config) for a file that is no journal
-/// of this job.
+/// The report of the tuning of `job` that wrote `journal`, or the finals in its place, as far as
+/// that goes. `method` is that of that tuning, of finals any. Throws Error (invalid_config) for a
+/// file that is not of this job.
 TuneReport replay_tune_job(const std::filesystem::path& journal, const TuneJob& job,
                            const TuneMethod& method = {});
 

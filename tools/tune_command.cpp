@@ -16,6 +16,7 @@
 #include "autotune/candidates.h"
 #include "autotune/device_class.h"
 #include "autotune/drift.h"
+#include "autotune/finals_file.h"
 #include "autotune/replay.h"
 #include "autotune/tune_session.h"
 #include "autotune/tuned_rows.h"
@@ -65,7 +66,7 @@ struct Options {
   std::optional<int> device;
   GpuList gpus;
   std::vector<std::string> pins;
-  std::optional<std::string> out, journal, block_list, check, report, replay;
+  std::optional<std::string> out, journal, finals, block_list, check, report, replay;
   double tolerance = 5;  // percent
   std::optional<Duration> budget;
   int jobs = 0;
@@ -175,6 +176,7 @@ class Tuning {
     if (options_.out)
       save_file(*options_.out,
                 rows_toml(tuned_rows(report.results, *report.target), report.site, *report.target));
+    if (options_.finals) save_file(*options_.finals, finals_text(report));
     if (options_.report) save_file(*options_.report, tune_page(report));
     if (!options_.block_list) return;
     std::vector<BlockedSchedule> all = blocked_;
@@ -294,7 +296,10 @@ void add_flags(Flags& flags, Options& options) {
   flags.add("resume", "go on with the journal of a tuning that was stopped or killed",
             options.resume);
   flags.add("report", "FILE", "write an HTML page with maps of the times", options.report);
-  flags.add("replay", "FILE", "decide by what a journal has, and measure nothing", options.replay);
+  flags.add("finals", "FILE", "write the rounds that decide, to be kept beside the rows",
+            options.finals);
+  flags.add("replay", "FILE", "decide by what a journal or --finals has, and measure nothing",
+            options.replay);
   flags.add("explain", "print finalists, the reason for each winner, and refusals",
             options.explain);
   flags.section("measuring rows again");
@@ -303,6 +308,7 @@ void add_flags(Flags& flags, Options& options) {
   flags.add("tolerance", "X", "percent between the recorded time and the one now (5)",
             options.tolerance);
   flags.exclude({"check", "out"});
+  flags.exclude({"check", "finals"});
   flags.exclude({"check", "replay", "journal"});
   flags.exclude({"check", "resume"});
   flags.exclude({"check", "gpus"});

@@ -97,6 +97,13 @@ std::string why_it_won(const Decision& decision) {
          (decision.winner == decision.first_guess ? "is the first guess" : "is in use or simpler");
 }
 
+std::string regret_sentence(const TuneReport& report) {
+  const auto regret = regret_of_first_guess(report.results);
+  if (!regret) return "";
+  return "the first guess loses " + percent(regret->mean) + " in the geometric mean, " +
+         percent(regret->worst) + " at worst";
+}
+
 void print_tune_summary(const TuneReport& report, llvm::raw_ostream& out) {
   out << report.site.device << "; " << report.site.timed.l2 << " L2, " << report.site.timed.launch
       << " launches; times are medians of a group's shapes, gain is over the first guess\n";
@@ -104,9 +111,7 @@ void print_tune_summary(const TuneReport& report, llvm::raw_ostream& out) {
                "noise", "schedule"});
   for (const GroupResult& result : report.results) table.add(cells(result));
   table.print(out);
-  if (const auto regret = regret_of_first_guess(report.results))
-    out << "the first guess loses " << percent(regret->mean) << " in the geometric mean, "
-        << percent(regret->worst) << " at worst\n";
+  if (const std::string regret = regret_sentence(report); !regret.empty()) out << regret << "\n";
   if (!report.is_complete)
     out << report.results.size() << " of " << report.groups
         << " groups are done; --resume goes on with the rest\n";

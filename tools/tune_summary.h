@@ -12,6 +12,10 @@ namespace streamattn {
 /// Why the winner of a group won, as the beginning of a sentence.
 std::string why_it_won(const Decision& decision);
 
+/// "the first guess loses 1.8% in the geometric mean, 18.1% at worst"; empty where no group was
+/// decided.
+std::string regret_sentence(const TuneReport& report);
+
 /// A table with a line for each group, and what the first guess loses in the mean.
 void print_tune_summary(const TuneReport& report, llvm::raw_ostream& out);
 

@@ -78,7 +78,7 @@ class Folder {
 
 TEST_CASE("tuning on the CPU writes rows that a run with them uses") {
   const Folder folder;
-  const Command tune = folder.tune({"--explain"});
+  const Command tune = folder.tune({"--explain", "--finals", "finals.jsonl"});
   REQUIRE(tune.wait() == exit_ok);
   CHECK_THAT(tune.out(), contains_text("the first guess loses "));
   CHECK_THAT(tune.out(), contains_text("winner: family=cpu_tiled"));
@@ -90,6 +90,19 @@ TEST_CASE("tuning on the CPU writes rows that a run with them uses") {
   REQUIRE(run.wait() == exit_ok);
   CHECK_THAT(run.out(), contains_text("row rows.toml:"));
   CHECK_THAT(run.out(), contains_text("tuned on CPU, "));
+  // The journal gives the same finals, and they alone the same rows.
+  CHECK(folder.tune({"--replay", "rows.toml.journal.jsonl", "--finals", "third.jsonl"}).wait() ==
+        exit_ok);
+  CHECK(folder.file("third.jsonl") == folder.file("finals.jsonl"));
+  const Command replay(folder.path(),
+                       {"tune", "job.toml", "--replay", "finals.jsonl", "--out", "again.toml",
+                        "--finals", "again.jsonl", "--report", "page.html", "--explain"});
+  CHECK(replay.wait() == exit_ok);
+  CHECK_THAT(replay.out(), contains_text("winner: family=cpu_tiled"));
+  CHECK_THAT(folder.file("page.html"), contains_text("<caption>Finalists</caption>"));
+  CHECK_THAT(replay.out(), contains_text("the first guess loses "));
+  CHECK(folder.file("again.toml") == folder.file("rows.toml"));
+  CHECK(folder.file("again.jsonl") == folder.file("finals.jsonl"));
   // What is there is not measured over.
   const Command again = folder.tune({});
   CHECK(again.wait() == exit_usage);

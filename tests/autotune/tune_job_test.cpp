@@ -111,12 +111,12 @@ TEST_CASE("a trace is looked for beside the job") {
              contains_text("/nowhere/job.toml cannot be read"));
 }
 
-TEST_CASE("the jobs of bench are the 36 shapes of its suite, and the buckets that end at them") {
+TEST_CASE("the jobs of bench are the 36 shapes of its suite, and buckets that end at them") {
   const std::filesystem::path jobs = std::filesystem::path(STREAMATTN_SOURCE_DIR) / "bench/jobs";
   const TuneJob points = load_tune_job(jobs / "h200_forward.toml");
-  const TuneJob buckets = load_tune_job(jobs / "h200_forward_buckets.toml");
+  const TuneJob buckets = load_tune_job(jobs / "sm_90a.toml");
   REQUIRE(points.groups.size() == 36);
-  REQUIRE(buckets.groups.size() == 36);
+  REQUIRE(buckets.groups.size() == 71);
   for (std::size_t i = 0; i < 36; i++) {
     const TuneGroup &point = points.groups[i], &bucket = buckets.groups[i];
     CHECK(point.call.describe() == bucket.call.describe());
@@ -125,7 +125,7 @@ TEST_CASE("the jobs of bench are the 36 shapes of its suite, and the buckets tha
     CHECK(point.call.heads() * point.call.problem.head_dim == 2048);
     CHECK(point.call.shape.batch * point.call.shape.kv_len == 16384);
   }
-  CHECK(load_tune_job(jobs / "random_forward.toml").groups.size() == 30);
+  CHECK(load_tune_job(jobs / "sm_90a-random.toml").groups.size() == 30);
 }
 
 TEST_CASE("a space keeps the schedules that it allows, by the knobs that a family has") {
