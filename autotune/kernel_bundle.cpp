@@ -41,23 +41,15 @@ void write(const fs::path& path, const std::string& bytes) {
 }
 
 RowProgram program_of(const ScheduleRow& row) {
-  RowProgram program{.operation = row.operation.value_or(Operation::forward),
-                     .schedule = row.schedule,
-                     .target = &find_target(row.target)};
-  for_each_field_value(Problem(), [&](std::string_view name, const auto&) {
-    bool is_said = name == "sink";  // a row cannot say that there is none
-    for (const RowCondition& condition : row.conditions) {
-      if (condition.key != name) continue;
-      const auto value = condition.only_value();
-      is_said = value && set_field_value(program.problem, name, *value);
-    }
-    if (!is_said)
-      throw Error(ErrorCode::invalid_config,
-                  llvm::formatv("{0}: the row leaves {1} open, so it has no one kernel; rows of "
-                                "`streamattn tune` say every field",
-                                row.origin, name));
-  });
-  return program;
+  if (const std::string open = row.open_field(); !open.empty())
+    throw Error(ErrorCode::invalid_config,
+                llvm::formatv("{0}: the row leaves {1} open, so it has no one kernel; rows of "
+                              "`streamattn tune` say every field",
+                              row.origin, open));
+  return {.operation = row.operation.value_or(Operation::forward),
+          .problem = row.only_problem(),
+          .schedule = row.schedule,
+          .target = &find_target(row.target)};
 }
 
 std::shared_ptr<const CacheDirectory> open_cache() {

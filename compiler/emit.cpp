@@ -69,7 +69,11 @@ Choice choose(Operation operation, const Problem& problem, const Shape& shape, c
   problem.validate();
   shape.validate();
   if (auto row = table.find(operation, problem, shape, target, device)) {
-    check(operation, problem, row->schedule, target);
+    try {
+      check(operation, problem, row->schedule, target);
+    } catch (const Error& error) {
+      throw Error(error.code(), "row " + row->origin + ": " + error.what());
+    }
     const std::string tuned_on = row->device.empty() ? "" : ", tuned on " + row->device;
     return {row->schedule, "row " + row->origin + tuned_on};
   }

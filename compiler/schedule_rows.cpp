@@ -13,6 +13,7 @@
 #include "compiler/family_answers.h"
 #include "compiler/problem_fields.h"
 #include "compiler/toml.h"
+#include "streamattn/compiler.h"
 #include "streamattn/error.h"
 #include "support/did_you_mean.h"
 
@@ -117,7 +118,19 @@ class Reader {
     if (row.schedule.family().empty()) {
       fail(table.source(), "the row names no family, such as use = { family = \"flash_wgmma\" }");
     }
+    if (row.open_field().empty()) require_legal(row, table["use"].node()->source());
     return row;
+  }
+
+  /// A row for one problem can be judged before anybody has it.
+  void require_legal(const ScheduleRow& row, const toml::source_region& use) const {
+    const Operation operation = find_family(row.schedule.family()).operation;
+    if (row.operation.value_or(operation) != operation) return;  // it never fits
+    try {
+      check(operation, row.only_problem(), row.schedule, find_target(row.target));
+    } catch (const Error& error) {
+      fail(use, error.what());
+    }
   }
 
   void read_when(ScheduleRow& row, const toml::table& when) const {
@@ -298,6 +311,25 @@ bool ScheduleRow::fits(Operation wanted, const Problem& problem, const Shape& sh
              conditions,
              [&](const RowCondition& condition) { return condition.holds_for(problem, shape); }) &&
          (!is_shipped || is_served(wanted, problem, schedule, where));
+}
+
+std::string ScheduleRow::open_field() const {
+  std::string open;
+  for_each_field_value(Problem(), [&](std::string_view name, const auto&) {
+    const auto condition = std::ranges::find(conditions, name, &RowCondition::key);
+    const bool is_said = condition != conditions.end() ? condition->only_value().has_value()
+                                                       : name == std::string_view("sink");
+    if (!is_said && open.empty()) open = name;
+  });
+  return open;
+}
+
+Problem ScheduleRow::only_problem() const {
+  Problem problem;
+  for (const RowCondition& condition : conditions)
+    if (const auto value = condition.only_value())
+      set_field_value(problem, condition.key, *value);  // false for keys about the shape
+  return problem;
 }
 
 std::vector<ScheduleRow> read_schedule_rows(std::string_view text, std::string_view origin) {

@@ -52,6 +52,13 @@ struct ScheduleRow {
   /// cannot be used, that is an error, and not for this to hide.
   bool fits(Operation wanted, const Problem& problem, const Shape& shape,
             const Target& where) const;
+
+  /// The first field of a problem that the row leaves open; empty for a tuner's rows, which say
+  /// every field. A row cannot say that there is no sink.
+  std::string open_field() const;
+
+  /// The problem that a row without an open field is for. Throws Error (invalid_problem).
+  Problem only_problem() const;
 };
 
 /// The keys of `when` that are about the shape and hold a number or a range.

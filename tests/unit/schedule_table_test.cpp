@@ -100,6 +100,27 @@ TEST_CASE("conditions on types and dimensions see the defaults of a problem") {
   CHECK_FALSE(fits("out_dtype = \"f32\"", Problem{}, {}));
 }
 
+TEST_CASE("a row for one problem that its schedule does not fit is an error with its place") {
+  const auto whole = [](const std::string& head_dim, const std::string& use) {
+    return row_complaint(
+        "when = { dtype = \"bf16\", out_dtype = \"bf16\", head_dim = " + head_dim +
+        ", value_head_dim = 128, group_size = 1, mask = \"true\", score = \"score\", q_layout = "
+        "\"dense\", kv_layout = \"dense\", q_lens = false, kv_lens = false, q_len = \"513..\" }\n"
+        "use = { " +
+        use + " }");
+  };
+  CHECK(
+      whole("128", "family = \"flash_wgmma\", tile_q = 128, tile_kv = 128, math_warpgroups = 2") ==
+      "nothing");
+  CHECK(whole("128", "family = \"flash_wgmma\", tile_q = 100, math_warpgroups = 2") ==
+        "invalid_config: pins.toml:4:7: flash_wgmma: tile_q 100 is not 64 x math_warpgroups = 128");
+  CHECK_THAT(whole("128", "family = \"cpu_tiled\""),
+             contains_text("pins.toml:4:7: cpu_tiled: sm_90a is a GPU"));
+  CHECK_THAT(whole("0", "family = \"flash_wgmma\""), contains_text("pins.toml:4:7: head_dim 0"));
+  // Of several problems, some may be served.
+  CHECK(whole("\"64..128\"", "family = \"flash_wgmma\", tile_q = 100") == "nothing");
+}
+
 TEST_CASE("the number of tiles of an absurd shape does not wrap around") {
   const Shape absurd{.batch = std::int64_t{1} << 40, .kv_heads = 1 << 20, .q_len = 1 << 30};
   CHECK(fits("tiles = \"1000000000000..\"", Problem{}, absurd));

@@ -62,10 +62,10 @@ TEST_CASE("a shipped row is passed over where its family declines or refuses, a 
     return error_of([&] { choose(Operation::forward, problem, shape, hopper, pins); });
   };
   CHECK(pinned(declined) ==
-        "unsupported_problem: flash_wgmma: sequences differ: all of a batch must be dense and "
-        "equally long");
-  CHECK_THAT(pinned(too_wide),
-             Catch::Matchers::StartsWith("invalid_schedule: flash_wgmma: tile_kv 176"));
+        "unsupported_problem: row pins.toml:1: flash_wgmma: sequences differ: all of a batch must "
+        "be dense and equally long");
+  CHECK_THAT(pinned(too_wide), Catch::Matchers::StartsWith(
+                                   "invalid_schedule: row pins.toml:1: flash_wgmma: tile_kv 176"));
 }
 
 TEST_CASE("a problem that a shipped row's family declines gets every family's reason") {
