@@ -18,9 +18,8 @@ std::string shell_quoted(const std::string& text) {
   return quoted + "'";
 }
 
-/// What runs the largest call of a group with a schedule and checks it.
-std::string run_command_of(const TuneGroup& group, const Schedule& schedule) {
-  const ForwardCase& call = group.call;
+/// What runs a call with a schedule and checks it.
+std::string run_command_of(const ForwardCase& call, const Schedule& schedule) {
   const Problem& problem = call.problem;
   std::string command = llvm::formatv(
       "streamattn run --dtype {0} --out-dtype {1} --head-dim {2} --value-head-dim {3} --heads {4} "
@@ -30,7 +29,12 @@ std::string run_command_of(const TuneGroup& group, const Schedule& schedule) {
       shell_quoted(problem.mask.text()), shell_quoted(problem.score.text()));
   if (problem.sink) command += " --sink " + shell_quoted(problem.sink->text());
   for (const NamedNumber& scalar : call.scalars)
-    command += llvm::formatv(" --set {0}={1}", scalar.name, scalar.value);
+    command += " --set " + shell_quoted(describe(scalar));
+  for (const NamedInput& tensor : call.tensors)
+    command += " --tensor " + shell_quoted(describe(tensor));
+  if (call.layout == Layout::bhsd) command += " --layout bhsd";
+  if (call.distribution == Distribution::outliers) command += " --dist outliers";
+  command += llvm::formatv(" --seed {0}", call.seed);
   return command + " --schedule " + shell_quoted(schedule_fields(schedule));
 }
 
@@ -62,11 +66,13 @@ std::vector<BlockedSchedule> blocked_by(const std::vector<GroupResult>& results,
       const Fate fate = candidate.outcome.fate;
       if (fate == Fate::ok || fate == Fate::refused) continue;
       if (candidate.stage == "listed") continue;  // it was its compiler that broke
-      BlockedSchedule entry{.device = site.device,
-                            .problem = result.group.call.problem.describe(),
-                            .schedule = compiled_part(candidate.schedule).describe(),
-                            .reason = std::string(name(fate)) + ": " + candidate.outcome.reason,
-                            .reproduce = run_command_of(result.group, candidate.schedule)};
+      BlockedSchedule entry{
+          .device = site.device,
+          .problem = result.group.call.problem.describe(),
+          .schedule = compiled_part(candidate.schedule).describe(),
+          .reason = std::string(name(fate)) + ": " + candidate.outcome.reason,
+          .reproduce = run_command_of(candidate.failed_check.value_or(result.group.call),
+                                      candidate.schedule)};
       const bool is_known = llvm::any_of(list, [&](const BlockedSchedule& known) {
         return known.problem == entry.problem && known.schedule == entry.schedule;
       });

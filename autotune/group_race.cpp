@@ -20,7 +20,10 @@ constexpr std::size_t most_swept = 2;   // whose launch knobs are tried
 bool passes(TuneDevice& device, const ForwardCase& call, CandidateRecord& candidate) {
   const CheckOutcome outcome = device.check(call, candidate.schedule);
   candidate.outcome = outcome;
-  if (!outcome.ok()) candidate.outcome.reason += " (" + call.describe() + ")";
+  if (!outcome.ok()) {
+    candidate.outcome.reason += " (" + call.describe() + ")";
+    candidate.failed_check = call;
+  }
   if (outcome.error > candidate.error)
     candidate.error = outcome.error, candidate.allowed = outcome.allowed;
   return outcome.ok();

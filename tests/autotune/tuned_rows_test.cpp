@@ -1,5 +1,8 @@
 // Decisions as rows: what they hold for, that a table reads them, block lists.
 #include "autotune/tuned_rows.h"
+
+#include <cstdlib>
+
 #include "autotune/block_list.h"
 #include "compiler/schedule_rows.h"
 #include "streamattn/compiler.h"
@@ -31,6 +34,12 @@ GroupResult won(const Schedule& schedule, const Lengths& lengths, std::int64_t b
                              .gain = 1.21,
                              .first_guess = narrow};
   return result;
+}
+
+CandidateRecord candidate(const Schedule& schedule, const Outcome& outcome, const char* stage) {
+  CandidateRecord record;
+  record.schedule = schedule, record.outcome = outcome, record.stage = stage;
+  return record;
 }
 
 TEST_CASE("a row is read back as what was decided, with all that its tuner knows") {
@@ -112,19 +121,17 @@ TEST_CASE("a record that is wrong is an error with its place") {
 
 TEST_CASE("what was wrong goes to the block list, with a command that shows it, and comes back") {
   GroupResult result = won(wide, {2048, 2048});
-  result.candidates = {{.schedule = wide, .outcome = {}, .stage = "final"},
-                       {.schedule = narrow,
-                        .outcome = {Fate::wrong, "the error of \"O\"\nis large"},
-                        .stage = "built"},
-                       {.schedule = parse_schedule("tile_kv=64", wide),
-                        .outcome = {Fate::refused, "too large"},
-                        .stage = "listed"}};
+  result.candidates.push_back(candidate(wide, {}, "final"));
+  result.candidates.push_back(
+      candidate(narrow, {Fate::wrong, "the error of \"O\"\nis large"}, "built"));
+  result.candidates.push_back(
+      candidate(parse_schedule("tile_kv=64", wide), {Fate::refused, "too large"}, "listed"));
   const auto list = blocked_by({result}, h200);
   REQUIRE(list.size() == 1);
   CHECK(list[0].reproduce ==
         "streamattn run --dtype bf16 --out-dtype bf16 --head-dim 128 --value-head-dim 128 --heads "
         "16 --kv-heads 16 --batch 8 --q-len 2048 --kv-len 2048 --mask 'k <= q' --score 'score' "
-        "--schedule 'family=flash_wgmma,tile_q=128,tile_kv=80,softmax=stale'");
+        "--seed 1 --schedule 'family=flash_wgmma,tile_q=128,tile_kv=80,softmax=stale'");
   const auto read = parse_block_list(block_list_toml(list), "block.toml");
   REQUIRE(read.size() == 1);
   CHECK(read[0].reason == "wrong: the error of \"O\"\nis large");
@@ -139,6 +146,31 @@ TEST_CASE("what was wrong goes to the block list, with a command that shows it, 
              contains_text("b.toml:1:1: device is missing, or no string"));
   CHECK_THAT(error_of([] { parse_block_list("x = 1\n", "b.toml"); }),
              contains_text("a block list has [[blocked]] and nothing else"));
+}
+
+TEST_CASE("the command of a block list runs the call that failed, with all that it has") {
+  GroupResult result = won(parse_schedule("family=cpu_tiled,tile_q=32,tile_kv=64"), {300, 300});
+  ForwardCase& call = result.group.call;
+  call.problem = {.dtype = DType::f32,
+                  .head_dim = 32,
+                  .mask = Expr::parse("q - k < window && doc[batch, q] == doc[batch, k]"),
+                  .sink = Expr::parse("0.125", ExprRole::score)};
+  call.scalars = {{"window", 48}};
+  call.tensors = {{.name = "doc", .kind = InputKind::documents, .number = 70}};
+  call.layout = Layout::bhsd;
+  ForwardCase odd = call;
+  odd.shape = {2, 3, 7, 301};
+  odd.distribution = Distribution::outliers;
+  odd.seed = 5;
+  result.candidates.push_back(candidate(result.decision->winner, {Fate::wrong, "off"}, "built"));
+  result.candidates.back().failed_check = odd;
+  const std::string command = blocked_by({result}, h200).front().reproduce;
+  CHECK_THAT(command,
+             contains_text("--heads 3 --kv-heads 3 --batch 2 --q-len 7 --kv-len 301 --mask"));
+  CHECK_THAT(command, contains_text("--sink '0.125' --set 'window = 48' --tensor 'doc = "
+                                    "documents:70' --layout bhsd --dist outliers --seed 5 "));
+  const std::string arguments = command.substr(std::string("streamattn").size());
+  CHECK(std::system((STREAMATTN_TOOL + arguments + " --target cpu > /dev/null").c_str()) == 0);
 }
 
 }  // namespace

@@ -307,6 +307,26 @@ TEST_CASE("the regret of the first guess is its loss over the groups") {
   CHECK_FALSE(regret_of_first_guess({}));
 }
 
+TEST_CASE("what a check found wrong is blocked with the call of that check, and not tried again") {
+  SimulatedWorld world{.truth = arbitrary_time};
+  world.fate = [](const std::string& step, const Schedule& schedule) {
+    const bool fails = step == "check" && std::get<std::int64_t>(schedule.get("tile_kv")) == 96;
+    return fails ? Fate::wrong : Fate::ok;
+  };
+  const Tuned first = tune_simulated(world);
+  const auto list = blocked_by(first.report.results, first.report.site);
+  REQUIRE_FALSE(list.empty());
+  for (const BlockedSchedule& entry : list)
+    CHECK_THAT(entry.reproduce, contains_text("--batch 2 --q-len 1 --kv-len 77 "));
+  SimulatedDevice device(world);
+  const TunerRun one;
+  TuneSettings settings = one.settings();
+  settings.blocked = list;
+  const Tuned second = one.run(device, small_job(), settings);
+  CHECK(only_decision(second).winner == only_decision(first).winner);
+  CHECK(blocked_by(second.report.results, second.report.site).empty());
+}
+
 TEST_CASE("blocked schedules are not tried") {
   const Tuned before = tune_simulated({.truth = arbitrary_time});
   const Schedule winner = only_decision(before).winner;
