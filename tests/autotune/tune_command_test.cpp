@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <random>
@@ -18,7 +19,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int exit_ok = 0, exit_usage = 2, exit_incomplete = 5;
+constexpr int exit_ok = 0, exit_wrong = 1, exit_usage = 2, exit_incomplete = 5;
 
 /// A process of the command.
 class Command {
@@ -123,17 +124,24 @@ TEST_CASE(
     "killed at any moment and resumed, tuning ends, and its journal alone gives the same file") {
   const Folder folder;
   std::mt19937 random(3);
-  int kills = 0, code = -1;
-  for (int start = 0; start < 200 && code != exit_ok; start++) {
+  const auto lines = [&] {
+    const auto journal = folder.path() / "rows.toml.journal.jsonl";
+    if (!std::filesystem::exists(journal)) return std::ptrdiff_t{0};
+    return std::ranges::count(read_file(journal), '\n');
+  };
+  for (int kills = 0; kills < 5; kills++) {
+    const std::ptrdiff_t before = lines();
     const Command tune = folder.tune({"--resume"});
-    // The last ones may take their time.
-    std::this_thread::sleep_for(std::chrono::milliseconds(5 + random() % (40 + 20 * start)));
+    // At some moment after something was measured.
+    const auto deadline = Clock::now() + std::chrono::seconds(60);
+    while (lines() < before + 3 && Clock::now() < deadline)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 5000));
     tune.signal(SIGKILL);
-    code = tune.wait();
-    kills += code == 128 + SIGKILL;
+    REQUIRE(tune.wait() == 128 + SIGKILL);
+    CHECK(lines() >= before + 3);  // what was measured is kept
   }
-  REQUIRE(code == exit_ok);
-  CHECK(kills >= 2);
+  REQUIRE(folder.tune({"--resume"}).wait() == exit_ok);
   const std::string rows = folder.file("rows.toml"),
                     journal = folder.file("rows.toml.journal.jsonl");
   CHECK(folder.tune({"--resume"}).wait() == exit_ok);
@@ -174,6 +182,30 @@ TEST_CASE("a budget is kept, call by call, until all is decided") {
   }
   CHECK(code == exit_ok);
   CHECK(ScheduleTable::parse(folder.file("rows.toml"), "rows.toml").size() >= 1);
+}
+
+TEST_CASE("rows are measured again: what has drifted is named, and is exit code 1") {
+  const Folder folder;
+  REQUIRE(folder.tune({}).wait() == exit_ok);
+  const auto check = [&](const std::string& table, const std::string& tolerance) {
+    const Command command(folder.path(), {"tune", "job.toml", "--check", table, "--tolerance",
+                                          tolerance, "--rounds", "4", "--round-ms", "1"});
+    const int code = command.wait();
+    const bool has_drifted = command.out().find("drifted") != std::string::npos;
+    CHECK(code == (has_drifted ? exit_wrong : exit_ok));  // whatever this machine does meanwhile
+    return code;
+  };
+  check("rows.toml", "100000");
+  // Rows that were far slower, as they say.
+  std::string rows = folder.file("rows.toml");
+  for (std::size_t at = rows.find("us = ["); at != std::string::npos;
+       at = rows.find("us = [", at + 1))
+    rows.insert(at + 6, "9000");
+  write_file(folder.path() / "slow.toml", rows);
+  CHECK(check("slow.toml", "5") == exit_wrong);
+  // A table without rows for the job has nothing that could drift.
+  write_file(folder.path() / "empty.toml", "");
+  CHECK(check("empty.toml", "5") == exit_ok);
 }
 
 TEST_CASE("a dry run says what would be tried, without the device") {
