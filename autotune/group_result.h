@@ -30,7 +30,7 @@ struct TuneMethod {
 struct CandidateRecord {
   Schedule schedule;
   Estimate estimate = {};
-  Outcome outcome = {};  ///< what ended it, where that was no lack of speed
+  Outcome outcome = {};                          ///< what ended it, where that was no lack of speed
   std::optional<ForwardCase> failed_check = {};  ///< the call whose check ended it
   BuildOutcome build = {};
   double error = 0, allowed = 0;            ///< the largest of its checks

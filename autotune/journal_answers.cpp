@@ -32,7 +32,11 @@ JournalAnswers::JournalAnswers(Journal& journal) : journal_(journal) {
 void JournalAnswers::read(const llvm::json::Object& line) {
   const llvm::StringRef step = line.getString("step").value_or("");
   if (step == "group") {
-    in_use_[line.getString("of").value_or("").str()] = line.getString("in_use").value_or("").str();
+    GroupStart& start = starts_[line.getString("of").value_or("").str()];
+    start.in_use = line.getString("in_use").value_or("").str();
+    if (const llvm::json::Array* near = line.getArray("near"))
+      for (const llvm::json::Value& schedule : *near)
+        start.near.push_back(schedule.getAsString().value_or("").str());
     return;
   }
   const std::string id = line.getString("id").value_or("").str();
@@ -85,15 +89,18 @@ void JournalAnswers::write(const char* step, const std::string& name, llvm::json
   journal_.append(line);
 }
 
-std::optional<std::string> JournalAnswers::in_use(const std::string& group) const {
+std::optional<GroupStart> JournalAnswers::start_of(const std::string& group) const {
   const std::lock_guard lock(mutex_);
-  return find(in_use_, group);
+  return find(starts_, group);
 }
 
-void JournalAnswers::note_in_use(const std::string& group, const std::string& schedule) {
+void JournalAnswers::note_start(const std::string& group, const GroupStart& start) {
   const std::lock_guard lock(mutex_);
-  in_use_[group] = schedule;
-  journal_.append(llvm::json::Object{{"step", "group"}, {"of", group}, {"in_use", schedule}});
+  starts_[group] = start;
+  journal_.append(llvm::json::Object{{"step", "group"},
+                                     {"of", group},
+                                     {"in_use", start.in_use},
+                                     {"near", llvm::json::Array(start.near)}});
 }
 
 }  // namespace streamattn

@@ -13,6 +13,12 @@
 
 namespace streamattn {
 
+/// What tables had for a group, as text: they change, measurements do not.
+struct GroupStart {
+  std::string in_use;
+  std::vector<std::string> near = {};  ///< schedules of the rows that are nearest to it
+};
+
 /// Answers by the names of questions. Equal questions about building and checking have equal
 /// answers; timings are told apart by how often the same was asked before. So a tuner that asks the
 /// same again after a kill gets the same answers and takes the same decisions. Thread-safe.
@@ -33,9 +39,9 @@ class JournalAnswers {
   void keep(const std::string& name, const CheckOutcome& outcome);
   void keep(const std::string& name, const TimeOutcome& outcome);
 
-  /// The schedule that was in use for a group when the journal was begun, and a note of it.
-  std::optional<std::string> in_use(const std::string& group) const;
-  void note_in_use(const std::string& group, const std::string& schedule);
+  /// What a group began with when the journal did, and a note of it.
+  std::optional<GroupStart> start_of(const std::string& group) const;
+  void note_start(const std::string& group, const GroupStart& start);
 
  private:
   void read(const llvm::json::Object& line);
@@ -48,7 +54,7 @@ class JournalAnswers {
   std::map<std::string, CheckOutcome> checked_;            // by call and schedule
   std::map<std::string, std::vector<TimeOutcome>> timed_;  // by call and schedule, in order
   std::map<std::string, std::size_t> times_asked_;
-  std::map<std::string, std::string> in_use_;  // by group
+  std::map<std::string, GroupStart> starts_;  // by group
 };
 
 }  // namespace streamattn

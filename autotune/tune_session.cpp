@@ -18,6 +18,8 @@
 namespace streamattn {
 namespace {
 
+constexpr std::size_t most_near = 4;  // rows of tables that are tried whatever the model says
+
 /// What is measured and how: a journal holds answers to nothing else.
 std::string identity(const TuneJob& job, const TuneMethod& method) {
   FieldHasher hasher("streamattn tune job 1");
@@ -62,19 +64,23 @@ llvm::json::Object head(const TuneJob& job, const TuneSettings& settings, TuneDe
   return head;
 }
 
-/// The schedule that was in use when the journal was begun: tables change, its measurements do not.
-/// Throws Error (unsupported_problem), TuningStopped.
-Schedule in_use(const TuneGroup& group, TuneDevice& device, const TuneSettings& settings,
-                JournalAnswers& answers) {
+/// What the tables in use had when the journal was begun. Throws Error (unsupported_problem),
+/// TuningStopped.
+GroupStart start_of(const TuneGroup& group, TuneDevice& device, const TuneSettings& settings,
+                    JournalAnswers& answers) {
   const std::string name = group.describe();
-  if (const auto known = answers.in_use(name)) return parse_schedule(*known);
+  if (const auto known = answers.start_of(name)) return *known;
   const ForwardCase& call = group.call;
-  const Schedule schedule = choose(call.operation, call.problem, call.shape, device.target(),
-                                   settings.start, device.site().device)
-                                .schedule;
+  GroupStart start;
+  start.in_use = schedule_fields(choose(call.operation, call.problem, call.shape, device.target(),
+                                        settings.start, device.site().device)
+                                     .schedule);
   if (settings.is_replay) throw TuningStopped();
-  answers.note_in_use(name, schedule_fields(schedule));
-  return schedule;
+  for (const Schedule& schedule :
+       settings.start.nearest(call.operation, call.problem, call.shape, device.target(), most_near))
+    start.near.push_back(schedule_fields(schedule));
+  answers.note_start(name, start);
+  return start;
 }
 
 /// Settings whose functions are called by one thread at a time.
@@ -113,7 +119,10 @@ TuneReport run_tune_job(std::span<TuneDevice* const> devices, const TuneJob& job
     Tuner tuner(journaled, job.space, settings.method, is_blocked, settings.progress);
     tuner.set_place(place, job.groups.size());
     try {
-      return tuner.tune(group, in_use(group, device, settings, answers), near);
+      const GroupStart start = start_of(group, device, settings, answers);
+      std::vector<Schedule> promising = near;
+      for (const std::string& schedule : start.near) promising.push_back(parse_schedule(schedule));
+      return tuner.tune(group, parse_schedule(start.in_use), promising);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::unsupported_problem) throw;
       return {.group = group, .why_undecided = error.what()};

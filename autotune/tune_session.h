@@ -19,7 +19,7 @@ struct TuneSettings {
   std::filesystem::path journal;
   Journal::Open open = Journal::Open::new_file;
   bool is_replay = false;    ///< the journal may be of other sources: nothing is measured
-  ScheduleTable start = {};  ///< schedules in use
+  ScheduleTable start = {};  ///< schedules in use; those of calls near to a group's are tried
   std::vector<BlockedSchedule> blocked = {};
   std::function<bool()> should_stop;  ///< asked before every step; by one thread at a time
   std::function<void(const TuneProgress&)> progress;  ///< the same

@@ -1,12 +1,14 @@
 // Matching rows, and reading them from TOML.
 #include "compiler/schedule_rows.h"
 
+#include <llvm/ADT/STLExtras.h>
 #include <llvm/ADT/StringExtras.h>
 #include <llvm/ADT/StringRef.h>
 #include <llvm/Support/FormatVariadic.h>
 #include <llvm/Support/MathExtras.h>
 
 #include <algorithm>
+#include <cmath>
 #include <concepts>
 
 #include "compiler/families/family.h"
@@ -68,6 +70,13 @@ std::string printable(std::string_view text) {
     }
   }
   return printed;
+}
+
+double octaves_outside(const NumberRange& range, std::int64_t value) {
+  const double at = std::log2(static_cast<double>(std::max<std::int64_t>(value, 1)));
+  const double first = std::log2(static_cast<double>(std::max<std::int64_t>(range.first, 1)));
+  const double last = std::log2(static_cast<double>(std::max<std::int64_t>(range.last, 1)));
+  return std::max({first - at, at - last, 0.0});
 }
 
 /// Reads one document; every complaint carries the place.
@@ -311,6 +320,25 @@ bool ScheduleRow::fits(Operation wanted, const Problem& problem, const Shape& sh
              conditions,
              [&](const RowCondition& condition) { return condition.holds_for(problem, shape); }) &&
          (!is_shipped || is_served(wanted, problem, schedule, where));
+}
+
+std::optional<double> ScheduleRow::distance(Operation wanted, const Problem& problem,
+                                            const Shape& shape, const Target& where) const {
+  if (target != where.name || find_family(schedule.family()).operation != wanted) return {};
+  double sum = 0;
+  for (const RowCondition& condition : conditions) {
+    if (condition.key == "q_len" || condition.key == "kv_len") {
+      const std::int64_t length = condition.key == "q_len" ? shape.q_len : shape.kv_len;
+      sum += octaves_outside(std::get<NumberRange>(condition.wanted), length);
+      continue;
+    }
+    const bool is_of_shape = llvm::is_contained(
+        llvm::map_range(shape_keys, [](const ShapeKey& key) { return key.name; }), condition.key);
+    if (is_of_shape || condition.holds_for(problem, shape)) continue;
+    if (condition.key == "head_dim" || condition.key == "value_head_dim") return {};
+    sum += 1;
+  }
+  return sum;
 }
 
 std::string ScheduleRow::open_field() const {

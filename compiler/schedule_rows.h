@@ -53,6 +53,11 @@ struct ScheduleRow {
   bool fits(Operation wanted, const Problem& problem, const Shape& shape,
             const Target& where) const;
 
+  /// How far the calls of the row are from this one: octaves of lengths, and one for every field of
+  /// the problem that is another. Nothing for other operations, targets and head dims.
+  std::optional<double> distance(Operation wanted, const Problem& problem, const Shape& shape,
+                                 const Target& where) const;
+
   /// The first field of a problem that the row leaves open; empty for a tuner's rows, which say
   /// every field. A row cannot say that there is no sink.
   std::string open_field() const;

@@ -1,6 +1,8 @@
 // Schedule rows from files, in order.
 #include "streamattn/schedule_table.h"
 
+#include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "compiler/embedded.h"
@@ -67,6 +69,21 @@ std::optional<ScheduleTable::Match> ScheduleTable::find(Operation operation, con
       return Match{row.schedule, row.origin, row.device, row.record};
   }
   return std::nullopt;
+}
+
+std::vector<Schedule> ScheduleTable::nearest(Operation operation, const Problem& problem,
+                                             const Shape& shape, const Target& target,
+                                             std::size_t most) const {
+  std::vector<std::pair<double, const ScheduleRow*>> order;
+  for (const ScheduleRow& row : rows_->list)
+    if (const auto distance = row.distance(operation, problem, shape, target))
+      order.emplace_back(*distance, &row);
+  std::ranges::stable_sort(order, {}, &std::pair<double, const ScheduleRow*>::first);
+  std::vector<Schedule> schedules;
+  for (const auto& [distance, row] : order)
+    if (schedules.size() < most && std::ranges::find(schedules, row->schedule) == schedules.end())
+      schedules.push_back(row->schedule);
+  return schedules;
 }
 
 std::size_t ScheduleTable::size() const { return rows_->list.size(); }

@@ -79,6 +79,11 @@ class STREAMATTN_API ScheduleTable {
   std::optional<Match> find(Operation operation, const Problem& problem, const Shape& shape,
                             const Target& target, std::string_view device = {}) const;
 
+  /// Schedules of at most `most` rows that need not fit: for the operation, the target and the head
+  /// dims of `problem`, those tuned for the most similar calls in front. What a tuner tries first.
+  std::vector<Schedule> nearest(Operation operation, const Problem& problem, const Shape& shape,
+                                const Target& target, std::size_t most) const;
+
   /// How many rows there are.
   std::size_t size() const;
 

@@ -126,6 +126,35 @@ TEST_CASE("a schedule in use stays where nothing is faster") {
   CHECK(std::get<std::int64_t>(only_decision(tuned).winner.get("tile_kv")) == 128);
 }
 
+TEST_CASE("a job starts from the rows that are nearest to it, whatever its space allows") {
+  const Schedule tuned =
+      parse_schedule("family=flash_wgmma,tile_q=128,tile_kv=64,math_warpgroups=2");
+  SimulatedWorld world{.truth = [&](const ForwardCase& call, const Schedule& schedule) {
+    return schedule == tuned ? 50 : arbitrary_time(call, schedule);
+  }};
+  const auto table = [](const std::string& length, const std::string& head_dim) {
+    return ScheduleTable::parse("[[schedule]]\ntarget = \"sm_90a\"\nwhen = { q_len = " + length +
+                                    ", head_dim = " + head_dim +
+                                    " }\nuse = { family = \"flash_wgmma\", tile_q = 128, tile_kv = "
+                                    "64, math_warpgroups = 2 }\n",
+                                "start.toml");
+  };
+  SimulatedDevice device(world);
+  const TunerRun one;
+  TuneSettings settings = one.settings();
+  settings.start = table("2048", "128");
+  const Tuned found = one.run(device, small_job(), settings);
+  CHECK(only_decision(found).winner == tuned);
+  // The journal remembers it: tables may change.
+  settings = one.settings(Journal::Open::resume);
+  CHECK(one.run(device, small_job(), settings).rows == found.rows);
+  SimulatedDevice other_dims(world);
+  const TunerRun another;
+  settings = another.settings();
+  settings.start = table("4096", "64");
+  CHECK(only_decision(another.run(other_dims, small_job(), settings)).winner != tuned);
+}
+
 TEST_CASE("whatever fails in any step never wins, and is kept with its reason") {
   for (const std::string step : {"build", "check", "time"}) {
     for (const Fate fate : {Fate::refused, Fate::wrong, Fate::crashed, Fate::timed_out}) {

@@ -121,6 +121,28 @@ TEST_CASE("a row for one problem that its schedule does not fit is an error with
   CHECK(whole("\"64..128\"", "family = \"flash_wgmma\", tile_q = 100") == "nothing");
 }
 
+TEST_CASE("the nearest rows are those of the most similar calls, of the head dims asked for") {
+  const auto named = [](const std::string& when, const char* tile_kv) {
+    return "[[schedule]]\ntarget = \"sm_90a\"\nwhen = { " + when +
+           " }\nuse = { family = \"flash_wgmma\", tile_kv = " + tile_kv + " }\n";
+  };
+  const auto table = ScheduleTable::parse(
+      named("head_dim = 128, q_len = \"..512\"", "16") + named("head_dim = 64", "32") +
+          named("head_dim = 128, mask = \"k <= q\", q_len = \"2048..\"", "48") +
+          named("head_dim = 128, q_len = \"2048..\", kv_len = 8192", "64") +
+          named("q_len = 1024, batch = 7, tiles = 1", "80") +
+          named("head_dim = 128, q_len = 1024", "80"),
+      "rows.toml");
+  std::vector<std::int64_t> found;
+  for (const Schedule& schedule :
+       table.nearest(Operation::forward, {},
+                     {.batch = 1, .kv_heads = 1, .q_len = 1024, .kv_len = 2048}, hopper, 4))
+    found.push_back(std::get<std::int64_t>(schedule.get("tile_kv")));
+  CHECK(found == std::vector<std::int64_t>{80, 16, 48, 64});
+  CHECK(table.nearest(Operation::backward, {}, {}, hopper, 4).empty());
+  CHECK(table.nearest(Operation::forward, {}, {}, find_target("cpu"), 4).empty());
+}
+
 TEST_CASE("the number of tiles of an absurd shape does not wrap around") {
   const Shape absurd{.batch = std::int64_t{1} << 40, .kv_heads = 1 << 20, .q_len = 1 << 30};
   CHECK(fits("tiles = \"1000000000000..\"", Problem{}, absurd));
