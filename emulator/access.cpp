@@ -13,6 +13,8 @@ const char* name(AccessKind kind) {
       return "thread";
     case AccessKind::copy_async:
       return "cp.async";
+    case AccessKind::store_async:
+      return "store_async";
     case AccessKind::wgmma:
       return "wgmma";
     case AccessKind::tma_load:
@@ -26,7 +28,7 @@ const char* name(AccessKind kind) {
 }  // namespace
 
 std::string text(const Access& access) {
-  if (is_async(access.kind) || access.kind == AccessKind::copy_async)
+  if (access.kind != AccessKind::plain && access.kind != AccessKind::atomic)
     return llvm::formatv("the {0} of warp {1} at {2}", name(access.kind), access.warp,
                          text(access.site));
   return llvm::formatv("warp {0}, lane {1} at {2}", access.warp, access.lane, text(access.site));

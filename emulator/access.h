@@ -10,7 +10,7 @@
 namespace streamattn::emulator {
 
 /// How a byte of memory was reached.
-enum class AccessKind { plain, atomic, copy_async, wgmma, tma_load, tma_store };
+enum class AccessKind { plain, atomic, copy_async, store_async, wgmma, tma_load, tma_store };
 
 /// Whether it goes through the asynchronous proxy, for which accesses by threads need a fence.
 constexpr bool is_async(AccessKind kind) {

@@ -15,10 +15,14 @@ constexpr int lanes = Threads::lanes;
 // ---- mbarriers
 
 Mbarrier& Barriers::mbarrier_at(unsigned address) {
+  return mbarrier_at(address, threads_.self().clock);
+}
+
+Mbarrier& Barriers::mbarrier_at(unsigned address, const Clock& clock) {
   auto found = mbarriers_.find(address);
   if (found == mbarriers_.end())
     violate("uses shared address {0} as an mbarrier, which nothing has initialised", address);
-  if (!found->second.is_initialised_for(threads_.self().clock))
+  if (!found->second.is_initialised_for(clock))
     violate("uses {0}: no barrier orders its initialisation before this", found->second.describe());
   return found->second;
 }
@@ -34,8 +38,10 @@ void Barriers::init(unsigned barrier, unsigned arrivals, Site at) {
 }
 
 void Barriers::fence_init(Site at) {
-  const Threads::Thread& thread = threads_.enter(at);
+  Threads::Thread& thread = threads_.enter(at);
   for (auto& [address, barrier] : mbarriers_) barrier.show_to_tma(thread.actor, thread.event);
+  thread.shown = thread.event;
+  Threads::tick(thread);
 }
 
 void Barriers::wake_waiters(unsigned address) {
@@ -55,12 +61,14 @@ void Barriers::arrive(unsigned barrier, unsigned expected_bytes, Site at) {
   if (ends) wake_waiters(barrier);
 }
 
-void Barriers::wait(unsigned barrier, unsigned parity, Site at) {
+void Barriers::wait(unsigned barrier, unsigned parity, bool of_cluster, Site at) {
   threads_.enter(at);
   const std::int64_t begin = threads_.scheduler().time();
   threads_.scheduler().yield();
   Mbarrier& waited = mbarrier_at(barrier);
   while (!waited.passes(parity)) threads_.block({WaitReason::mbarrier, barrier, parity});
+  if (!of_cluster && waited.counts_other_blocks())
+    violate("waits for what other blocks have stored, without mbarrier_wait_cluster");
   threads_.self().clock.learn(waited.wait());
   threads_.trace_wait("mbarrier wait", begin, at);
 }

@@ -25,14 +25,16 @@ class Barriers {
   void init(unsigned barrier, unsigned arrivals, Site at);
   void fence_init(Site at);
   void arrive(unsigned barrier, unsigned expected_bytes, Site at);
-  void wait(unsigned barrier, unsigned parity, Site at);
+  /// `of_cluster`: what other blocks have stored is seen, too.
+  void wait(unsigned barrier, unsigned parity, bool of_cluster, Site at);
   bool test(unsigned barrier, unsigned parity, Site at);
   void named(int id, int threads, bool wait, Site at);
   bool named_any(int id, int threads, bool value, Site at);
 
-  /// The mbarrier at a shared address, for the current thread. Throws Violation where there is none
-  /// that it may use.
+  /// The mbarrier at a shared address, for the current thread or one who knows `clock`. Throws
+  /// Violation where there is none that it may use.
   Mbarrier& mbarrier_at(unsigned address);
+  Mbarrier& mbarrier_at(unsigned address, const Clock& clock);
 
   /// An arrival by nobody, who knows `clock`: of copies that are complete.
   void arrive_as(unsigned barrier, const Clock& clock);

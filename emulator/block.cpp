@@ -6,12 +6,13 @@
 namespace streamattn::emulator {
 
 Block::Block(const BlockLaunch& launch, BlockName name, std::uint32_t complete_below,
-             const Surroundings& around)
+             const Surroundings& around, ClusterPlace place)
     : launch_(launch),
       threads_(around.scheduler, std::move(name), launch.threads, complete_below, body_),
       memory_(launch.smem_bytes),
       registers_(threads_, launch.registers),
       global_(threads_, around.memory),
+      cluster_(std::move(place), {&threads_, &memory_, &barriers_}, around.background),
       copies_(threads_, memory_, barriers_, around.memory, around.background),
       async_copies_(threads_, memory_, barriers_, around.memory, around.background),
       known_complete_(complete_below) {}
@@ -30,8 +31,10 @@ void Block::run_thread() {
 
 void Block::check_exit() const {
   if (const auto load = barriers_.unseen_load())
-    throw threads_.error(load->warp * Threads::lanes + load->lane, load->site,
-                         "the block exits and nobody has waited for this TMA load");
+    throw threads_.error(
+        load->warp * Threads::lanes + load->lane, load->site,
+        llvm::formatv("the block exits and nobody has waited for this {0}",
+                      load->kind == AccessKind::store_async ? "store of its cluster" : "TMA load"));
 }
 
 Index3 Block::block_index() {
@@ -80,6 +83,8 @@ std::string Block::where(int thread) const {
                            registers_.spare(), place);
     case WaitReason::dependency:
       return "waits for the kernel before" + place;
+    case WaitReason::cluster:
+      return "waits " + cluster_.describe_wait() + place;
     case WaitReason::nothing:
       break;
   }

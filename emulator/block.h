@@ -7,6 +7,7 @@
 #include "emulator/async_copies.h"
 #include "emulator/background.h"
 #include "emulator/barriers.h"
+#include "emulator/cluster.h"
 #include "emulator/copies.h"
 #include "emulator/global_accesses.h"
 #include "emulator/global_memory.h"
@@ -39,7 +40,7 @@ class Block final : public Machine {
  public:
   /// Threads know what blocks in front of `complete_below` did.
   Block(const BlockLaunch& launch, BlockName name, std::uint32_t complete_below,
-        const Surroundings& around);
+        const Surroundings& around, ClusterPlace place);
 
   const BlockName& name() const { return threads_.name(); }
   const Threads& threads() const { return threads_; }
@@ -81,7 +82,10 @@ class Block final : public Machine {
     barriers_.arrive(barrier, expected_bytes, at);
   }
   void mbarrier_wait(unsigned barrier, unsigned parity, Site at) override {
-    barriers_.wait(barrier, parity, at);
+    barriers_.wait(barrier, parity, /*of_cluster=*/false, at);
+  }
+  void mbarrier_wait_cluster(unsigned barrier, unsigned parity, Site at) override {
+    barriers_.wait(barrier, parity, /*of_cluster=*/true, at);
   }
   bool mbarrier_test(unsigned barrier, unsigned parity, Site at) override {
     return barriers_.test(barrier, parity, at);
@@ -112,6 +116,15 @@ class Block final : public Machine {
     shared_.store_matrix_x4_transposed(address, registers, at);
   }
   void fence_shared_to_async(Site at) override { shared_.fence_to_async(at); }
+
+  void cluster_arrive(bool relaxed, Site at) override { cluster_.arrive(relaxed, at); }
+  void cluster_wait(Site at) override { cluster_.wait(at); }
+  unsigned shared_of_peer(unsigned address, unsigned rank, Site at) override {
+    return cluster_.map(address, rank, at);
+  }
+  void store_async(unsigned to, const void* from, unsigned barrier, Site at) override {
+    cluster_.store(to, from, barrier, at);
+  }
 
   void load_global(const void* from, void* to, int bytes, Site at) override {
     global_.load(from, to, bytes, at);
@@ -182,6 +195,7 @@ class Block final : public Machine {
   Registers registers_;
   SharedAccesses shared_{threads_, memory_};
   GlobalAccesses global_;
+  ClusterAccesses cluster_;
   Copies copies_;
   AsyncCopies async_copies_;
   Matrix matrix_{threads_, memory_};

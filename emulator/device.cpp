@@ -88,6 +88,10 @@ void Device::begin(const Command& command) {
     throw Error(ErrorCode::launch_failed,
                 llvm::formatv("{0}: the emulator runs at most {1} blocks of a program",
                               launch.kernel, most_blocks));
+  if (blocks % launch.cluster != 0)
+    throw Error(ErrorCode::launch_failed,
+                llvm::formatv("{0}: {1} blocks are no whole clusters of {2}", launch.kernel, blocks,
+                              launch.cluster));
   // Kernels behind one that has itself begun early know no more than it did.
   const std::uint32_t known = launches_.empty() ? blocks_ : launches_.back().complete_below;
   launches_.push_back({&launch, blocks_, known, blocks});
@@ -96,20 +100,27 @@ void Device::begin(const Command& command) {
 
 bool Device::start_blocks(Launch& launch) {
   bool changed = false;
-  while (launch.started < launch.blocks &&
-         static_cast<int>(launch.running.size()) <
-             options_.multiprocessors * launch.what->blocks_per_multiprocessor)
-    start_block(launch), changed = true;
+  const int resident = options_.multiprocessors * launch.what->blocks_per_multiprocessor;
+  // A cluster is resident as a whole, if there are enough multiprocessors or not.
+  const int most = std::max(resident, launch.what->cluster) - launch.what->cluster;
+  while (launch.started < launch.blocks && static_cast<int>(launch.running.size()) <= most)
+    start_cluster(launch), changed = true;
   return changed;
 }
 
-void Device::start_block(Launch& launch) {
+void Device::start_cluster(Launch& launch) {
+  const auto cluster = std::make_shared<Cluster>(launch.what->kernel, launch.what->cluster);
+  for (unsigned rank = 0; rank < static_cast<unsigned>(cluster->blocks()); rank++)
+    start_block(launch, {cluster, rank});
+}
+
+void Device::start_block(Launch& launch, ClusterPlace place) {
   const GridLaunch& what = *launch.what;
   const unsigned index = launch.started++;
   launch.running.push_back(std::make_unique<Block>(
       BlockLaunch{what.code.thread, what.grid, what.threads, what.smem_bytes, what.registers},
       BlockName{what.kernel, index, launch.first_block + index, options_.trace},
-      launch.complete_below, Surroundings{scheduler_, background_, memory_}));
+      launch.complete_below, Surroundings{scheduler_, background_, memory_}, std::move(place)));
   warps_.resize(warps_.size() + what.threads / Scheduler::lanes,
                 {launch.running.back().get(), &what.code});
   if (&launch == &launches_.front()) launch.running.back()->complete_dependency(launch.first_block);

@@ -31,6 +31,7 @@ struct GridLaunch {
   int smem_bytes = 0;
   int registers = 0;  ///< of a thread at launch
   int blocks_per_multiprocessor = 1;
+  int cluster = 1;         ///< blocks that start together
   bool dependent = false;  ///< programmatically on the launch before
 };
 
@@ -76,7 +77,8 @@ class Device {
   bool may_begin(const Command& command) const;
   void begin(const Command& command);
   bool start_blocks(Launch& launch);
-  void start_block(Launch& launch);
+  void start_cluster(Launch& launch);
+  void start_block(Launch& launch, ClusterPlace place);
   bool end_blocks(Launch& launch);
   void end_launch();
   void run_slice();

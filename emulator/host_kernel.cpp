@@ -246,9 +246,6 @@ void HostKernel::check(std::size_t parameter_bytes) const {
   if (source_.threads > bounds_.threads)
     refuse(llvm::formatv("is launched with {0} threads, its __launch_bounds__ allow {1}",
                          source_.threads, bounds_.threads));
-  if (source_.cluster > 1)
-    refuse(llvm::formatv("is launched in clusters of {0} blocks, which the emulator does not model",
-                         source_.cluster));
 }
 
 GridLaunch HostKernel::launch(unsigned blocks, const void* parameters, bool dependent) const {
@@ -259,6 +256,7 @@ GridLaunch HostKernel::launch(unsigned blocks, const void* parameters, bool depe
           .smem_bytes = source_.dynamic_smem_bytes,
           .registers = bounds_.registers(),
           .blocks_per_multiprocessor = source_.blocks_per_multiprocessor,
+          .cluster = source_.cluster,
           .dependent = dependent};
 }
 

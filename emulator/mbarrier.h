@@ -28,8 +28,13 @@ class Mbarrier {
     return released_;
   }
 
-  /// A TMA load begins that completes here.
+  /// A TMA load, or a store by another block, begins that completes here.
   void begin_load(const Access& load) { last_load_ = load; }
+
+  /// Whether the last load was a store by another block.
+  bool counts_other_blocks() const {
+    return last_load_ && last_load_->kind == AccessKind::store_async;
+  }
 
   /// The last load, if nobody has waited for its end.
   std::optional<Access> unseen_load() const {

@@ -17,7 +17,15 @@ namespace streamattn::emulator {
 
 /// What a fiber that cannot go on waits for.
 struct WaitReason {
-  enum Kind { nothing, lanes, mbarrier, named_barrier, registers, dependency } kind = nothing;
+  enum Kind {
+    nothing,
+    lanes,
+    mbarrier,
+    named_barrier,
+    registers,
+    dependency,
+    cluster
+  } kind = nothing;
   unsigned which = 0;   // address, id or count
   unsigned parity = 0;  // of an mbarrier's phase
 };

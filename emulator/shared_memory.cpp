@@ -10,6 +10,7 @@ namespace {
 const char* cure(AccessKind earlier, bool earlier_writes) {
   switch (earlier) {
     case AccessKind::copy_async:
+    case AccessKind::store_async:
     case AccessKind::tma_load:
       return "it has not waited for that phase of the mbarrier";
     case AccessKind::tma_store:

@@ -28,6 +28,7 @@ class Threads {
   struct Thread {
     Actor actor;
     std::uint32_t event = 1;
+    std::uint32_t shown = 0;  // the event up to which others see what mbarriers it has initialised
     Clock clock;
   };
 

@@ -23,6 +23,10 @@ SA_DEVICE void mbarrier_wait(u32 barrier, u32 parity, SA_SITE) {
   streamattn_machine->mbarrier_wait(barrier, parity, site);
 }
 
+SA_DEVICE void mbarrier_wait_cluster(u32 barrier, u32 parity, SA_SITE) {
+  streamattn_machine->mbarrier_wait_cluster(barrier, parity, site);
+}
+
 SA_DEVICE bool mbarrier_test(u32 barrier, u32 parity, SA_SITE) {
   return streamattn_machine->mbarrier_test(barrier, parity, site);
 }

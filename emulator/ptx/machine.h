@@ -57,6 +57,7 @@ class Machine {
   virtual void fence_mbarrier_init(Site at) = 0;
   virtual void mbarrier_arrive(unsigned barrier, unsigned expected_bytes, Site at) = 0;
   virtual void mbarrier_wait(unsigned barrier, unsigned parity, Site at) = 0;
+  virtual void mbarrier_wait_cluster(unsigned barrier, unsigned parity, Site at) = 0;
   virtual bool mbarrier_test(unsigned barrier, unsigned parity, Site at) = 0;
   virtual void named_barrier(int id, int threads, bool wait, Site at) = 0;
   virtual bool named_barrier_any(int id, int threads, bool value, Site at) = 0;
@@ -70,6 +71,12 @@ class Machine {
   virtual void store_matrix_x4_transposed(unsigned address, const unsigned (&registers)[4],
                                           Site at) = 0;
   virtual void fence_shared_to_async(Site at) = 0;
+
+  virtual void cluster_arrive(bool relaxed, Site at) = 0;
+  virtual void cluster_wait(Site at) = 0;
+  virtual unsigned shared_of_peer(unsigned address, unsigned rank, Site at) = 0;
+  virtual void store_async(unsigned to, const void* from, unsigned barrier,
+                           Site at) = 0;  // 16 bytes
 
   // Global memory: 4, 8 or 16 bytes, and words that blocks agree by.
   virtual void load_global(const void* from, void* to, int bytes, Site at) = 0;

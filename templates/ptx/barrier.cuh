@@ -34,6 +34,16 @@ SA_DEVICE void mbarrier_wait(u32 barrier, u32 parity) {
       : "memory");
 }
 
+/// The same, behind which what other blocks of the cluster stored by store_async is seen.
+SA_DEVICE void mbarrier_wait_cluster(u32 barrier, u32 parity) {
+  asm volatile(
+      "{\n.reg .pred done;\nwait_%=:\n"
+      "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%0], %1;\n"
+      "@!done bra wait_%=;\n}" ::"r"(barrier),
+      "r"(parity)
+      : "memory");
+}
+
 /// Whether the phase of parity `parity` is complete (9.7.13.15.16, test_wait).
 SA_DEVICE bool mbarrier_test(u32 barrier, u32 parity) {
   u32 complete;

@@ -148,8 +148,6 @@ TEST_CASE("a kernel is launched as its text says") {
                            "__launch_bounds__ allow 256"));
   CHECK_THAT(refusal([](Source& s) { s.parameter_bytes -= 8; }),
              contains_text("bytes of parameters, this library passes"));
-  CHECK_THAT(refusal([](Source& s) { s.cluster = 2; }),
-             contains_text("in clusters of 2 blocks, which the emulator does not model"));
   CHECK_THAT(
       refusal([](Source& s) { s.text += "\n__device__ void f() {\n  __shared__ int x[4];\n}\n"; }),
       contains_text("compile_failed: \"__shared__ int x[4]\": static shared memory"));

@@ -20,6 +20,7 @@ SmallProgram& SmallProgram::add(const SmallKernel& kernel, const SmallLaunch& la
                               .threads = launch.threads,
                               .smem_bytes = 8192,
                               .registers = LaunchBounds{launch.threads, 1}.registers(),
+                              .cluster = launch.cluster,
                               .dependent = launch.dependent});
   return *this;
 }

@@ -19,6 +19,7 @@ struct SmallLaunch {
   unsigned blocks = 1;
   int threads = 128;
   bool dependent = false;
+  int cluster = 1;
 };
 
 /// Kernels have 8 KiB of shared memory.
