@@ -2,17 +2,23 @@
 //
 //   decode [check|time|sweep]
 //
+// check goes through clusters of every size; sweep through them and numbers of blocks.
+//
 // A row's graph launches the kernel on as many caches, one after the other, as are together four
 // times the L2: every launch finds its keys in memory alone. A time is that of a replay, divided by
 // the launches in it, so it has the gap between two kernels of a graph in it, and no host.
 #include <algorithm>
 #include <cstdio>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "measure/accuracy.h"
 #include "measure/operands.h"
 #include "runtime/gpu/device.h"
+#include "streamattn/compiler.h"
+#include "streamattn/error.h"
 #include "streamattn/jit.h"
 
 using namespace streamattn;
@@ -55,9 +61,8 @@ Problem problem_of(const Row& row) {
 // ---- Correctness
 
 /// Runs a case and says whether it is right.
-bool check_case(const Jit& jit, Workbench& bench, const ForwardCase& given) {
+bool check_case(const ForwardKernel& kernel, Workbench& bench, const ForwardCase& given) {
   ForwardTensors tensors(given);
-  const ForwardKernel& kernel = jit.forward(given.problem, given.shape);
   run_once(kernel, tensors, bench);
   const Accuracy accuracy = check_accuracy(given, tensors, Arithmetic::gpu);
   std::printf("%s %s: error %.2e of %.2e, LSE %.2e of %.2e, %lld NaN rows, untouched %d\n    %s\n",
@@ -66,6 +71,30 @@ bool check_case(const Jit& jit, Workbench& bench, const ForwardCase& given) {
               accuracy.errors.lse_allowed, static_cast<long long>(accuracy.nan_rows),
               accuracy.untouched, given.describe().c_str());
   return accuracy.ok();
+}
+
+/// The same schedule in clusters of so many blocks, with two stages; none where there is no room.
+std::optional<Schedule> in_clusters(const Jit& jit, const Problem& problem, Schedule schedule,
+                                    std::int64_t cluster) {
+  if (schedule.family() != "decode_wgmma") return {};
+  schedule.set("stages", std::int64_t{2});
+  schedule.set("cluster", cluster);
+  try {
+    check(Operation::forward, problem, schedule, jit.target());
+    return schedule;
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+/// The same with the chosen schedule and in clusters of every size.
+bool check_schedules(const Jit& jit, Workbench& bench, const ForwardCase& given) {
+  const ForwardKernel& kernel = jit.forward(given.problem, given.shape);
+  bool ok = check_case(kernel, bench, given);
+  for (const std::int64_t cluster : {2, 4, 8})
+    if (const auto schedule = in_clusters(jit, given.problem, kernel.schedule(), cluster))
+      ok = check_case(jit.forward(given.problem, *schedule), bench, given) && ok;
+  return ok;
 }
 
 /// Layouts, masks, scores and lengths: zero, one, off a tile, long beside short.
@@ -254,13 +283,14 @@ double time_of(const ForwardKernel& kernel, const Caches& caches, Workbench& ben
   return graph.microseconds() / static_cast<double>(repeats * caches.count());
 }
 
-/// Equal pieces of every item, and as many as are resident.
-std::vector<std::int64_t> blocks_to_try(const Row& row) {
+/// Equal pieces of every item, and as many as are resident: whole clusters.
+std::vector<std::int64_t> blocks_to_try(const Row& row, std::int64_t cluster) {
   constexpr std::int64_t resident = 264;
   std::vector<std::int64_t> blocks = {resident / 2, resident};
   for (const std::int64_t pieces : {1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 48, 64})
     if (const std::int64_t all = row.batch * row.kv_heads * pieces; all <= resident)
       blocks.push_back(all);
+  std::erase_if(blocks, [&](std::int64_t all) { return all % cluster != 0; });
   return blocks;
 }
 
@@ -278,11 +308,13 @@ void time_row(const Jit& jit, Workbench& bench, const Row& row, bool sweeps) {
   const double chosen = time_of(jit.forward(problem, shape), caches, bench);
   print("", chosen);
   if (row.peer > 0) std::printf(" = %.2f of the best peer's %.1f", chosen / row.peer, row.peer);
-  constexpr int most_schedules = 2;
-  int tried = sweeps ? 0 : most_schedules;
+  constexpr int most_schedules = 2;  // of a cluster size
+  std::map<std::int64_t, int> tried;
   for (Schedule schedule : schedules(Operation::forward, problem, shape, jit.target())) {
-    if (schedule.family() != "decode_wgmma" || ++tried > most_schedules) continue;
-    for (const std::int64_t blocks : blocks_to_try(row)) {
+    if (!sweeps || schedule.family() != "decode_wgmma") continue;
+    const auto cluster = std::get<std::int64_t>(schedule.get("cluster"));
+    if (++tried[cluster] > most_schedules) continue;
+    for (const std::int64_t blocks : blocks_to_try(row, cluster)) {
       schedule.set("blocks", blocks);
       const double time = time_of(jit.forward(problem, schedule), caches, bench);
       std::printf("\n    %-70s", schedule.describe().c_str());
@@ -306,7 +338,7 @@ int main(int argc, char** argv) try {
   std::printf("%s\n", bench->name().c_str());
   bool ok = true;
   if (what.empty() || what == "check")
-    for (const ForwardCase& given : cases()) ok = check_case(jit, *bench, given) && ok;
+    for (const ForwardCase& given : cases()) ok = check_schedules(jit, *bench, given) && ok;
   std::printf(ok ? "all right\n" : "SOME ARE WRONG\n");
   if (what != "check")
     for (const Row& row : rows) time_row(jit, *bench, row, what == "sweep");

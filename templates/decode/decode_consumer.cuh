@@ -1,6 +1,7 @@
 // The computing side of decode: one warpgroup.
 #pragma once
 
+#include "decode/cluster_merge.cuh"
 #include "decode/decode_output.cuh"
 
 namespace streamattn {
@@ -34,26 +35,29 @@ struct DecodeConsumer {
 
   SA_DEVICE void run() {
     DecodeStream<Spec> stream(params, lane);
-    DecodeOutput<Spec> output{params, warp, lane};
+    if constexpr (tiling.cluster == 1)
+      run(stream, DecodeOutput<Spec>{params, warp, lane});
+    else
+      run(stream, ClusterMerge<Spec>{params, shared, warp, lane});
+  }
+
+ private:
+  template <class Output>
+  SA_DEVICE void run(DecodeStream<Spec>& stream, Output output) {
 #pragma unroll 1
     while (!stream.done()) {
       DecodePiece<Spec> piece = stream.next();
       DecodeRows<Spec> at{params, piece, lane};
+      Span tiles = piece.tiles_of_block();
       begin(at);
 #pragma unroll 1
-      for (int n = piece.begin; n < piece.tiles_end(); n++) visit(piece.sequence, piece.tiles[n]);
+      for (int n = tiles.begin; n < tiles.end; n++) visit(piece.sequence, piece.tiles[n]);
       state.add_up(exchange(0), exchange(1));
-      bool complete = piece.is_whole();
-      if (!complete && output.leave(stream, piece, at, state)) {
-        output.merge(stream, piece, at, state);
-        complete = true;
-      }
-      if (complete) output.store(at, state);
+      output.finish(stream, piece, at, state);
       __syncwarp();
     }
   }
 
- private:
   // In the P of the tile before, which all warps have read behind the barrier of this one.
   SA_DEVICE RowExchange<rows> exchange(int n) const {
     return {shared.exchange(p_buffer ^ 1, n), warp, lane};

@@ -5,6 +5,7 @@
 #include "decode/decode_shared.cuh"
 #include "decode/decode_stream.cuh"
 #include "ptx/async_copy.cuh"
+#include "ptx/cluster.cuh"
 #include "ptx/tma.cuh"
 
 namespace streamattn {
@@ -29,13 +30,20 @@ struct DecodeProducer {
 #pragma unroll 1
     while (!stream.done()) {
       DecodePiece<Spec> piece = stream.next();
+      Span tiles = piece.tiles_of_block();
 #pragma unroll 1
-      for (int n = piece.begin; n < piece.tiles_end(); n++) {
+      for (int n = tiles.begin; n < tiles.end; n++) {
         if (Spec::layout.kv_paged && params.box_rows == 0)
           copy_tile(piece, piece.tiles[n]);
         else
           load_tile(piece, piece.tiles[n]);
         stage.advance();
+      }
+      // All warps of a cluster meet in front of every piece, as they have in front of the first.
+      if constexpr (tiling.cluster > 1) {
+        __syncwarp();
+        cluster_wait();
+        if (!stream.done()) cluster_arrive_relaxed();
       }
     }
   }

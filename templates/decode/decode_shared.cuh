@@ -28,6 +28,15 @@ struct DecodeShared {
   SA_DEVICE u32 exchange(u32 buffer, int n) const {
     return p(buffer) + n * tiling.exchange_bytes();
   }
+  /// Of the n-th of this block's units, the part of the cluster's block `source`.
+  SA_DEVICE u32 received(int n, int source) const {
+    return base + tiling.received_offset() + (n * tiling.cluster + source) * tiling.unit_bytes;
+  }
+  /// Reference and sums of a row, from block `source`.
+  SA_DEVICE u32 received_sums(int source, int row) const {
+    return base + tiling.received_sums_offset() + 16 * (source * tiling.rows + row);
+  }
+  SA_DEVICE u32 received_barrier() const { return base + tiling.received_barrier_offset(); }
   SA_DEVICE Ring k_ring() const { return ring(0); }
   SA_DEVICE Ring v_ring() const { return ring(1); }
 

@@ -1,5 +1,5 @@
-// The schedule: the key tiles of all items as one stream, of which every block takes an equal
-// share.
+// The schedule: the key tiles of all items as one stream, of which every block, or cluster of
+// blocks, takes an equal share.
 //
 // An item is a KV head of a sequence and as many query rows as a tile has; it is as long as its key
 // tiles are many, and one long without keys. Lengths stand on the device, so every warp finds its
@@ -28,9 +28,11 @@ SA_DEVICE int warp_prefix_sum(int x, int lane) {
   return x;
 }
 
-/// An item, and what of it a block computes.
+/// An item, and what of it a block, or a cluster of blocks, computes.
 template <class Spec>
 struct DecodePiece {
+  static constexpr int cluster = Spec::tiling.cluster;
+
   DecodeSequence<Spec> sequence;
   SeenTiles<typename Spec::Score, DecodeTiling::tile_kv> tiles;  // of the item
   int kv_head, first_row;
@@ -39,20 +41,27 @@ struct DecodePiece {
 
   SA_DEVICE int length() const { return max(tiles.count, 1); }  // of the item
   SA_DEVICE bool is_whole() const { return begin == 0 && end == length(); }
-  SA_DEVICE int tiles_end() const { return min(end, tiles.count); }
+
+  /// Those of its tiles that this block computes: blocks of a cluster share them in their order.
+  SA_DEVICE Span tiles_of_block() const {
+    int stop = min(end, tiles.count);
+    if constexpr (cluster == 1) return {begin, stop};
+    int rank = blockIdx.x % cluster, count = max(stop - begin, 0);
+    return {begin + count * rank / cluster, begin + count * (rank + 1) / cluster};
+  }
 };
 
-/// The share of one block, item by item.
+/// The share of one block or cluster, item by item.
 template <class Spec>
 struct DecodeStream {
-  static constexpr int rows = Spec::tiling.rows;
+  static constexpr int rows = Spec::tiling.rows, cluster = Spec::tiling.cluster;
   using Tiles = SeenTiles<typename Spec::Score, DecodeTiling::tile_kv>;
 
   const DecodeParams& params;
   int lane;
 
   int total;                           // length of the stream
-  int blocks;                          // with a share of it, one tile at least
+  int shares;                          // of it, one tile at least
   int at, end;                         // what is left of the share
   int sequence_index, sequence_begin;  // where `at` is
 
@@ -64,9 +73,9 @@ struct DecodeStream {
       int each = length_of(0);
       total = params.batch.batch * each;
     }
-    blocks = max(min(int(gridDim.x), total), 1);
-    at = share_begin(blockIdx.x);
-    end = share_begin(blockIdx.x + 1);
+    shares = max(min(int(gridDim.x) / cluster, total), 1);
+    at = share_begin(share());
+    end = share_begin(share() + 1);
     if (at == end) return;
     if constexpr (Spec::tiles_by_sequence) {
       find_sequence();
@@ -99,16 +108,19 @@ struct DecodeStream {
     return piece;
   }
 
-  /// The block to whose share a place in the stream belongs.
+  /// Which one is this block's.
+  SA_DEVICE int share() const { return blockIdx.x / cluster; }
+
+  /// The share to which a place in the stream belongs.
   SA_DEVICE int owner(int place) const {
-    return int(((unsigned long long)(place + 1) * blocks - 1) / u32(total));
+    return int(((unsigned long long)(place + 1) * shares - 1) / u32(total));
   }
 
  private:
-  // block * total / blocks: where blocks are a multiple of equal items, no share has part of two.
-  SA_DEVICE int share_begin(int block) const {
-    int before = min(block, blocks), each = total / blocks;
-    return before * each + before * (total - blocks * each) / blocks;
+  // index * total / shares: where shares are a multiple of equal items, none has part of two.
+  SA_DEVICE int share_begin(int index) const {
+    int before = min(index, shares), each = total / shares;
+    return before * each + before * (total - shares * each) / shares;
   }
 
   SA_DEVICE Tiles tiles_of(const DecodeSequence<Spec>& sequence) const {

@@ -5,7 +5,7 @@
 // as 8 rows fill a matrix instruction, an accumulator is a few registers, and a softmax needs no
 // shuffles. Keys are shared out over the blocks as one stream of tiles, whatever the lengths of the
 // sequences (after FlashMLA's schedule); whoever finishes the last piece of an item merges it, in
-// the same launch.
+// the same launch. Blocks of a cluster share a piece, and merge it through their shared memory.
 #pragma once
 
 #include "decode/decode_consumer.cuh"
@@ -26,9 +26,11 @@ SA_DEVICE void run_decode_block(const DecodeParams& params) {
     int arrivals = Spec::layout.kv_paged && params.box_rows == 0 ? 32 : 1;
     shared.k_ring().init(DecodeTiling::warps, arrivals);
     shared.v_ring().init(DecodeTiling::warps, arrivals);
+    if constexpr (Spec::tiling.cluster > 1) ClusterMerge<Spec>::begin(shared);
     fence_mbarrier_init();
   }
   __syncthreads();
+  if constexpr (Spec::tiling.cluster > 1) cluster_arrive_relaxed();
   if (warp == DecodeTiling::warps)
     DecodeProducer<Spec>{params, shared, lane}.run();
   else

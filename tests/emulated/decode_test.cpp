@@ -72,6 +72,19 @@ TEST_CASE("random batches of sequences agree with float64 in every layout") {
   }
 }
 
+TEST_CASE("random batches of sequences in clusters agree with float64 in every layout") {
+  for (std::uint64_t problem = 0; problem < 12; problem++) {
+    const Problem compiled = random_sequences(gpu_draw(), problem, 0).problem;
+    Schedule schedule = decode_schedule(compiled, 1 + static_cast<int>(problem % 5));
+    schedule.set("stages", std::int64_t{2});
+    schedule.set("cluster", std::int64_t{2 << problem % 3});
+    const EmulatedKernel kernel = kernel_of(compiled, schedule);
+    for (std::uint64_t seed = 0; seed < 6; seed++)
+      check_case(kernel, random_sequences(gpu_draw(), problem, 100 * problem + seed),
+                 1 + 7 * static_cast<int>(seed));
+  }
+}
+
 TEST_CASE("every row of a long sequence is merged from the pieces of many blocks") {
   for (const char* name : {"decode_wgmma_bf16_d128_g8", "decode_wgmma_bf16_f32_d256_g16"}) {
     const GoldenCase golden = golden_case(name);
@@ -94,6 +107,35 @@ TEST_CASE("the last block to arrive may be any, and gives the same bits") {
   const std::vector<double> expected = result_of(kernel, given, {.seed = 0, .multiprocessors = 4});
   for (std::uint64_t seed = 1; seed < 12; seed++)
     CHECK(result_of(kernel, given, {.seed = seed, .multiprocessors = 4}) == expected);
+}
+
+TEST_CASE(
+    "blocks and clusters that share an item may arrive in any order, and give the same bits") {
+  const GoldenCase golden = golden_case("decode_wgmma_bf16_d128_g8_causal_paged_cluster4");
+  ForwardCase given{.problem = golden.problem,
+                    .shape = {.batch = 3, .kv_heads = 2, .q_len = 1, .kv_len = 1500}};
+  given.lengths.kv = {1500, 65, 700};
+  for (const char* blocks : {"blocks=4", "blocks=12", "blocks=20"}) {
+    INFO(blocks);
+    const EmulatedKernel kernel = kernel_of(golden).with(blocks);
+    check_case(kernel, given, 22);
+    const std::vector<double> expected =
+        result_of(kernel, given, {.seed = 0, .multiprocessors = 22});
+    for (std::uint64_t seed = 1; seed < 6; seed++)
+      CHECK(result_of(kernel, given, {.seed = seed, .multiprocessors = 22}) == expected);
+  }
+}
+
+TEST_CASE("clusters that find no tile of short sequences, or fewer than blocks, are no one's") {
+  const EmulatedKernel kernel =
+      kernel_of(golden_case("decode_wgmma_bf16_d128_g8_causal_paged_cluster4")).with("blocks=40");
+  ForwardCase given{.problem = golden_case("decode_wgmma_bf16_d128_g8_causal_paged").problem,
+                    .shape = {.batch = 3, .kv_heads = 1, .q_len = 1, .kv_len = 1000}};
+  for (const std::vector<std::int64_t>& lengths :
+       {std::vector<std::int64_t>{130, 0, 200}, {64, 1, 0}, {0, 0, 0}, {1000, 3, 64}}) {
+    given.lengths.kv = lengths;
+    check_case(kernel, given, 132);
+  }
 }
 
 TEST_CASE("blocks that find no tile of short sequences are no one's pieces") {

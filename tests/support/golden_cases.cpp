@@ -133,9 +133,18 @@ std::vector<GoldenCase> decode_golden_cases() {
   constexpr SequenceLayout packed = SequenceLayout::packed, paged = SequenceLayout::paged;
   std::vector<GoldenCase> cases;
   const auto add = [&](const char* name, const Problem& problem, std::int64_t q_len = 1) {
-    const Shape shape{.batch = 1, .kv_heads = 8, .q_len = q_len, .kv_len = 8192};
+    // As many heads as multiprocessors, so that blocks are not in clusters.
+    const Shape shape{.batch = 1, .kv_heads = 132, .q_len = q_len, .kv_len = 8192};
     cases.push_back({std::string("decode_wgmma_") + name, problem,
                      choose(Operation::forward, problem, shape, hopper()).schedule});
+  };
+  const auto in_clusters = [&](const char* name, const char* changes) {
+    GoldenCase golden = *llvm::find_if(
+        cases, [&](const GoldenCase& g) { return g.name == std::string("decode_wgmma_") + name; });
+    golden.schedule = parse_schedule(changes, golden.schedule);
+    golden.name +=
+        "_cluster" + std::to_string(std::get<std::int64_t>(golden.schedule.get("cluster")));
+    cases.push_back(golden);
   };
   const auto score = [](const char* text) { return Expr::parse(text, ExprRole::score); };
   add("bf16_d128_g8", {.group_size = 8});
@@ -158,6 +167,12 @@ std::vector<GoldenCase> decode_golden_cases() {
   add("bf16_d128_g4_alibi", {.group_size = 4, .mask = causal(), .score = alibi()});
   cases.back().tensors = {{"slope", InputKind::slopes}};
   add("bf16_d128_g2_bias", {.group_size = 2, .score = additive_bias("bias", DType::bf16)}, 8);
+  in_clusters("bf16_d128_g8", "cluster=8");
+  in_clusters("bf16_d128_g8_causal_paged", "cluster=4");
+  in_clusters("f16_d64_causal_lens", "cluster=8,stages=4");
+  in_clusters("bf16_f32_d256_g16", "cluster=8");
+  in_clusters("bf16_d128_g5_causal_packed", "cluster=2,stages=2");
+  in_clusters("bf16_d128_g4_softcap_sink", "cluster=4");
   return cases;
 }
 

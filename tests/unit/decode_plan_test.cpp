@@ -83,7 +83,7 @@ TEST_CASE_METHOD(Fixture, "counters are cleared in the workspace where the devic
 }
 
 TEST_CASE_METHOD(Fixture, "shares are neither too short nor an item in too many pieces") {
-  const Schedule chosen = schedule();
+  const Schedule chosen = parse_schedule("cluster=1", schedule());
   shape.kv_len = 64;
   CHECK(blocks(chosen) == 8);  // a tile each
   shape.kv_len = 2048;
@@ -105,6 +105,52 @@ TEST_CASE_METHOD(Fixture, "shares are neither too short nor an item in too many 
   CHECK(steps(chosen).empty());
 }
 
+TEST_CASE_METHOD(Fixture, "few items of equal length are shared by clusters of blocks") {
+  const auto cluster = [&] { return std::get<std::int64_t>(schedule().get("cluster")); };
+  shape.kv_len = 2048;
+  CHECK(cluster() == 8);
+  shape.kv_len = 8192;
+  CHECK(cluster() == 8);
+  shape.kv_len = 131072;
+  CHECK(cluster() == 1);  // a merge is little of it
+  shape.kv_len = 64;
+  CHECK(cluster() == 1);
+  shape = {.batch = 32, .kv_heads = 8, .q_len = 1, .kv_len = 2048};
+  CHECK(cluster() == 1);  // whole items
+  problem.kv_layout = SequenceLayout::paged;
+  CHECK(cluster() == 1);
+  shape = {.batch = 1, .kv_heads = 8, .q_len = 1, .kv_len = 2048};
+  CHECK(cluster() == 8);  // one sequence, however long
+}
+
+TEST_CASE_METHOD(Fixture, "grids are whole clusters, as many as are resident at once") {
+  Schedule chosen = parse_schedule("cluster=8", schedule());
+  shape.kv_len = 64;
+  CHECK(blocks(chosen) == 64);  // a cluster an item, however short
+  shape.kv_len = 8192;
+  CHECK(blocks(chosen) == 64);
+  shape.kv_heads = 2;
+  CHECK(blocks(chosen) == 64);  // 4 pieces of each item
+  shape.kv_heads = 64;
+  CHECK(blocks(chosen) == 176);  // 30 clusters are resident: 22 have three items at most
+  chosen.set("blocks", std::int64_t{20});
+  CHECK(blocks(chosen) == 16);
+  chosen.set("blocks", std::int64_t{3});
+  CHECK(blocks(chosen) == 8);
+  chosen.set("blocks", std::int64_t{1000});
+  CHECK(blocks(chosen) == 240);
+}
+
+TEST_CASE_METHOD(Fixture, "a cluster takes the place of a block in the memory of pieces") {
+  const auto bytes = [&](const char* knobs) {
+    return workspace_bytes(problem, parse_schedule(knobs, schedule()), call(), 132,
+                           hopper().l2_bytes);
+  };
+  constexpr std::size_t o = 128 * 8 * 4, sums = 4 * 3 * 8 * 4, counters = 64 * 4 * 4;
+  CHECK(bytes("cluster=1,blocks=64") == 128 * (o + sums) + counters);
+  CHECK(bytes("cluster=8,blocks=64") == 16 * o + 128 * sums + counters);
+}
+
 TEST_CASE_METHOD(Fixture, "boxes of paged keys are rows of one page") {
   problem.kv_layout = SequenceLayout::paged;
   steps(schedule());
@@ -114,11 +160,11 @@ TEST_CASE_METHOD(Fixture, "boxes of paged keys are rows of one page") {
 
 TEST_CASE("rows, stages and blocks of decode that do not fit are refused with what they need") {
   const Problem problem{.group_size = 8};
-  const Shape shape{.batch = 1, .kv_heads = 8, .q_len = 1, .kv_len = 8192};
+  const Shape shape{.batch = 1, .kv_heads = 132, .q_len = 1, .kv_len = 8192};
   const Schedule chosen =
       choose(Operation::forward, problem, shape, hopper(), ScheduleTable()).schedule;
   CHECK(chosen.describe() ==
-        "decode_wgmma: tile_q 8, tile_kv 64, stages 3, blocks_per_sm 2, blocks 0");
+        "decode_wgmma: tile_q 8, tile_kv 64, stages 3, blocks_per_sm 2, cluster 1, blocks 0");
   const auto complaint = [&](const char* knobs) {
     return error_of(
         [&] { check(Operation::forward, problem, parse_schedule(knobs, chosen), hopper()); });
@@ -132,6 +178,10 @@ TEST_CASE("rows, stages and blocks of decode that do not fit are refused with wh
   CHECK(complaint("stages=4") ==
         "invalid_schedule: decode_wgmma: stages 4 with 2 blocks_per_sm need 135296 bytes of shared "
         "memory, sm_90a has 115712");
+  CHECK(complaint("cluster=3") == "invalid_schedule: decode_wgmma: cluster 3 is not 1, 2, 4 or 8");
+  CHECK(complaint("stages=4,cluster=8") ==
+        "invalid_schedule: decode_wgmma: stages 4 with 2 blocks_per_sm in clusters of 8 need "
+        "140424 bytes of shared memory, sm_90a has 115712");
   CHECK(complaint("tile_q=64") ==
         "invalid_schedule: decode_wgmma: tile_q 64 with 2 blocks_per_sm needs about 262 registers "
         "a thread, there are 168");

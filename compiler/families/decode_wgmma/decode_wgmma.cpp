@@ -5,6 +5,7 @@
 #include <llvm/Support/FormatVariadic.h>
 
 #include <algorithm>
+#include <array>
 
 #include "compiler/expr/key_ranges.h"
 #include "compiler/expr/node.h"
@@ -78,6 +79,10 @@ std::string decode_refusal(const Problem& problem, const DecodeSchedule& schedul
     return llvm::formatv("stages {0} is not in 2..8", schedule.stages);
   if (schedule.blocks_per_sm < 1 || schedule.blocks_per_sm > 2)
     return llvm::formatv("blocks_per_sm {0} is not 1 or 2", schedule.blocks_per_sm);
+  if (constexpr std::array clusters = {1, 2, 4, 8}; !llvm::is_contained(clusters, schedule.cluster))
+    return llvm::formatv("cluster {0} is not 1, 2, 4 or 8", schedule.cluster);
+  if (schedule.cluster > 1 && !target.has_clusters)
+    return llvm::formatv("cluster {0}: {1} has no clusters", schedule.cluster, target.name);
   if (const int needed = registers_needed(problem, schedule),
       cap = registers_there(schedule, target);
       needed > cap)
@@ -88,8 +93,10 @@ std::string decode_refusal(const Problem& problem, const DecodeSchedule& schedul
   const int room = (target.smem_bytes + reserved) / schedule.blocks_per_sm - reserved;
   if (bytes > room)
     return llvm::formatv(
-        "stages {0} with {1} blocks_per_sm need {2} bytes of shared memory, {3} has {4}",
-        schedule.stages, schedule.blocks_per_sm, bytes, target.name, room);
+        "stages {0} with {1} blocks_per_sm{2} need {3} bytes of shared memory, {4} has {5}",
+        schedule.stages, schedule.blocks_per_sm,
+        schedule.cluster > 1 ? llvm::formatv(" in clusters of {0}", schedule.cluster).str() : "",
+        bytes, target.name, room);
   return {};
 }
 
@@ -118,7 +125,8 @@ Family decode_wgmma_family() {
 }
 
 DecodeTiling decode_tiling(const Problem& problem, const DecodeSchedule& schedule) {
-  return {problem.head_dim, problem.v_head_dim(), schedule.tile_q, schedule.stages};
+  return {problem.head_dim, problem.v_head_dim(), schedule.tile_q, schedule.stages,
+          schedule.cluster};
 }
 
 }  // namespace streamattn

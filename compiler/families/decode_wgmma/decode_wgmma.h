@@ -14,6 +14,7 @@ struct DecodeSchedule {
   int tile_kv = 64;       ///< keys of a tile: no other number
   int stages = 3;         ///< K and V tiles in flight
   int blocks_per_sm = 2;  ///< 1 or 2
+  int cluster = 1;        ///< blocks that share every piece of an item: 1, 2, 4 or 8
   int blocks = 0;         ///< that share the keys, at most; 0: by shape
 
   template <class Self, class Visitor>
@@ -22,6 +23,7 @@ struct DecodeSchedule {
     visit("tile_kv", self.tile_kv, KnobUse::compiled);
     visit("stages", self.stages, KnobUse::compiled);
     visit("blocks_per_sm", self.blocks_per_sm, KnobUse::compiled);
+    visit("cluster", self.cluster, KnobUse::compiled);
     visit("blocks", self.blocks, KnobUse::launch);
   }
 };
@@ -47,7 +49,7 @@ struct KeyStream {
   int box_rows;               ///< rows of a TMA load; 0: rows are copied one by one
 };
 
-/// Blocks that share the stream on so many multiprocessors.
+/// Blocks that share the stream on so many multiprocessors: whole clusters.
 std::int64_t decode_blocks(const DecodeTiling& tiling, const DecodeSchedule& schedule,
                            const KeyStream& stream, int sms);
 

@@ -46,11 +46,10 @@ KeyStream longest_stream(const Problem& problem, const DecodeSchedule& schedule,
 /// device has none.
 PieceParams piece_params(const DecodeTiling& tiling, std::int64_t blocks, const DeviceFacts& device,
                          WorkspaceSlices& workspace, Plan& steps) {
-  const std::int64_t slots = 2 * blocks, counters = DecodeTiling::warps * blocks;
+  const std::int64_t slots = 2 * blocks / tiling.cluster, counters = DecodeTiling::warps * blocks;
   PieceParams p = {
       .o = workspace.take<float>("O of pieces", slots * tiling.rows * tiling.value_head_dim),
-      .stats =
-          workspace.take<float>("sums of pieces", slots * DecodeTiling::warps * tiling.rows * 3),
+      .stats = workspace.take<float>("sums of pieces", 2 * counters * tiling.rows * 3),
       .arrivals = device.zero_words(static_cast<int>(counters))};
   if (p.arrivals == nullptr) {
     p.arrivals = workspace.take<unsigned>("arrivals of pieces", counters);

@@ -2,6 +2,7 @@
 #include <llvm/ADT/STLExtras.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "compiler/families/decode_wgmma/decode_wgmma.h"
@@ -54,6 +55,26 @@ bool is_worth_it(const Problem& problem, const Shape& shape, const Target& targe
   return rows <= two_fragments && 2 * shape.batch * shape.kv_heads >= target.sm_count;
 }
 
+// Shares of the stream that run at once with so many blocks on a multiprocessor. Clusters do not
+// reach over the parts of a GPU: measured on an H200 of 132 multiprocessors, 30 of 4 blocks and 15
+// of 8 are resident at a block a multiprocessor, 62 and 30 at two.
+std::int64_t resident_shares(int cluster, int blocks_per_sm, int sms) {
+  const int within_parts = cluster <= 2 ? sms : sms * 10 / 11;
+  return std::max(blocks_per_sm * (within_parts / cluster), 1);
+}
+
+// What a merge takes of `pieces` of an item. In the memory of the device: fitted to rounds on an
+// H200, docs/decode.md. Within a cluster: 0.8 us were measured at 4 KB of O; that more leaves a
+// block at 25 KB a microsecond, and that clusters which then merge in memory take 1 us more for it,
+// is assumed.
+double microseconds_of_merge(const DecodeTiling& tiling, std::int64_t pieces) {
+  const double elements = tiling.rows * tiling.value_head_dim;
+  const double piece = 0.13 + 1e-4 * elements / tiling.cluster;
+  const double in_memory = pieces == 1 ? 0 : piece * static_cast<double>(pieces);
+  if (tiling.cluster == 1) return in_memory;
+  return 0.65 + elements * sizeof(float) / 25e3 + (pieces == 1 ? 0 : 1 + in_memory);
+}
+
 // What a launch takes in `pieces` of every item, but for what does not depend on it: tiles one
 // after the other or all at the speed of memory, and a merge. Fitted to rounds on an H200,
 // docs/decode.md.
@@ -62,11 +83,74 @@ double microseconds_of(const DecodeTiling& tiling, const KeyStream& stream, std:
   const double tile_bytes = tiling.k_bytes() + tiling.v_bytes();
   const double smaller_loads = stream.box_rows == 0 ? 6.5 : stream.box_rows < 64 ? 1.7 : 1;
   const double tile = smaller_loads * (0.1 + 1.3e-5 * tile_bytes);
-  const double piece = 0.13 + 1e-4 * tiling.rows * tiling.value_head_dim;
-  const std::int64_t tiles_of_piece = (stream.tiles + pieces - 1) / pieces;
+  const std::int64_t parts = pieces * tiling.cluster;
+  const std::int64_t tiles_of_block = (stream.tiles + parts - 1) / parts;
   const double stream_bytes = tile_bytes * static_cast<double>(stream.items * stream.tiles);
-  const double merge = pieces == 1 ? 0 : piece * static_cast<double>(pieces);
-  return std::max(static_cast<double>(tiles_of_piece) * tile, stream_bytes / memory) + merge;
+  return std::max(static_cast<double>(tiles_of_block) * tile, stream_bytes / memory) +
+         microseconds_of_merge(tiling, pieces);
+}
+
+// As many pieces to every item, so that no share has part of two where all are equal. Where loads
+// are small, two blocks of a multiprocessor load more.
+std::int64_t pieces_of_item(const DecodeTiling& tiling, const DecodeSchedule& schedule,
+                            const KeyStream& stream, int sms) {
+  const int blocks_of_sm = stream.box_rows == 0 ? schedule.blocks_per_sm : 1;
+  const std::int64_t most = resident_shares(schedule.cluster, blocks_of_sm, sms);
+  std::int64_t best = 1;
+  for (std::int64_t pieces = 2;
+       pieces * schedule.cluster <= stream.tiles && pieces * stream.items <= most; pieces *= 2)
+    if (microseconds_of(tiling, stream, pieces) < microseconds_of(tiling, stream, best))
+      best = pieces;
+  return best;
+}
+
+// Clusters are for few items of equal length, whose pieces all blocks have at once: sequences that
+// differ are as long as only the device knows.
+bool may_have_clusters(const Problem& problem, const Shape& shape, const Target& target) {
+  return target.has_clusters && (!problem.is_ragged() || shape.batch == 1) &&
+         shape.batch * shape.kv_heads < target.sm_count;
+}
+
+constexpr std::array cluster_sizes = {2, 4, 8};
+
+// The same in clusters, with as many stages as are left room for; none without two.
+std::optional<DecodeSchedule> in_clusters(const Problem& problem, DecodeSchedule schedule,
+                                          int cluster, const Target& target) {
+  for (schedule.cluster = cluster; schedule.stages >= 2; schedule.stages--)
+    if (decode_refusal(problem, schedule, target).empty()) return schedule;
+  return {};
+}
+
+// By the model.
+double microseconds_of(const Problem& problem, const DecodeSchedule& schedule, const Shape& shape,
+                       const Target& target) {
+  const std::int64_t rows = rows_of_head(problem, shape);
+  const KeyStream stream = {
+      .items = shape.batch * shape.kv_heads * ((rows + schedule.tile_q - 1) / schedule.tile_q),
+      .tiles = std::max<std::int64_t>(
+          (shape.kv_len + DecodeTiling::tile_kv - 1) / DecodeTiling::tile_kv, 1),
+      .box_rows = DecodeTiling::tile_kv};
+  const DecodeTiling tiling = decode_tiling(problem, schedule);
+  return microseconds_of(tiling, stream, pieces_of_item(tiling, schedule, stream, target.sm_count));
+}
+
+std::optional<DecodeSchedule> guess(const Problem& problem, const Shape& shape,
+                                    const Target& target) {
+  std::optional<DecodeSchedule> best;
+  for_each_schedule(problem, shape, target, [&](const DecodeSchedule& schedule) {
+    if (!best) best = schedule;
+  });
+  if (!best || !may_have_clusters(problem, shape, target)) return best;
+  constexpr double worth = 0.98;  // less is not told apart by the model
+  const DecodeSchedule alone = *best;
+  double least = worth * microseconds_of(problem, alone, shape, target);
+  for (const int cluster : cluster_sizes) {
+    const auto schedule = in_clusters(problem, alone, cluster, target);
+    if (!schedule) continue;
+    const double time = microseconds_of(problem, *schedule, shape, target);
+    if (time < least) best = schedule, least = time;
+  }
+  return best;
 }
 
 }  // namespace
@@ -74,41 +158,43 @@ double microseconds_of(const DecodeTiling& tiling, const KeyStream& stream, std:
 std::optional<Schedule> decode_first_guess(const Problem& problem, const Shape& shape,
                                            const Target& target) {
   if (!is_worth_it(problem, shape, target)) return {};
-  std::optional<Schedule> first;
-  for_each_schedule(problem, shape, target, [&](const DecodeSchedule& schedule) {
-    if (!first) first = to_schedule(schedule);
-  });
-  return first;
+  const auto first = guess(problem, shape, target);
+  return first ? std::optional(to_schedule(*first)) : std::nullopt;
 }
 
 std::vector<Schedule> decode_schedules(const Problem& problem, const Shape& shape,
                                        const Target& target) {
   std::vector<Schedule> all;
-  if (!is_worth_it(problem, shape, target)) return all;
-  for_each_schedule(problem, shape, target,
-                    [&](const DecodeSchedule& schedule) { all.push_back(to_schedule(schedule)); });
+  const auto first = decode_first_guess(problem, shape, target);
+  if (!first) return all;
+  all.push_back(*first);
+  const auto add = [&](const DecodeSchedule& schedule) {
+    if (const Schedule other = to_schedule(schedule); !llvm::is_contained(all, other))
+      all.push_back(other);
+  };
+  for_each_schedule(problem, shape, target, add);
+  if (!may_have_clusters(problem, shape, target)) return all;
+  for_each_schedule(problem, shape, target, [&](const DecodeSchedule& schedule) {
+    for (const int cluster : cluster_sizes)
+      if (const auto clustered = in_clusters(problem, schedule, cluster, target)) add(*clustered);
+  });
   return all;
 }
 
 std::int64_t decode_blocks(const DecodeTiling& tiling, const DecodeSchedule& schedule,
                            const KeyStream& stream, int sms) {
-  const std::int64_t resident = std::int64_t{schedule.blocks_per_sm} * sms;
+  const std::int64_t cluster = schedule.cluster,
+                     resident = resident_shares(schedule.cluster, schedule.blocks_per_sm, sms);
   const std::int64_t tiles = stream.items * stream.tiles;
-  if (schedule.blocks > 0) return std::min({std::int64_t{schedule.blocks}, tiles, resident});
-  // Whole items, as many to every block.
-  if (stream.items >= sms) {
+  if (schedule.blocks > 0)
+    return cluster *
+           std::min({std::max(schedule.blocks / cluster, std::int64_t{1}), tiles, resident});
+  // Whole items, as many to every share.
+  if (stream.items >= (cluster == 1 ? sms : resident)) {
     const std::int64_t each = (stream.items + resident - 1) / resident;
-    return (stream.items + each - 1) / each;
+    return cluster * ((stream.items + each - 1) / each);
   }
-  // As many pieces to every item, so that no block has part of two where all are equal. Where loads
-  // are small, two blocks of a multiprocessor load more.
-  const std::int64_t most = stream.box_rows == 0 ? resident : sms;
-  std::int64_t best = 1;
-  for (std::int64_t pieces = 2; pieces <= stream.tiles && pieces * stream.items <= most;
-       pieces *= 2)
-    if (microseconds_of(tiling, stream, pieces) < microseconds_of(tiling, stream, best))
-      best = pieces;
-  return stream.items * best;
+  return cluster * stream.items * pieces_of_item(tiling, schedule, stream, sms);
 }
 
 }  // namespace streamattn

@@ -27,8 +27,10 @@ std::string text_of(const Problem& problem, const DecodeSchedule& schedule, cons
   const std::string element(name(problem.dtype));
   std::string text = kernel_header(Operation::forward, DecodeSchedule::family, target);
   text += llvm::formatv("// problem:  {0}\n", problem.describe());
-  text += llvm::formatv("// schedule: {0} rows, {1} stages, {2} blocks a multiprocessor\n",
-                        schedule.tile_q, schedule.stages, schedule.blocks_per_sm);
+  text += llvm::formatv(
+      "// schedule: {0} rows, {1} stages, {2} blocks a multiprocessor{3}\n", schedule.tile_q,
+      schedule.stages, schedule.blocks_per_sm,
+      schedule.cluster > 1 ? llvm::formatv(" in clusters of {0}", schedule.cluster).str() : "");
   text += "#include \"decode/decode_wgmma.cuh\"\n\n";
   text +=
       llvm::formatv("namespace streamattn {{\nWGMMA_SHAPE({0}, {1})\n\n", element, schedule.tile_q);
@@ -47,8 +49,9 @@ std::string text_of(const Problem& problem, const DecodeSchedule& schedule, cons
                         decode_pieces_together(problem, schedule, target));
   text += llvm::formatv(
       "  static constexpr streamattn::DecodeTiling tiling = {{\n"
-      "      .head_dim = {0}, .value_head_dim = {1}, .rows = {2}, .stages = {3}};\n",
-      problem.head_dim, problem.v_head_dim(), schedule.tile_q, schedule.stages);
+      "      .head_dim = {0}, .value_head_dim = {1}, .rows = {2}, .stages = {3}{4}};\n",
+      problem.head_dim, problem.v_head_dim(), schedule.tile_q, schedule.stages,
+      schedule.cluster > 1 ? llvm::formatv(", .cluster = {0}", schedule.cluster).str() : "");
   text += "};\n\n";
   text += llvm::formatv("extern \"C\" __global__ void __launch_bounds__({0}, {1})\n",
                         decode_threads, schedule.blocks_per_sm);
@@ -69,6 +72,7 @@ Program decode_emit(const Problem& problem, const Schedule& chosen, const Target
                      .threads = decode_threads,
                      .dynamic_smem_bytes = decode_tiling(problem, schedule).bytes(),
                      .blocks_per_multiprocessor = schedule.blocks_per_sm,
+                     .cluster = schedule.cluster,
                      .parameter_bytes = sizeof(DecodeParams)});
   return program;
 }
