@@ -129,7 +129,7 @@ struct ClusterMerge {
         leave(pieces, Pieces::slot(stream, piece), at, unit, rows_of_unit);
     }
     if (is_whole || !pieces.is_last(stream, piece)) return;
-    int first = Pieces::first_share(stream, piece), count = Pieces::pieces(stream, piece);
+    int first = Pieces::first(stream, piece), count = Pieces::pieces(stream, piece);
 #pragma unroll 1
     for (int unit = first_unit(); unit < units; unit += cluster * warps)
       store(at, unit, sum_of_pieces(pieces, first, count, at, unit));

@@ -77,7 +77,7 @@ struct DecodeOutput {
                        const DecodeRows<Spec>& at, State& state) const {
     constexpr int group = Pieces::group;
     Pieces pieces{params, warp, lane};
-    int first = Pieces::first_share(stream, piece), count = Pieces::pieces(stream, piece);
+    int first = Pieces::first(stream, piece), count = Pieces::pieces(stream, piece);
     state.clear();
 #pragma unroll
     for (int j = 0; j < rows / 8; j++) {

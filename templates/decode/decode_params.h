@@ -8,12 +8,13 @@ namespace streamattn {
 /// Results of pieces of items, which the last block to finish an item merges. A block has at most
 /// two of them: slot 2 b is the rest of an item that another block began, slot 2 b + 1 the begin of
 /// one that others go on with. Where blocks work in clusters, a cluster takes the place of a block,
-/// and each of its blocks leaves and merges a part of the columns.
+/// and each of its blocks leaves and merges a part of the columns. Where pieces are splits, each
+/// has the slot of its place in the stream, and an item counts at that of its first.
 struct PieceParams {
-  float* o;            // [2 * clusters, fragments, 128 threads, 4], as a thread holds them
-  float* stats;        // [2 * clusters, blocks, 4 warps, 3, rows]: references, sums
-  unsigned* arrivals;  // [clusters, blocks, 4 warps], zero between launches: of the item that a
-                       // cluster began
+  float* o;            // [slots, fragments, 128 threads, 4], as a thread holds them
+  float* stats;        // [slots, blocks of a cluster, 4 warps, 3, rows]: references, sums
+  unsigned* arrivals;  // [blocks or places, blocks of a cluster, 4 warps], zero between launches:
+                       // of the item that a block began
 };
 
 /// Parameters of decode_wgmma.
@@ -38,8 +39,12 @@ struct DecodeTiling {
   int rows;         // query rows of an item: a multiple of 8
   int stages;       // K and V tiles in flight
   int cluster = 1;  // blocks that share every piece of an item: a power of two
+  int split = 0;    // tiles of a piece, from the item's last key on; 0: as many as a share has
 
   static constexpr int element_bytes = 2, tile_kv = 64, warps = 4;
+
+  /// Tiles of a place in the stream that blocks share.
+  SA_ANYWHERE constexpr int grain() const { return split > 0 ? split : 1; }
 
   /// 16 columns of V of 8 rows: what one warp merges at a time.
   static constexpr int unit_bytes = 16 * 8 * 4;

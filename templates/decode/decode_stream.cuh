@@ -1,5 +1,6 @@
 // The schedule: the key tiles of all items as one stream, of which every block, or cluster of
-// blocks, takes an equal share.
+// blocks, takes an equal share. Or their splits, of as many tiles each, so that what a piece is
+// depends on its item alone.
 //
 // An item is a KV head of a sequence and as many query rows as a tile has; it is as long as its key
 // tiles are many, and one long without keys. Lengths stand on the device, so every warp finds its
@@ -31,23 +32,24 @@ SA_DEVICE int warp_prefix_sum(int x, int lane) {
 /// An item, and what of it a block, or a cluster of blocks, computes.
 template <class Spec>
 struct DecodePiece {
-  static constexpr int cluster = Spec::tiling.cluster;
+  static constexpr int cluster = Spec::tiling.cluster, grain = Spec::tiling.grain();
 
   DecodeSequence<Spec> sequence;
   SeenTiles<typename Spec::Score, DecodeTiling::tile_kv> tiles;  // of the item
   int kv_head, first_row;
   int item_begin;  // in the stream
-  int begin, end;  // of its tiles, those of the piece
+  int begin, end;  // of its tiles or splits, those of the piece
 
-  SA_DEVICE int length() const { return max(tiles.count, 1); }  // of the item
+  SA_DEVICE int length() const { return length_of(tiles.count); }  // of the item
+  SA_DEVICE static int length_of(int tiles) { return max((tiles + grain - 1) / grain, 1); }
   SA_DEVICE bool is_whole() const { return begin == 0 && end == length(); }
 
   /// Those of its tiles that this block computes: blocks of a cluster share them in their order.
   SA_DEVICE Span tiles_of_block() const {
-    int stop = min(end, tiles.count);
-    if constexpr (cluster == 1) return {begin, stop};
-    int rank = blockIdx.x % cluster, count = max(stop - begin, 0);
-    return {begin + count * rank / cluster, begin + count * (rank + 1) / cluster};
+    int start = begin * grain, stop = min(end * grain, tiles.count);
+    if constexpr (cluster == 1) return {start, stop};
+    int rank = blockIdx.x % cluster, count = max(stop - start, 0);
+    return {start + count * rank / cluster, start + count * (rank + 1) / cluster};
   }
 };
 
@@ -61,7 +63,7 @@ struct DecodeStream {
   int lane;
 
   int total;                           // length of the stream
-  int shares;                          // of it, one tile at least
+  int shares;                          // of it, one place at least
   int at, end;                         // what is left of the share
   int sequence_index, sequence_begin;  // where `at` is
 
@@ -92,18 +94,21 @@ struct DecodeStream {
   SA_DEVICE DecodePiece<Spec> next() {
     DecodeSequence<Spec> sequence(params.batch, sequence_index);
     Tiles tiles = tiles_of(sequence);
-    int length = max(tiles.count, 1), sequence_end = sequence_begin + items_of(sequence) * length;
+    int length = DecodePiece<Spec>::length_of(tiles.count),
+        sequence_end = sequence_begin + items_of(sequence) * length;
     while (at >= sequence_end) {
       sequence = DecodeSequence<Spec>(params.batch, ++sequence_index);
       tiles = tiles_of(sequence);
-      length = max(tiles.count, 1);
+      length = DecodePiece<Spec>::length_of(tiles.count);
       sequence_begin = sequence_end;
       sequence_end += items_of(sequence) * length;
     }
     int item = (at - sequence_begin) / length, item_begin = sequence_begin + item * length;
+    int begin = at - item_begin, stop = min(end - item_begin, length);
+    if constexpr (Spec::tiling.split > 0) stop = begin + 1;
     DecodePiece<Spec> piece = {
-        sequence,   tiles,           item % params.kv_heads,       item / params.kv_heads * rows,
-        item_begin, at - item_begin, min(end - item_begin, length)};
+        sequence, tiles, item % params.kv_heads, item / params.kv_heads * rows, item_begin,
+        begin,    stop};
     at = item_begin + piece.end;
     return piece;
   }
@@ -133,7 +138,7 @@ struct DecodeStream {
 
   SA_DEVICE int length_of(int index) const {
     DecodeSequence<Spec> sequence(params.batch, index);
-    return items_of(sequence) * max(tiles_of(sequence).count, 1);
+    return items_of(sequence) * DecodePiece<Spec>::length_of(tiles_of(sequence).count);
   }
 
   // Of this lane's of 32 sequences.

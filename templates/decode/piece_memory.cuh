@@ -45,38 +45,45 @@ struct PieceMemory {
   /// Counts this warp's part of the piece, which is written. Returns whether those of all others of
   /// the item are.
   SA_DEVICE bool is_last(const DecodeStream<Spec>& stream, const DecodePiece<Spec>& piece) const {
-    int first = first_share(stream, piece), count = pieces(stream, piece);
+    int counted = first(stream, piece), count = pieces(stream, piece);
     u32 before = 0;
     __syncwarp();
     if (lane == 0) {
       fence_gpu();
-      before = atomic_increment(params.pieces.arrivals + of_warp(first), count - 1);
+      before = atomic_increment(params.pieces.arrivals + of_warp(counted), count - 1);
       fence_gpu();
     }
     __syncwarp();
     return __shfl_sync(~0u, before, 0) == u32(count - 1);
   }
 
+  /// The slot of a piece, and those of all pieces of its item: of piece n, from what the first is
+  /// counted as.
   SA_DEVICE static int slot(const DecodeStream<Spec>& stream, const DecodePiece<Spec>& piece) {
+    if constexpr (splits) return piece.item_begin + piece.begin;
     return 2 * stream.share() + (piece.begin == 0);
   }
-  SA_DEVICE static int slot_of(int first, int piece) { return 2 * (first + piece) + (piece == 0); }
-  SA_DEVICE static int first_share(const DecodeStream<Spec>& stream,
-                                   const DecodePiece<Spec>& piece) {
-    return stream.owner(piece.item_begin);
+  SA_DEVICE static int slot_of(int first, int n) {
+    return splits ? first + n : 2 * (first + n) + (n == 0);
+  }
+  SA_DEVICE static int first(const DecodeStream<Spec>& stream, const DecodePiece<Spec>& piece) {
+    return splits ? piece.item_begin : stream.owner(piece.item_begin);
   }
   SA_DEVICE static int pieces(const DecodeStream<Spec>& stream, const DecodePiece<Spec>& piece) {
-    return stream.owner(piece.item_begin + piece.length() - 1) - first_share(stream, piece) + 1;
+    if constexpr (splits) return piece.length();
+    return stream.owner(piece.item_begin + piece.length() - 1) - first(stream, piece) + 1;
   }
 
  private:
-  // The warp's place among those of a share, or of a slot.
+  static constexpr bool splits = Spec::tiling.split > 0;
+
+  // The warp's place among those of what is counted, or of a slot.
   SA_DEVICE int of_warp(int index) const {
     return (index * cluster + int(blockIdx.x) % cluster) * DecodeTiling::warps + warp;
   }
   // References and sums, then the sums of rounded weights, of pairs of columns.
   SA_DEVICE float* sums_of_warp(int slot) const {
-    return params.pieces.stats + of_warp(slot) * 3 * rows;
+    return params.pieces.stats + of_warp(slot) * 3ll * rows;
   }
 };
 

@@ -130,7 +130,7 @@ TEST_CASE("what pieces of items lack on their way to the last block is named") {
        one_head},
       {"the counter of arrivals is left",
        dense,
-       {pieces, "of_warp(first), count - 1);", "of_warp(first), count);"},
+       {pieces, "of_warp(counted), count - 1);", "of_warp(counted), count);"},
        "leaves the zero words at",
        one_head},
       {"the first to arrive merges",
@@ -143,6 +143,34 @@ TEST_CASE("what pieces of items lack on their way to the last block is named") {
        {pieces, "return 2 * stream.share() +", "return "},
        "which nothing has written",
        one_head},
+  });
+}
+
+TEST_CASE("splits that are taken for others are named, or give wrong results") {
+  constexpr const char* splits = "split_tokens=128";
+  check_caught({
+      {"splits of an item share a slot",
+       dense,
+       {pieces, "return piece.item_begin + piece.begin;", "return piece.item_begin;"},
+       "orders the write before",
+       one_head,
+       {},
+       splits},
+      {"an item's last split is not waited for",
+       dense,
+       {pieces, "if constexpr (splits) return piece.length();",
+        "if constexpr (splits) return piece.length() - 1;"},
+       "",
+       one_head,
+       {},
+       splits},
+      {"splits have a tile of their neighbour, too",
+       dense,
+       {stream, "min(end * grain, tiles.count)", "min(end * grain + 1, tiles.count)"},
+       "wrong result",
+       one_head,
+       {},
+       splits},
   });
 }
 

@@ -38,14 +38,32 @@ void check_case(const EmulatedKernel& kernel, const ForwardCase& given, int mult
   check_result(given.problem, tensors.args(), tensors);
 }
 
-/// O and LSE of a run, bit by bit.
+/// O and LSE, bit by bit.
+std::vector<double> values_of(const ForwardArgs& args) {
+  RowValues values = read_rows(args, all_rows(args));
+  values.o.insert(values.o.end(), values.lse.begin(), values.lse.end());
+  return values.o;
+}
+
+/// Those of a run.
 std::vector<double> result_of(const EmulatedKernel& kernel, const ForwardCase& given,
                               const Emulation& how) {
   const ForwardTensors tensors(given);
   kernel.emulate(tensors.args(), how);
-  RowValues values = read_rows(tensors.args(), all_rows(tensors.args()));
-  values.o.insert(values.o.end(), values.lse.begin(), values.lse.end());
-  return values.o;
+  return values_of(tensors.args());
+}
+
+/// The call of one sequence of a batch whose keys are paged.
+ForwardArgs entry_of(ForwardArgs args, std::int64_t b) {
+  for (Tensor* tensor : {&args.q, &args.o, &args.lse}) {
+    const std::int64_t offset = b * tensor->batch_stride * bytes(tensor->dtype);
+    tensor->data = static_cast<char*>(tensor->data) + offset;
+    tensor->batch = 1;
+  }
+  args.sequences.batch = 1;
+  args.sequences.kv_lens += b;
+  args.sequences.block_table += b * args.sequences.block_table_stride;
+  return args;
 }
 
 /// What decode_wgmma takes of random batches.
@@ -83,6 +101,49 @@ TEST_CASE("random batches of sequences in clusters agree with float64 in every l
       check_case(kernel, random_sequences(gpu_draw(), problem, 100 * problem + seed),
                  1 + 7 * static_cast<int>(seed));
   }
+}
+
+TEST_CASE("random batches in splits agree with float64 in every layout") {
+  for (std::uint64_t problem = 0; problem < 8; problem++) {
+    const Problem compiled = random_sequences(gpu_draw(), problem, 0).problem;
+    Schedule schedule = decode_schedule(compiled, 1 + static_cast<int>(problem % 5));
+    schedule.set("stages", std::int64_t{2});
+    schedule.set("cluster", std::int64_t{1 << problem % 4});
+    schedule.set("split_tokens", std::int64_t{64 << problem % 2});
+    const EmulatedKernel kernel = kernel_of(compiled, schedule);
+    for (std::uint64_t seed = 0; seed < 6; seed++)
+      check_case(kernel, random_sequences(gpu_draw(), problem, 100 * problem + seed),
+                 1 + 7 * static_cast<int>(seed));
+  }
+}
+
+TEST_CASE("with splits a sequence gives the same bits alone and in any batch") {
+  const GoldenCase golden = golden_case("decode_wgmma_bf16_d128_g8_causal_paged");
+  ForwardCase given{.problem = golden.problem,
+                    .shape = {.batch = 4, .kv_heads = 2, .q_len = 1, .kv_len = 1100}};
+  given.lengths.kv = {700, 65, 1100, 300};
+  // Whether all sequences give the bits that they have in the batch alone, on other
+  // multiprocessors.
+  const auto is_invariant = [&](const char* knobs) {
+    const EmulatedKernel kernel = kernel_of(golden.problem, parse_schedule(knobs, golden.schedule));
+    const ForwardTensors tensors(given);
+    kernel.emulate(tensors.args(), {.multiprocessors = 11});
+    check_result(golden.problem, tensors.args(), tensors);
+    bool same = true;
+    for (std::int64_t b = 0; b < given.shape.batch; b++) {
+      const ForwardArgs alone = entry_of(tensors.args(), b);
+      const std::vector<double> in_batch = values_of(alone);
+      for (const int multiprocessors : {1, 7, 22}) {
+        kernel.emulate(alone, {.seed = 2, .multiprocessors = multiprocessors});
+        same = same && values_of(alone) == in_batch;
+      }
+    }
+    return same;
+  };
+  CHECK(is_invariant("split_tokens=128"));
+  CHECK(is_invariant("split_tokens=64,blocks=5"));
+  CHECK(is_invariant("split_tokens=256,cluster=4"));
+  CHECK_FALSE(is_invariant("split_tokens=0"));
 }
 
 TEST_CASE("every row of a long sequence is merged from the pieces of many blocks") {

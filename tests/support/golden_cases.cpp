@@ -138,12 +138,11 @@ std::vector<GoldenCase> decode_golden_cases() {
     cases.push_back({std::string("decode_wgmma_") + name, problem,
                      choose(Operation::forward, problem, shape, hopper()).schedule});
   };
-  const auto in_clusters = [&](const char* name, const char* changes) {
+  const auto vary = [&](const std::string& name, const char* suffix, const char* changes) {
     GoldenCase golden = *llvm::find_if(
-        cases, [&](const GoldenCase& g) { return g.name == std::string("decode_wgmma_") + name; });
+        cases, [&](const GoldenCase& g) { return g.name == "decode_wgmma_" + name; });
     golden.schedule = parse_schedule(changes, golden.schedule);
-    golden.name +=
-        "_cluster" + std::to_string(std::get<std::int64_t>(golden.schedule.get("cluster")));
+    golden.name += suffix;
     cases.push_back(golden);
   };
   const auto score = [](const char* text) { return Expr::parse(text, ExprRole::score); };
@@ -167,12 +166,13 @@ std::vector<GoldenCase> decode_golden_cases() {
   add("bf16_d128_g4_alibi", {.group_size = 4, .mask = causal(), .score = alibi()});
   cases.back().tensors = {{"slope", InputKind::slopes}};
   add("bf16_d128_g2_bias", {.group_size = 2, .score = additive_bias("bias", DType::bf16)}, 8);
-  in_clusters("bf16_d128_g8", "cluster=8");
-  in_clusters("bf16_d128_g8_causal_paged", "cluster=4");
-  in_clusters("f16_d64_causal_lens", "cluster=8,stages=4");
-  in_clusters("bf16_f32_d256_g16", "cluster=8");
-  in_clusters("bf16_d128_g5_causal_packed", "cluster=2,stages=2");
-  in_clusters("bf16_d128_g4_softcap_sink", "cluster=4");
+  vary("bf16_d128_g8", "_cluster8", "cluster=8");
+  vary("bf16_d128_g8_causal_paged", "_cluster4", "cluster=4");
+  vary("f16_d64_causal_lens", "_cluster8", "cluster=8,stages=4");
+  vary("bf16_f32_d256_g16", "_cluster8", "cluster=8");
+  vary("bf16_d128_g5_causal_packed", "_cluster2", "cluster=2,stages=2");
+  vary("bf16_d128_g4_softcap_sink", "_cluster4", "cluster=4");
+  vary("bf16_d128_g8_causal_paged", "_splits", "split_tokens=128");
   return cases;
 }
 

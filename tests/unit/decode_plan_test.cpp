@@ -151,6 +151,21 @@ TEST_CASE_METHOD(Fixture, "a cluster takes the place of a block in the memory of
   CHECK(bytes("cluster=8,blocks=64") == 16 * o + 128 * sums + counters);
 }
 
+TEST_CASE_METHOD(Fixture, "shares of splits are as many of them each, and every split has a slot") {
+  const auto split = [&](const char* knobs) { return parse_schedule(knobs, schedule()); };
+  shape = {.batch = 3, .kv_heads = 8, .q_len = 1, .kv_len = 3000};
+  CHECK(blocks(split("cluster=1,split_tokens=1024")) == 72);
+  CHECK(words == 4 * 72);
+  CHECK(blocks(split("cluster=1,split_tokens=256")) == 96);  // three each
+  CHECK(words == 4 * 288);
+  CHECK(blocks(split("cluster=1,split_tokens=256,blocks=40")) == 40);
+  CHECK(blocks(split("cluster=4,split_tokens=1024")) == 96);  // 30 clusters are resident
+  CHECK(words == 4 * 4 * 72);
+  constexpr std::size_t o = 128 * 8 * 4, sums = 4 * 3 * 8 * 4, counters = 4 * 4;
+  CHECK(workspace_bytes(problem, split("cluster=1,split_tokens=1024"), call(), 132,
+                        hopper().l2_bytes) == 72 * (o + sums + counters));
+}
+
 TEST_CASE_METHOD(Fixture, "boxes of paged keys are rows of one page") {
   problem.kv_layout = SequenceLayout::paged;
   steps(schedule());
@@ -164,7 +179,8 @@ TEST_CASE("rows, stages and blocks of decode that do not fit are refused with wh
   const Schedule chosen =
       choose(Operation::forward, problem, shape, hopper(), ScheduleTable()).schedule;
   CHECK(chosen.describe() ==
-        "decode_wgmma: tile_q 8, tile_kv 64, stages 3, blocks_per_sm 2, cluster 1, blocks 0");
+        "decode_wgmma: tile_q 8, tile_kv 64, stages 3, blocks_per_sm 2, cluster 1, "
+        "split_tokens 0, blocks 0");
   const auto complaint = [&](const char* knobs) {
     return error_of(
         [&] { check(Operation::forward, problem, parse_schedule(knobs, chosen), hopper()); });
@@ -179,6 +195,8 @@ TEST_CASE("rows, stages and blocks of decode that do not fit are refused with wh
         "invalid_schedule: decode_wgmma: stages 4 with 2 blocks_per_sm need 135296 bytes of shared "
         "memory, sm_90a has 115712");
   CHECK(complaint("cluster=3") == "invalid_schedule: decode_wgmma: cluster 3 is not 1, 2, 4 or 8");
+  CHECK(complaint("split_tokens=100") ==
+        "invalid_schedule: decode_wgmma: split_tokens 100 is not a multiple of 64");
   CHECK(complaint("stages=4,cluster=8") ==
         "invalid_schedule: decode_wgmma: stages 4 with 2 blocks_per_sm in clusters of 8 need "
         "140424 bytes of shared memory, sm_90a has 115712");

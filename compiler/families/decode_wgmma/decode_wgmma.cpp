@@ -81,6 +81,9 @@ std::string decode_refusal(const Problem& problem, const DecodeSchedule& schedul
     return llvm::formatv("blocks_per_sm {0} is not 1 or 2", schedule.blocks_per_sm);
   if (constexpr std::array clusters = {1, 2, 4, 8}; !llvm::is_contained(clusters, schedule.cluster))
     return llvm::formatv("cluster {0} is not 1, 2, 4 or 8", schedule.cluster);
+  if (schedule.split_tokens % DecodeTiling::tile_kv != 0)
+    return llvm::formatv("split_tokens {0} is not a multiple of {1}", schedule.split_tokens,
+                         +DecodeTiling::tile_kv);
   if (schedule.cluster > 1 && !target.has_clusters)
     return llvm::formatv("cluster {0}: {1} has no clusters", schedule.cluster, target.name);
   if (const int needed = registers_needed(problem, schedule),
@@ -125,8 +128,8 @@ Family decode_wgmma_family() {
 }
 
 DecodeTiling decode_tiling(const Problem& problem, const DecodeSchedule& schedule) {
-  return {problem.head_dim, problem.v_head_dim(), schedule.tile_q, schedule.stages,
-          schedule.cluster};
+  return {problem.head_dim, problem.v_head_dim(), schedule.tile_q,
+          schedule.stages,  schedule.cluster,     schedule.split_tokens / DecodeTiling::tile_kv};
 }
 
 }  // namespace streamattn

@@ -15,6 +15,7 @@ struct DecodeSchedule {
   int stages = 3;         ///< K and V tiles in flight
   int blocks_per_sm = 2;  ///< 1 or 2
   int cluster = 1;        ///< blocks that share every piece of an item: 1, 2, 4 or 8
+  int split_tokens = 0;   ///< keys of a piece, a multiple of 64; 0: as a share of all ends
   int blocks = 0;         ///< that share the keys, at most; 0: by shape
 
   template <class Self, class Visitor>
@@ -24,6 +25,7 @@ struct DecodeSchedule {
     visit("stages", self.stages, KnobUse::compiled);
     visit("blocks_per_sm", self.blocks_per_sm, KnobUse::compiled);
     visit("cluster", self.cluster, KnobUse::compiled);
+    visit("split_tokens", self.split_tokens, KnobUse::compiled);
     visit("blocks", self.blocks, KnobUse::launch);
   }
 };
@@ -47,6 +49,9 @@ std::string decode_refusal(const Problem& problem, const DecodeSchedule& schedul
 struct KeyStream {
   std::int64_t items, tiles;  ///< tiles of the longest item, one at least
   int box_rows;               ///< rows of a TMA load; 0: rows are copied one by one
+
+  /// Of all items, with `grain` tiles to a place.
+  std::int64_t places(int grain) const { return items * ((tiles + grain - 1) / grain); }
 };
 
 /// Blocks that share the stream on so many multiprocessors: whole clusters.

@@ -43,14 +43,20 @@ KeyStream longest_stream(const Problem& problem, const DecodeSchedule& schedule,
 }
 
 /// Memory for pieces of items, and counters that are zero; adds a step that makes them so where the
-/// device has none.
-PieceParams piece_params(const DecodeTiling& tiling, std::int64_t blocks, const DeviceFacts& device,
-                         WorkspaceSlices& workspace, Plan& steps) {
-  const std::int64_t slots = 2 * blocks / tiling.cluster, counters = DecodeTiling::warps * blocks;
+/// device has none. A share of the stream has two pieces, a place of it one where pieces are
+/// splits.
+PieceParams piece_params(const DecodeTiling& tiling, const KeyStream& stream, std::int64_t blocks,
+                         const DeviceFacts& device, WorkspaceSlices& workspace, Plan& steps) {
+  const bool splits = tiling.split > 0;
+  const std::int64_t counted = splits ? stream.places(tiling.split) : blocks / tiling.cluster;
+  const std::int64_t slots = splits ? counted : 2 * counted;
+  constexpr int warps = DecodeTiling::warps;
+  const int counters = checked_int(counted * tiling.cluster * warps, "pieces of all heads");
   PieceParams p = {
       .o = workspace.take<float>("O of pieces", slots * tiling.rows * tiling.value_head_dim),
-      .stats = workspace.take<float>("sums of pieces", 2 * counters * tiling.rows * 3),
-      .arrivals = device.zero_words(static_cast<int>(counters))};
+      .stats =
+          workspace.take<float>("sums of pieces", slots * tiling.cluster * warps * tiling.rows * 3),
+      .arrivals = device.zero_words(counters)};
   if (p.arrivals == nullptr) {
     p.arrivals = workspace.take<unsigned>("arrivals of pieces", counters);
     steps.emplace_back(Clear{p.arrivals, counters * sizeof(unsigned)});
@@ -69,9 +75,9 @@ Plan decode_plan(const Problem& problem, const Schedule& chosen, const ResolvedC
   if (call.batch() == 0 || call.heads() == 0 || call.q_len() == 0) return {};
 
   const DecodeTiling tiling = decode_tiling(problem, schedule);
+  const KeyStream stream = longest_stream(problem, schedule, call, rows);
   const std::int64_t blocks =
-      decode_blocks(tiling, schedule, longest_stream(problem, schedule, call, rows),
-                    multiprocessors(call, device));
+      decode_blocks(tiling, schedule, stream, multiprocessors(call, device));
   constexpr int streamed = 128;  // bytes: K and V are read once
   const auto map = [&](const char* name, const Tensor& t) {
     return device.encode(name,
@@ -92,7 +98,7 @@ Plan decode_plan(const Problem& problem, const Schedule& chosen, const ResolvedC
   p.batch = batch_params(call);
   p.score = score_params(call);
   p.kv_heads = static_cast<int>(call.kv_heads());
-  p.pieces = piece_params(tiling, blocks, device, workspace, steps);
+  p.pieces = piece_params(tiling, stream, blocks, device, workspace, steps);
   add_launch(steps, 0, blocks, p);
   return steps;
 }

@@ -90,12 +90,16 @@ double microseconds_of(const DecodeTiling& tiling, const KeyStream& stream, std:
          microseconds_of_merge(tiling, pieces);
 }
 
-// As many pieces to every item, so that no share has part of two where all are equal. Where loads
-// are small, two blocks of a multiprocessor load more.
+// Where loads are small, two blocks of a multiprocessor load more.
+std::int64_t most_shares(const DecodeSchedule& schedule, const KeyStream& stream, int sms) {
+  const int blocks_of_sm = stream.box_rows == 0 ? schedule.blocks_per_sm : 1;
+  return resident_shares(schedule.cluster, blocks_of_sm, sms);
+}
+
+// As many pieces to every item, so that no share has part of two where all are equal.
 std::int64_t pieces_of_item(const DecodeTiling& tiling, const DecodeSchedule& schedule,
                             const KeyStream& stream, int sms) {
-  const int blocks_of_sm = stream.box_rows == 0 ? schedule.blocks_per_sm : 1;
-  const std::int64_t most = resident_shares(schedule.cluster, blocks_of_sm, sms);
+  const std::int64_t most = most_shares(schedule, stream, sms);
   std::int64_t best = 1;
   for (std::int64_t pieces = 2;
        pieces * schedule.cluster <= stream.tiles && pieces * stream.items <= most; pieces *= 2)
@@ -183,17 +187,19 @@ std::vector<Schedule> decode_schedules(const Problem& problem, const Shape& shap
 
 std::int64_t decode_blocks(const DecodeTiling& tiling, const DecodeSchedule& schedule,
                            const KeyStream& stream, int sms) {
-  const std::int64_t cluster = schedule.cluster,
-                     resident = resident_shares(schedule.cluster, schedule.blocks_per_sm, sms);
-  const std::int64_t tiles = stream.items * stream.tiles;
+  const std::int64_t cluster = schedule.cluster;
+  const std::int64_t resident = resident_shares(schedule.cluster, schedule.blocks_per_sm, sms);
+  const std::int64_t places = stream.places(tiling.grain());
   if (schedule.blocks > 0)
     return cluster *
-           std::min({std::max(schedule.blocks / cluster, std::int64_t{1}), tiles, resident});
-  // Whole items, as many to every share.
-  if (stream.items >= (cluster == 1 ? sms : resident)) {
-    const std::int64_t each = (stream.items + resident - 1) / resident;
-    return cluster * ((stream.items + each - 1) / each);
-  }
+           std::min({std::max(schedule.blocks / cluster, std::int64_t{1}), places, resident});
+  // As many to every share: splits, or whole items.
+  const auto equally = [&](std::int64_t count, std::int64_t most) {
+    const std::int64_t each = (count + most - 1) / most;
+    return cluster * ((count + each - 1) / each);
+  };
+  if (tiling.split > 0) return equally(places, most_shares(schedule, stream, sms));
+  if (stream.items >= (cluster == 1 ? sms : resident)) return equally(stream.items, resident);
   return cluster * stream.items * pieces_of_item(tiling, schedule, stream, sms);
 }
 

@@ -13,6 +13,11 @@ namespace {
 
 const char* spelled(bool value) { return value ? "true" : "false"; }
 
+// What is said of a number that is not as usual.
+std::string where(bool is_said, const char* format, int number) {
+  return is_said ? llvm::formatv(format, number).str() : std::string();
+}
+
 // Whether sequences may have different numbers of key tiles.
 bool has_tiles_by_sequence(const Problem& problem) {
   if (problem.is_ragged()) return true;
@@ -24,13 +29,14 @@ bool has_tiles_by_sequence(const Problem& problem) {
 
 std::string text_of(const Problem& problem, const DecodeSchedule& schedule, const Target& target) {
   const DType output = problem.output_dtype();
+  const DecodeTiling tiling = decode_tiling(problem, schedule);
   const std::string element(name(problem.dtype));
   std::string text = kernel_header(Operation::forward, DecodeSchedule::family, target);
   text += llvm::formatv("// problem:  {0}\n", problem.describe());
-  text += llvm::formatv(
-      "// schedule: {0} rows, {1} stages, {2} blocks a multiprocessor{3}\n", schedule.tile_q,
-      schedule.stages, schedule.blocks_per_sm,
-      schedule.cluster > 1 ? llvm::formatv(" in clusters of {0}", schedule.cluster).str() : "");
+  text += llvm::formatv("// schedule: {0} rows, {1} stages, {2} blocks a multiprocessor{3}{4}\n",
+                        schedule.tile_q, schedule.stages, schedule.blocks_per_sm,
+                        where(schedule.cluster > 1, " in clusters of {0}", schedule.cluster),
+                        where(tiling.split > 0, ", {0} keys a piece", schedule.split_tokens));
   text += "#include \"decode/decode_wgmma.cuh\"\n\n";
   text +=
       llvm::formatv("namespace streamattn {{\nWGMMA_SHAPE({0}, {1})\n\n", element, schedule.tile_q);
@@ -49,9 +55,10 @@ std::string text_of(const Problem& problem, const DecodeSchedule& schedule, cons
                         decode_pieces_together(problem, schedule, target));
   text += llvm::formatv(
       "  static constexpr streamattn::DecodeTiling tiling = {{\n"
-      "      .head_dim = {0}, .value_head_dim = {1}, .rows = {2}, .stages = {3}{4}};\n",
+      "      .head_dim = {0}, .value_head_dim = {1}, .rows = {2}, .stages = {3}{4}{5}};\n",
       problem.head_dim, problem.v_head_dim(), schedule.tile_q, schedule.stages,
-      schedule.cluster > 1 ? llvm::formatv(", .cluster = {0}", schedule.cluster).str() : "");
+      where(schedule.cluster > 1, ", .cluster = {0}", schedule.cluster),
+      where(tiling.split > 0, ", .split = {0}", tiling.split));
   text += "};\n\n";
   text += llvm::formatv("extern \"C\" __global__ void __launch_bounds__({0}, {1})\n",
                         decode_threads, schedule.blocks_per_sm);
