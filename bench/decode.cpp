@@ -6,7 +6,8 @@
 //
 // A row's graph launches the kernel on as many caches, one after the other, as are together four
 // times the L2: every launch finds its keys in memory alone. A time is that of a replay, divided by
-// the launches in it, so it has the gap between two kernels of a graph in it, and no host.
+// the launches in it, so it has the gap between two kernels of a graph in it, or what an early
+// start leaves of it, and no host.
 #include <algorithm>
 #include <cstdio>
 #include <map>
@@ -305,8 +306,13 @@ void time_row(const Jit& jit, Workbench& bench, const Row& row, bool sweeps) {
   const auto print = [&](const char* what, double time) {
     std::printf(" %s %.1f us (%.2f TB/s)", what, time, caches.bytes() / time * 1e-6);
   };
-  const double chosen = time_of(jit.forward(problem, shape), caches, bench);
+  const ForwardKernel& kernel = jit.forward(problem, shape);
+  const double chosen = time_of(kernel, caches, bench);
   print("", chosen);
+  if (Schedule late = kernel.schedule(); late.family() == "decode_wgmma") {
+    late.set("early_start", false);
+    print("without an early start", time_of(jit.forward(problem, late), caches, bench));
+  }
   if (row.peer > 0) std::printf(" = %.2f of the best peer's %.1f", chosen / row.peer, row.peer);
   constexpr int most_schedules = 2;  // of a cluster size
   std::map<std::int64_t, int> tried;

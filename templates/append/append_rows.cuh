@@ -5,6 +5,7 @@
 #include "append/new_token.cuh"
 #include "append/turns.cuh"
 #include "params.h"
+#include "ptx/dependency.cuh"
 
 namespace streamattn {
 
@@ -101,6 +102,8 @@ SA_DEVICE void append_rows(const AppendParams& params) {
         Spec::layout.q_packed;
         Spec::head_dim + Spec::value_head_dim + Spec::threads;
       }, "Spec needs a type Element, a BatchLayout layout, ints head_dim, value_head_dim, threads");
+  // A decode kernel behind this one may prepare itself; it waits before it reads.
+  launch_dependents();
   AppendRows<Spec>{params}.run();
 }
 

@@ -11,6 +11,7 @@
 #include "decode/decode_consumer.cuh"
 #include "decode/decode_producer.cuh"
 #include "decode/decode_spec.cuh"
+#include "ptx/dependency.cuh"
 
 namespace streamattn {
 
@@ -31,6 +32,10 @@ SA_DEVICE void run_decode_block(const DecodeParams& params) {
   }
   __syncthreads();
   if constexpr (Spec::tiling.cluster > 1) cluster_arrive_relaxed();
+  // So far the kernel before this one on the stream may run. What it wrote, in keys, lengths or
+  // anything else, is read behind this alone.
+  dependency_wait();
+  launch_dependents();
   if (warp == DecodeTiling::warps)
     DecodeProducer<Spec>{params, shared, lane}.run();
   else

@@ -74,6 +74,17 @@ TEST_CASE_METHOD(Fixture, "a decode call is one launch, and its keys stream thro
   CHECK(words == 4 * static_cast<int>(std::get<KernelLaunch>(plan[0]).blocks));
 }
 
+TEST_CASE_METHOD(
+    Fixture,
+    "a decode kernel starts early, and waits for the kernel before it, unless told not to") {
+  const auto overlaps = [&](const char* knobs) {
+    const Plan plan = steps(parse_schedule(knobs, schedule()));
+    return std::get<KernelLaunch>(plan.back()).overlaps_previous;
+  };
+  CHECK(overlaps(""));
+  CHECK_FALSE(overlaps("early_start=false"));
+}
+
 TEST_CASE_METHOD(Fixture, "counters are cleared in the workspace where the device has no words") {
   has_words = false;
   const Plan plan = steps(schedule());
@@ -180,7 +191,7 @@ TEST_CASE("rows, stages and blocks of decode that do not fit are refused with wh
       choose(Operation::forward, problem, shape, hopper(), ScheduleTable()).schedule;
   CHECK(chosen.describe() ==
         "decode_wgmma: tile_q 8, tile_kv 64, stages 3, blocks_per_sm 2, cluster 1, "
-        "split_tokens 0, blocks 0");
+        "split_tokens 0, blocks 0, early_start true");
   const auto complaint = [&](const char* knobs) {
     return error_of(
         [&] { check(Operation::forward, problem, parse_schedule(knobs, chosen), hopper()); });

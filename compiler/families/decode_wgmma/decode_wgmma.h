@@ -10,13 +10,14 @@ namespace streamattn {
 struct DecodeSchedule {
   static constexpr std::string_view family = "decode_wgmma";
 
-  int tile_q = 8;         ///< query rows of a tile, over the heads that share a KV head: 8 to 64
-  int tile_kv = 64;       ///< keys of a tile: no other number
-  int stages = 3;         ///< K and V tiles in flight
-  int blocks_per_sm = 2;  ///< 1 or 2
-  int cluster = 1;        ///< blocks that share every piece of an item: 1, 2, 4 or 8
-  int split_tokens = 0;   ///< keys of a piece, a multiple of 64; 0: as a share of all ends
-  int blocks = 0;         ///< that share the keys, at most; 0: by shape
+  int tile_q = 8;           ///< query rows of a tile, over the heads that share a KV head: 8 to 64
+  int tile_kv = 64;         ///< keys of a tile: no other number
+  int stages = 3;           ///< K and V tiles in flight
+  int blocks_per_sm = 2;    ///< 1 or 2
+  int cluster = 1;          ///< blocks that share every piece of an item: 1, 2, 4 or 8
+  int split_tokens = 0;     ///< keys of a piece, a multiple of 64; 0: as a share of all ends
+  int blocks = 0;           ///< that share the keys, at most; 0: by shape
+  bool early_start = true;  ///< while the kernel before it on the stream still runs
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor&& visit) {
@@ -27,6 +28,7 @@ struct DecodeSchedule {
     visit("cluster", self.cluster, KnobUse::compiled);
     visit("split_tokens", self.split_tokens, KnobUse::compiled);
     visit("blocks", self.blocks, KnobUse::launch);
+    visit("early_start", self.early_start, KnobUse::launch);
   }
 };
 

@@ -99,7 +99,7 @@ Plan decode_plan(const Problem& problem, const Schedule& chosen, const ResolvedC
   p.score = score_params(call);
   p.kv_heads = static_cast<int>(call.kv_heads());
   p.pieces = piece_params(tiling, stream, blocks, device, workspace, steps);
-  add_launch(steps, 0, blocks, p);
+  add_launch(steps, 0, blocks, p, /*overlaps_previous=*/schedule.early_start);
   return steps;
 }
 
