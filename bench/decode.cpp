@@ -92,7 +92,7 @@ std::optional<Schedule> in_clusters(const Jit& jit, const Problem& problem, Sche
 bool check_schedules(const Jit& jit, Workbench& bench, const ForwardCase& given) {
   const ForwardKernel& kernel = jit.forward(given.problem, given.shape);
   bool ok = check_case(kernel, bench, given);
-  for (const std::int64_t cluster : {2, 4, 8})
+  for (const std::int64_t cluster : {2, 4, 8, 16})
     if (const auto schedule = in_clusters(jit, given.problem, kernel.schedule(), cluster))
       ok = check_case(jit.forward(given.problem, *schedule), bench, given) && ok;
   return ok;

@@ -37,9 +37,13 @@ LoadedKernel::LoadedKernel(const Source& source, const Binary& binary, bool from
   CUkernel kernel = nullptr;
   check(driver().cuLibraryGetKernel(&kernel, library, entry_.c_str()), "cuLibraryGetKernel");
   check_parameters(kernel, source);
-  check(driver().cuKernelSetAttribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
-                                      resources_.dynamic_smem_bytes, kernel, device.ordinal()),
-        "cuKernelSetAttribute");
+  const auto set = [&](CUfunction_attribute attribute, int value) {
+    check(driver().cuKernelSetAttribute(attribute, value, kernel, device.ordinal()),
+          "cuKernelSetAttribute");
+  };
+  set(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, resources_.dynamic_smem_bytes);
+  constexpr unsigned portable = 8;  // blocks of a cluster
+  if (cluster_ > portable) set(CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED, 1);
   check(driver().cuKernelGetFunction(&function_, kernel), "cuKernelGetFunction");
   check(driver().cuFuncLoad(function_), "cuFuncLoad");
 }

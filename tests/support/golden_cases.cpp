@@ -169,7 +169,7 @@ std::vector<GoldenCase> decode_golden_cases() {
   vary("bf16_d128_g8", "_cluster8", "cluster=8");
   vary("bf16_d128_g8_causal_paged", "_cluster4", "cluster=4");
   vary("f16_d64_causal_lens", "_cluster8", "cluster=8,stages=4");
-  vary("bf16_f32_d256_g16", "_cluster8", "cluster=8");
+  vary("bf16_f32_d256_g16", "_cluster16", "cluster=16");
   vary("bf16_d128_g5_causal_packed", "_cluster2", "cluster=2,stages=2");
   vary("bf16_d128_g4_softcap_sink", "_cluster4", "cluster=4");
   vary("bf16_d128_g8_causal_paged", "_splits", "split_tokens=128");

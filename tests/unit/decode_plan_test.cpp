@@ -205,7 +205,8 @@ TEST_CASE("rows, stages and blocks of decode that do not fit are refused with wh
   CHECK(complaint("stages=4") ==
         "invalid_schedule: decode_wgmma: stages 4 with 2 blocks_per_sm need 135296 bytes of shared "
         "memory, sm_90a has 115712");
-  CHECK(complaint("cluster=3") == "invalid_schedule: decode_wgmma: cluster 3 is not 1, 2, 4 or 8");
+  CHECK(complaint("cluster=3") ==
+        "invalid_schedule: decode_wgmma: cluster 3 is not 1, 2, 4, 8 or 16");
   CHECK(complaint("split_tokens=100") ==
         "invalid_schedule: decode_wgmma: split_tokens 100 is not a multiple of 64");
   CHECK(complaint("stages=4,cluster=8") ==

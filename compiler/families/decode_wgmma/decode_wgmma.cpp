@@ -79,8 +79,9 @@ std::string decode_refusal(const Problem& problem, const DecodeSchedule& schedul
     return llvm::formatv("stages {0} is not in 2..8", schedule.stages);
   if (schedule.blocks_per_sm < 1 || schedule.blocks_per_sm > 2)
     return llvm::formatv("blocks_per_sm {0} is not 1 or 2", schedule.blocks_per_sm);
-  if (constexpr std::array clusters = {1, 2, 4, 8}; !llvm::is_contained(clusters, schedule.cluster))
-    return llvm::formatv("cluster {0} is not 1, 2, 4 or 8", schedule.cluster);
+  if (constexpr std::array clusters = {1, 2, 4, 8, 16};
+      !llvm::is_contained(clusters, schedule.cluster))
+    return llvm::formatv("cluster {0} is not 1, 2, 4, 8 or 16", schedule.cluster);
   if (schedule.split_tokens % DecodeTiling::tile_kv != 0)
     return llvm::formatv("split_tokens {0} is not a multiple of {1}", schedule.split_tokens,
                          +DecodeTiling::tile_kv);

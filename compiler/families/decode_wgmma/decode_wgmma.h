@@ -14,7 +14,7 @@ struct DecodeSchedule {
   int tile_kv = 64;         ///< keys of a tile: no other number
   int stages = 3;           ///< K and V tiles in flight
   int blocks_per_sm = 2;    ///< 1 or 2
-  int cluster = 1;          ///< blocks that share every piece of an item: 1, 2, 4 or 8
+  int cluster = 1;          ///< blocks that share every piece of an item: 1, 2, 4, 8 or 16
   int split_tokens = 0;     ///< keys of a piece, a multiple of 64; 0: as a share of all ends
   int blocks = 0;           ///< that share the keys, at most; 0: by shape
   bool early_start = true;  ///< while the kernel before it on the stream still runs

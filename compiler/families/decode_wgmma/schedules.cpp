@@ -56,8 +56,8 @@ bool is_worth_it(const Problem& problem, const Shape& shape, const Target& targe
 }
 
 // Shares of the stream that run at once with so many blocks on a multiprocessor. Clusters do not
-// reach over the parts of a GPU: measured on an H200 of 132 multiprocessors, 30 of 4 blocks and 15
-// of 8 are resident at a block a multiprocessor, 62 and 30 at two.
+// reach over the parts of a GPU: measured on an H200 of 132 multiprocessors, 30 of 4 blocks, 15
+// of 8 and 7 of 16 are resident at a block a multiprocessor, 62, 30 and 14 at two.
 std::int64_t resident_shares(int cluster, int blocks_per_sm, int sms) {
   const int within_parts = cluster <= 2 ? sms : sms * 10 / 11;
   return std::max(blocks_per_sm * (within_parts / cluster), 1);
@@ -115,7 +115,8 @@ bool may_have_clusters(const Problem& problem, const Shape& shape, const Target&
          shape.batch * shape.kv_heads < target.sm_count;
 }
 
-constexpr std::array cluster_sizes = {2, 4, 8};
+constexpr std::array cluster_sizes = {2, 4, 8, 16};
+constexpr int most_portable = 8;  // blocks of a cluster that every device has room for
 
 // The same in clusters, with as many stages as are left room for; none without two.
 std::optional<DecodeSchedule> in_clusters(const Problem& problem, DecodeSchedule schedule,
@@ -149,6 +150,7 @@ std::optional<DecodeSchedule> guess(const Problem& problem, const Shape& shape,
   const DecodeSchedule alone = *best;
   double least = worth * microseconds_of(problem, alone, shape, target);
   for (const int cluster : cluster_sizes) {
+    if (cluster > most_portable) continue;
     const auto schedule = in_clusters(problem, alone, cluster, target);
     if (!schedule) continue;
     const double time = microseconds_of(problem, *schedule, shape, target);

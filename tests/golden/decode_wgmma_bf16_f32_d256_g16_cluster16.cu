@@ -1,6 +1,6 @@
 // streamattn  forward  decode_wgmma  sm_90a
 // problem:  bf16 -> f32, head_dim 256, group 16; mask: true
-// schedule: 16 rows, 3 stages, 1 blocks a multiprocessor in clusters of 8
+// schedule: 16 rows, 3 stages, 1 blocks a multiprocessor in clusters of 16
 #include "decode/decode_wgmma.cuh"
 
 namespace streamattn {
@@ -27,7 +27,7 @@ struct Spec {
   static constexpr bool tiles_by_sequence = false;
   static constexpr int pieces_together = 8;
   static constexpr streamattn::DecodeTiling tiling = {
-      .head_dim = 256, .value_head_dim = 256, .rows = 16, .stages = 3, .cluster = 8};
+      .head_dim = 256, .value_head_dim = 256, .rows = 16, .stages = 3, .cluster = 16};
 };
 
 extern "C" __global__ void __launch_bounds__(160, 1)
