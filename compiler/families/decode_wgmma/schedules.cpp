@@ -180,7 +180,11 @@ std::vector<Schedule> decode_schedules(const Problem& problem, const Shape& shap
   };
   for_each_schedule(problem, shape, target, add);
   if (!may_have_clusters(problem, shape, target)) return all;
+  // With as many stages as there is memory for.
+  std::pair<int, int> last = {};
   for_each_schedule(problem, shape, target, [&](const DecodeSchedule& schedule) {
+    const std::pair size = {schedule.tile_q, schedule.blocks_per_sm};
+    if (std::exchange(last, size) == size) return;
     for (const int cluster : cluster_sizes)
       if (const auto clustered = in_clusters(problem, schedule, cluster, target)) add(*clustered);
   });
