@@ -79,12 +79,23 @@ void check_flash_goldens(int least_head_dim, int largest_head_dim) {
   });
 }
 
+/// Those whose blocks are in clusters, or are not.
+void check_decode_goldens(bool in_clusters) {
+  check_goldens(decode_shapes, [=](const GoldenCase& golden) {
+    const Schedule& schedule = golden.schedule;
+    return schedule.family() == "decode_wgmma" &&
+           (std::get<std::int64_t>(schedule.get("cluster")) > 1) == in_clusters;
+  });
+}
+
 }  // namespace
 
 TEST_CASE("golden kernels of decode agree with float64 under several seeds") {
-  check_goldens(decode_shapes, [](const GoldenCase& golden) {
-    return golden.schedule.family() == "decode_wgmma";
-  });
+  check_decode_goldens(/*in_clusters=*/false);
+}
+
+TEST_CASE("golden kernels of decode in clusters agree with float64 under several seeds") {
+  check_decode_goldens(/*in_clusters=*/true);
 }
 
 TEST_CASE("golden kernels of head dims below 128 agree with float64 under several seeds") {
