@@ -100,6 +100,7 @@ std::string Problem::describe() const {
   if (kv_layout != SequenceLayout::dense) text += llvm::formatv("; kv {0}", name(kv_layout));
   if (q_lens) text += "; q_lens";
   if (has_kv_lens()) text += "; kv_lens";
+  if (dropout) text += "; dropout";
   return text;
 }
 

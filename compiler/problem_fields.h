@@ -45,6 +45,8 @@ inline constexpr std::tuple problem_fields = {
                  +[](const Problem& p) { return p.q_lens; }},
     ProblemField{"kv_lens", "whether sequences have a number of keys each", &Problem::kv_lens,
                  +[](const Problem& p) { return p.has_kv_lens(); }},
+    ProblemField{"dropout", "whether launches leave weights out", &Problem::dropout,
+                 +[](const Problem& p) { return p.dropout; }},
 };
 
 /// Calls visit(field) for every field.

@@ -78,6 +78,7 @@ BackwardArgs BackwardTensors::args() const {
           .kv_rows = given.kv_rows,
           .scalars = given.scalars,
           .tensors = given.tensors,
+          .dropout = given.dropout,
           .max_sms = given.max_sms};
 }
 

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "compiler/operations/backward/evaluate.h"
+#include "measure/dropped_pairs.h"
 #include "runtime/cpu/threads.h"
 #include "support/half.h"
 
@@ -33,11 +34,7 @@ class PairRow {
  public:
   PairRow(const Problem& problem, const FlatProblem& exprs, const FlatSlopes& slopes,
           const BackwardCall& call)
-      : call_(call),
-        group_size_(problem.group_size),
-        dtype_(problem.dtype),
-        evaluator_(exprs, call.forward),
-        slopes_(slopes, call) {}
+      : call_(call), problem_(problem), evaluator_(exprs, call.forward), slopes_(slopes, call) {}
 
   void start(const CallRow& row) {
     row_ = row;
@@ -55,7 +52,7 @@ class PairRow {
     std::vector<Real> d_p(count);
     for (std::int64_t i = 0; i < count; ++i) {
       if (seen[i] == 0) continue;
-      const CallRow key{row_.batch, row_.head / group_size_, keys.begin + i};
+      const CallRow key{row_.batch, row_.head / problem_.group_size, keys.begin + i};
       products[i] =
           dot(q, read_row<Real>(call_.forward.k, key)) * static_cast<Real>(call_.forward.scale);
       d_p[i] = dot(d_o, read_row<Real>(call_.forward.v, key));
@@ -63,9 +60,15 @@ class PairRow {
     p = products;
     evaluator_.change(row_, keys.begin, count, p.data());
     for (std::int64_t i = 0; i < count; ++i) {
-      p[i] = seen[i] != 0 ? kept(std::exp(p[i] - lse)) : 0;
+      const Real kept = problem_.dropout
+                            ? weight_factor<Real>(call_.forward.dropout,
+                                                  pair_of(call_.forward, row_, keys.begin + i))
+                            : 1;
+      p[i] = seen[i] != 0 ? stored(std::exp(p[i] - lse)) : 0;
+      d_p[i] *= kept;
       d_score[i] = seen[i] != 0 ? p[i] * (d_p[i] - delta) : 0;
       size[i] = seen[i] != 0 ? p[i] * (std::abs(d_p[i]) + std::abs(delta)) : 0;
+      p[i] *= kept;
     }
     d_product = d_score;
     slopes_.chain(row_, keys.begin, count, products.data(), d_product.data());
@@ -74,9 +77,9 @@ class PairRow {
   }
 
   /// As a textbook keeps P from its forward pass.
-  Real kept(Real value) const {
+  Real stored(Real value) const {
     if constexpr (std::is_same_v<Real, double>) return value;
-    return rounded(dtype_, value);
+    return rounded(problem_.dtype, value);
   }
   Real sink() { return evaluator_.sink(row_); }
   SlopeEvaluator<Real>& slopes() { return slopes_; }
@@ -85,14 +88,13 @@ class PairRow {
   std::vector<Real> q, d_o;
   Real lse = 0, delta = 0;
   std::vector<std::uint8_t> seen;
-  std::vector<Real> products, p;         // scaled products; probabilities
+  std::vector<Real> products, p;         // scaled products; probabilities, times what is kept
   std::vector<Real> d_score, d_product;  // derivatives with respect to scores and products
   std::vector<Real> size;                // of the terms of d_product
 
  private:
   const BackwardCall& call_;
-  std::int64_t group_size_;
-  DType dtype_;
+  const Problem& problem_;
   CallRow row_ = {};
   CallEvaluator<Real> evaluator_;
   SlopeEvaluator<Real> slopes_;

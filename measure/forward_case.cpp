@@ -47,6 +47,9 @@ std::string ForwardCase::describe() const {
   if (q_offset) text += ", q_offset " + std::to_string(*q_offset);
   if (k_offset != 0) text += ", k_offset " + std::to_string(k_offset);
   text += streamattn::text("q_rows", q_rows) + streamattn::text("kv_rows", kv_rows);
+  if (problem.dropout)
+    text += ", dropout " + std::to_string(dropout.rate) + " of seed " +
+            std::to_string(dropout.seed) + " at " + std::to_string(dropout.offset);
   if (max_sms != 0) text += ", max_sms " + std::to_string(max_sms);
   for (const NamedNumber& number : scalars) text += ", " + streamattn::describe(number);
   for (const NamedInput& input : tensors) text += ", " + streamattn::describe(input);
@@ -75,6 +78,7 @@ ForwardTensors::ForwardTensors(const ForwardCase& given)
               .q_rows = given.q_rows,
               .kv_rows = given.kv_rows,
               .sequences = sequences.view(),
+              .dropout = given.dropout,
               .max_sms = given.max_sms},
       with_lse_(given.with_lse) {
   if (!given.problem.is_ragged()) {

@@ -26,6 +26,7 @@ struct ForwardCase {
   std::optional<std::int64_t> q_offset = {};
   std::int64_t k_offset = 0;
   std::optional<Rows> q_rows = {}, kv_rows = {};
+  Dropout dropout = {};  ///< of problems with dropout
   int max_sms = 0;
   bool with_lse = true;
   std::vector<NamedNumber> scalars = {};  ///< that the problem names

@@ -10,6 +10,7 @@
 
 #include "compiler/operations/forward/evaluate.h"
 #include "compiler/operations/forward/sequences.h"
+#include "measure/dropped_pairs.h"
 #include "runtime/cpu/threads.h"
 #include "support/half.h"
 
@@ -92,6 +93,7 @@ RowResult<Real> attend(const Problem& problem, const FlatProblem& exprs, const F
     const auto v = read_key<Real>(call, call.v, {at.batch, kv_head, key});
     Real probability = scores[key] / sum;
     if (p_type != DType::f32) probability = rounded(p_type, static_cast<float>(probability));
+    if (problem.dropout) probability *= weight_factor<Real>(call.dropout, pair_of(call, row, key));
     for (std::size_t d = 0; d < v.size(); ++d) result.o[d] += probability * v[d];
   }
   result.lse = maximum + std::log(sum);

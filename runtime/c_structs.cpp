@@ -75,6 +75,7 @@ void convert_launch(const CArgs& from, Args& to, ConvertedNames& names) {
   to.k_offset = from.k_offset;
   if (from.q_rows) to.q_rows = Rows{from.q_rows->begin, from.q_rows->end};
   if (from.kv_rows) to.kv_rows = Rows{from.kv_rows->begin, from.kv_rows->end};
+  to.dropout = {from.dropout.rate, from.dropout.seed, from.dropout.offset};
   to.max_sms = from.max_sms;
   to.workspace = {from.workspace, from.workspace_bytes};
   for (const auto& scalar : list(from.scalars, from.scalar_count, "scalars")) {
@@ -126,6 +127,7 @@ Problem convert(const streamattn_problem& from) {
   problem.kv_layout = layout(from.kv_layout, "kv_layout");
   problem.q_lens = from.q_lens != 0;
   problem.kv_lens = from.kv_lens != 0;
+  problem.dropout = from.dropout != 0;
   return problem;
 }
 

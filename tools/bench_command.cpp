@@ -100,7 +100,7 @@ BenchRow bench_call(const Jit& jit, Workbench& bench, const ForwardCase& call,
   std::vector<std::string> overrides = options.schedule.overrides;
   if (overrides.empty()) overrides.push_back("");
   ForwardCase seeded = call;
-  seeded.seed = options.method.seed;
+  seeded.seed = seeded.dropout.seed = options.method.seed;
   const BenchedCall benched(jit, bench, seeded, options.moves);
   std::vector<Contender> contenders;
   for (const std::string& fields : overrides) {
@@ -178,7 +178,7 @@ Exit bench_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
             options.method.round_milliseconds);
   add_timing_flags(flags, options.timing);
   for (const char* flag : {"l2", "launch"}) flags.exclude({"preset", flag});
-  flags.add("seed", "N", "of the inputs and of the order (1)", options.method.seed);
+  flags.add("seed", "N", "of inputs, dropout and the order (1)", options.method.seed);
   flags.add("baseline", "FILE", "JSON with peers' TFLOP/s to print beside ours", options.baseline);
   flags.add("json", "print JSON, every round in it", options.json);
   flags.add("csv", "print CSV", options.csv);

@@ -45,6 +45,7 @@ void BenchGridFlags::add_to(Flags& flags) {
             [this](llvm::StringRef text) { scores_.push_back(text.str()); });
   flags.add("sink", "EXPR", "a logit that joins the denominator, such as \"sink[head]\"", sink_);
   named_.add_to(flags);
+  flags.add("dropout", "RATE", "leave out weights; which ones is up to --seed", dropout_);
   flags.add("seq", "LIST", "tokens of Q and K (512,1024,2048,4096)", seqs_);
   flags.add("q-len", "N", "tokens of Q (seq)", q_len_);
   flags.add("batch", "N", "(1)", batch_);
@@ -89,7 +90,8 @@ std::vector<ForwardCase> BenchGridFlags::calls(const BenchGrid& defaults) const 
                         .group_size = group_size(heads, kv_heads),
                         .mask = Expr::parse(mask),
                         .score = parse_score(score),
-                        .sink = parse_sink(sink_)};
+                        .sink = parse_sink(sink_),
+                        .dropout = dropout_.has_value()};
         problem.validate();
         for (const std::int64_t seq : lists.seqs) {
           if (seq < 1) throw Error(ErrorCode::invalid_config, "--seq must be >= 1");
@@ -98,6 +100,7 @@ std::vector<ForwardCase> BenchGridFlags::calls(const BenchGrid& defaults) const 
           calls.push_back({.problem = problem,
                            .shape = {batch, kv_heads, q_len_.value_or(seq), seq},
                            .layout = layout_,
+                           .dropout = {.rate = dropout_.value_or(0)},
                            .scalars = lists.scalars,
                            .operation = operation_.value_or(lists.operation)});
         }

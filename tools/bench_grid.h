@@ -49,6 +49,7 @@ class BenchGridFlags {
   std::vector<std::string> masks_, scores_;
   bool causal_ = false;
   std::string sink_;
+  std::optional<float> dropout_;
   NamedFlags named_;
   std::vector<std::int64_t> seqs_;
   Layout layout_ = Layout::bshd;

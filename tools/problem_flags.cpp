@@ -150,6 +150,7 @@ void ProblemFlags::add_to(Flags& flags) {
             score_);
   flags.add("sink", "EXPR", "a logit that joins the denominator, such as \"sink[head]\"", sink_);
   named_.add_to(flags);
+  flags.add("dropout", "RATE", "leave out weights; which ones is up to --seed", dropout_);
   flags.section("shape");
   flags.add("batch", "N", "(1)", batch_);
   flags.add("seq", "N", "tokens of Q and of K (1024)", seq_);
@@ -180,7 +181,9 @@ ForwardCase ProblemFlags::call() const {
                   .group_size = group_size(heads_, kv_heads),
                   .mask = causal_ ? causal() : Expr::parse(mask_),
                   .score = parse_score(score_),
-                  .sink = parse_sink(sink_)};
+                  .sink = parse_sink(sink_),
+                  .dropout = dropout_.has_value()};
+  call.dropout.rate = dropout_.value_or(0);
   call.shape = {batch_.value_or(1), kv_heads, q_len_.value_or(sequences_.has_lengths() ? 1 : seq_),
                 kv_len_.value_or(seq_)};
   sequences_.apply_to(call, batch_);

@@ -96,6 +96,7 @@ class ProblemFlags {
   std::optional<std::int64_t> q_len_, kv_len_;
   std::string mask_ = "true", score_, sink_;
   NamedFlags named_;
+  std::optional<float> dropout_;
   bool causal_ = false;
   SequenceFlags sequences_;
   ForwardCase launch_;

@@ -35,7 +35,7 @@ struct Options {
   ForwardCase call() const {
     ForwardCase call = problem.call();
     call.distribution = distribution;
-    call.seed = seed;
+    call.seed = call.dropout.seed = seed;
     require_scalars(call);
     return call;
   }
@@ -313,7 +313,7 @@ Exit run_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
   options.emulation.add_to(flags);
   options.moves.add_to(flags);
   flags.section("inputs and output");
-  flags.add("seed", "N", "of the random inputs, and of the order of emulated warps (1)",
+  flags.add("seed", "N", "of random inputs, dropout and the order of emulated warps (1)",
             options.seed);
   flags.add("dist", "normal|outliers", "outliers: 1 % of the entries x 30 (normal)",
             options.distribution);

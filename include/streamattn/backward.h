@@ -67,6 +67,7 @@ struct BackwardArgs {
 
   std::span<const ScalarArg> scalars = {};
   std::span<const TensorArg> tensors = {};
+  Dropout dropout = {};
   int max_sms = 0;
 
   /// At least BackwardKernel::workspace_bytes().

@@ -88,6 +88,7 @@ typedef struct streamattn_problem {
   int32_t kv_layout;  /* streamattn_layout of K and V */
   int q_lens;         /* not 0: sequences have a number of queries each */
   int kv_lens;        /* not 0: sequences have a number of keys each; of paged ones always */
+  int dropout;        /* not 0: launches leave weights out, see streamattn_dropout */
 } streamattn_problem;
 
 /* How big a call is. Steers the choice of schedule; the kernel is good for every size. */
@@ -147,6 +148,16 @@ typedef struct streamattn_sequences {
   int64_t max_kv_len;           /* no sequence has more; default: what there is room for */
 } streamattn_sequences;
 
+/* Which weights a launch of a problem with dropout leaves out: every pair of a query and a key is
+ * kept by itself, in 1 + floor(255 * (1 - rate)) of 256 cases, and then divided by that share.
+ * Equal values leave out the same pairs, whatever the schedule, the sub-range or the device. Of
+ * other problems the rate must be 0. */
+typedef struct streamattn_dropout {
+  float rate;      /* at least 0, less than 1 */
+  uint64_t seed;   /* of all launches of a program, say */
+  uint64_t offset; /* of a launch: another one for every layer and every step */
+} streamattn_dropout;
+
 /* Arguments of a forward launch. Memory is on the kernel's device (the host for the CPU). No
  * element of o or lse may share memory with another element of o or lse, or with one of q, k, v or
  * a named tensor. */
@@ -170,6 +181,7 @@ typedef struct streamattn_forward_args {
   const streamattn_named_tensor* tensors; /* the same */
   size_t tensor_count;
   streamattn_sequences sequences; /* of problems whose sequences differ */
+  streamattn_dropout dropout;     /* of problems with dropout */
 } streamattn_forward_args;
 
 /* Where the gradient of a named tensor of reals goes: float32, of that tensor's sizes. */
@@ -204,6 +216,7 @@ typedef struct streamattn_backward_args {
   size_t tensor_count;
   const streamattn_named_gradient* gradients; /* of named tensors, those that are wanted */
   size_t gradient_count;
+  streamattn_dropout dropout; /* as of the forward launch */
 } streamattn_backward_args;
 
 /* Which columns of a row make a pair that an append turns by position. */

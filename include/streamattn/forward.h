@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 
+#include "streamattn/dropout.h"
 #include "streamattn/export.h"
 #include "streamattn/kernel.h"
 #include "streamattn/named_args.h"
@@ -50,6 +51,9 @@ struct ForwardArgs {
   /// Lengths and places of sequences, of problems whose sequences differ. q_offset where not given
   /// then follows from the lengths of each; q_rows and kv_rows must stay out.
   Sequences sequences = {};
+
+  /// Of problems with dropout; of others the rate must be 0.
+  Dropout dropout = {};
 
   int max_sms = 0;  ///< most multiprocessors (threads on the CPU) to use; 0: all
 

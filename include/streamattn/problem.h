@@ -42,6 +42,8 @@ struct STREAMATTN_API Problem {
   bool q_lens = false;                               ///< sequences have a number of queries each
   bool kv_lens = false;  ///< sequences have a number of keys each; of paged ones always
 
+  bool dropout = false;  ///< launches leave weights out (see Dropout)
+
   DType output_dtype() const { return out_dtype.value_or(dtype); }
   int v_head_dim() const { return value_head_dim.value_or(head_dim); }
   bool has_kv_lens() const { return kv_lens || kv_layout == SequenceLayout::paged; }
@@ -57,7 +59,8 @@ struct STREAMATTN_API Problem {
   void validate() const;
 
   /// One line, canonical: "bf16 -> bf16, head_dim 128, group 4; mask: k <= q". A score and a sink
-  /// follow where there are any, then what is not dense: "; q packed; kv paged; kv_lens".
+  /// follow where there are any, then what is not dense: "; q packed; kv paged; kv_lens", then
+  /// "; dropout".
   std::string describe() const;
 
   STREAMATTN_API friend bool operator==(const Problem& a, const Problem& b);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "compiler/operations/forward/dropout.h"
 #include "compiler/operations/forward/key_rows.h"
 #include "support/half.h"
 
@@ -92,6 +93,7 @@ class PairTile {
         evaluator_(work.exprs, work.call.forward),
         slopes_(work.slopes, work.call),
         key_rows_(work.exprs.ranges, work.call.forward),
+        kept_(work.call.forward),
         q_(work.tile_q, work.problem.head_dim),
         d_o_(work.tile_q, work.problem.v_head_dim()),
         k_(work.tile_kv, work.problem.head_dim),
@@ -100,10 +102,12 @@ class PairTile {
         delta_(allocate<float>(work.tile_q)),
         ones_(allocate<float>(block_lanes())),
         visible_(allocate<std::uint8_t>(block_lanes())),
-        scores_(allocate<float>(block_lanes())) {
+        scores_(allocate<float>(block_lanes())),
+        factors_(allocate<float>(block_lanes())) {
     const size_t pairs = work.tile_q * hwy::RoundUpTo(work.tile_kv, block_lanes());
     for (Buffer<float>* buffer : {&products_, &p_, &ds_, &sees_}) *buffer = allocate<float>(pairs);
     std::fill_n(ones_.get(), block_lanes(), 1.0F);
+    std::fill_n(factors_.get(), block_lanes(), 1.0F);
   }
 
   void load_rows(std::int64_t batch, std::int64_t head, Rows rows) {
@@ -232,6 +236,7 @@ class PairTile {
     }
     evaluator_.change(row(r), first_key(block), keys, scores_.get());
     find_visible(block, r, sees);
+    if (work_.problem.dropout) find_kept(block, r);
     const Vector lse = hn::Set(d, lse_[r]), delta = hn::Set(d, delta_[r]), zero = hn::Zero(d);
     for (size_t i = 0; i < 2 * lanes; i += lanes) {
       const auto is_hidden = hn::Eq(hn::Load(d, sees + i), zero);
@@ -239,8 +244,9 @@ class PairTile {
       const Vector most = hn::Set(d, 88.0F);  // beyond it exp() is not defined, and P no P
       const Vector weight = hn::IfThenElse(
           hn::Gt(x, most), hn::Set(d, std::numeric_limits<float>::infinity()), exp(x));
-      const Vector slope = hn::Mul(weight, hn::Sub(hn::Load(d, ds + i), delta));
-      hn::Store(hn::IfThenElse(is_hidden, zero, weight), d, p + i);
+      const Vector factor = hn::Load(d, factors_.get() + i);
+      const Vector slope = hn::Mul(weight, hn::MulSub(hn::Load(d, ds + i), factor, delta));
+      hn::Store(hn::IfThenElse(is_hidden, zero, hn::Mul(weight, factor)), d, p + i);
       hn::Store(hn::IfThenElse(is_hidden, zero, slope), d, ds + i);
     }
     if (through_score) slopes_.chain(row(r), first_key(block), keys, products, ds);
@@ -256,6 +262,13 @@ class PairTile {
     }
     evaluator_.see(row(r), first_key(block), keys, visible_.get());
     for (std::int64_t i = 0; i < keys; ++i) sees[i] = visible_[i];
+  }
+
+  /// What dropout multiplies the row's weights of a block of keys by.
+  void find_kept(std::int64_t block, std::int64_t r) {
+    const std::int64_t keys = keys_of(block);
+    kept_.find(row(r), first_key(block), keys, visible_.get());
+    for (std::int64_t i = 0; i < keys; ++i) factors_[i] = visible_[i] != 0 ? kept_.factor() : 0;
   }
 
   /// What multiply() adds to d_q, key by key, where some that a row does not see are not finite.
@@ -285,10 +298,11 @@ class PairTile {
   CallEvaluator<float> evaluator_;
   SlopeEvaluator<float> slopes_;
   KeyRowEvaluator key_rows_;
+  KeptWeights kept_;
   FloatRows q_, d_o_, k_, v_;
   Buffer<float> lse_, delta_, ones_;
-  Buffer<std::uint8_t> visible_;
-  Buffer<float> scores_;
+  Buffer<std::uint8_t> visible_;    // of a row: whether it sees a key, or keeps its weight
+  Buffer<float> scores_, factors_;  // of a row
   Buffer<float> products_, p_, ds_, sees_;
   CallRow first_ = {};
   Rows keys_ = {};

@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "compiler/operations/forward/dropout.h"
 #include "compiler/operations/forward/key_rows.h"
 #include "support/half.h"
 
@@ -38,6 +39,7 @@ class Tile {
         exprs_(exprs),
         evaluator_(exprs, call),
         key_rows_(exprs.ranges, call),
+        kept_(call),
         call_(call),
         tile_(tile),
         heads_(tile.head_end - tile.head_begin),
@@ -52,6 +54,7 @@ class Tile {
         sees_(allocate<float>(tile_kv_ * block_lanes())),
         visible_(allocate<std::uint8_t>(exprs.mask ? tile_kv_ * block_lanes() : 0)),
         scores_(allocate<float>(exprs.score ? tile_kv_ : 0)),
+        keeps_(problem.dropout ? tile_kv_ : 0),
         o_(allocate_zeros<float>(blocks_ * o_rows_ * block_lanes())),
         maximum_(allocate<float>(blocks_ * block_lanes())),
         sum_(allocate_zeros<float>(blocks_ * block_lanes())),
@@ -150,6 +153,7 @@ class Tile {
     if (exprs_.score) change_scores(first, last, begin, keys);
     if (seen != Seen::all) hide_keys(first, last, full, keys);
     softmax(block, keys);
+    if (problem_.dropout) drop_weights(first, last, begin, keys);
     // A probability of zero hides no NaN and no infinity of V, so these need the mask once more.
     const bool masks_values = seen != Seen::all && !operands_.values_are_finite();
     if (masks_values) note_seen(first, last, full, keys);
@@ -236,6 +240,16 @@ class Tile {
     }
   }
 
+  /// Leaves only what is kept of the weights of the first `keys` loaded keys.
+  void drop_weights(size_t first, size_t last, std::int64_t begin, std::int64_t keys) {
+    for (size_t row = first; row <= last; ++row) {
+      kept_.find(at(row), begin, keys, keeps_.data());
+      float* column = p_.get() + (row - first);
+      for (std::int64_t key = 0; key < keys; ++key)
+        if (keeps_[key] == 0) column[key * block_lanes()] = 0;
+    }
+  }
+
   /// Writes to sees_ which of the loaded keys each row sees.
   void note_seen(size_t first, size_t last, Rows full, std::int64_t keys) {
     for (size_t row = first; row <= last; ++row) {
@@ -288,6 +302,7 @@ class Tile {
   void store_outputs() {
     const size_t v_dim = problem_.v_head_dim();
     const DType type = problem_.output_dtype();
+    const float of_kept = problem_.dropout ? kept_.factor() : 1;
     for (size_t r = 0; r < rows_; ++r) {
       const Tensor& o = call_.o;
       const std::int64_t offset =
@@ -296,7 +311,7 @@ class Tile {
           o_.get() + r / block_lanes() * o_rows_ * block_lanes() + r % block_lanes();
       const auto [factor, log_sum] = end_of(r);
       for (size_t d = 0; d < v_dim; ++d) {
-        store_element(o.data, type, offset + d, from[d * block_lanes()] * factor);
+        store_element(o.data, type, offset + d, from[d * block_lanes()] * factor * of_kept);
       }
       if (call_.lse.data != nullptr) {
         const Tensor& lse = call_.lse;
@@ -348,6 +363,7 @@ class Tile {
   const FlatProblem& exprs_;
   CallEvaluator<float> evaluator_;
   KeyRowEvaluator key_rows_;
+  KeptWeights kept_;
   std::vector<KeyRows> keys_of_blocks_, keys_of_queries_;
   const ForwardCall& call_;
   const CpuTile& tile_;
@@ -362,10 +378,11 @@ class Tile {
   Buffer<float> sees_;            // [key][row]: 1 where the row sees the key, else 0; seldom needed
   Buffer<std::uint8_t> visible_;  // [query or row][key]: 1 where it is seen, else 0
   Buffer<float> scores_;          // [key], of one row
-  Buffer<float> o_;               // [block][o_rows_][row], not yet divided by the sums
-  Buffer<float> maximum_;         // [block][row], of the scores before they are scaled
-  Buffer<float> sum_;             // [block][row]
-  Buffer<float> factor_;          // [row]
+  std::vector<std::uint8_t> keeps_;  // [key], of one row: 1 where its weight is kept, else 0
+  Buffer<float> o_;                  // [block][o_rows_][row], not yet divided by the sums
+  Buffer<float> maximum_;            // [block][row], of the scores before they are scaled
+  Buffer<float> sum_;                // [block][row]
+  Buffer<float> factor_;             // [row]
 };
 
 template <typename Operands>

@@ -81,6 +81,34 @@ TEST_CASE("gradients asked for in C are those of C++") {
   CHECK(streamattn_launch_backward(forward_kernel, &args, nullptr) == STREAMATTN_INVALID_ARGUMENT);
 }
 
+TEST_CASE("dropout asked for in C is that of C++") {
+  const CpuJit jit;
+  streamattn_problem problem = c_problem();
+  problem.dropout = 1;
+  const streamattn_shape shape = c_shape();
+  Buffers c, cpp;
+  streamattn_forward_args args = c.args();
+  args.dropout = {0.25F, 7, std::uint64_t{1} << 40};
+  const streamattn_kernel* kernel = nullptr;
+  REQUIRE(streamattn_forward_kernel(jit.get(), &problem, &shape, &kernel) == STREAMATTN_OK);
+  REQUIRE(streamattn_launch_forward(kernel, &args, nullptr) == STREAMATTN_OK);
+
+  ForwardArgs same = cpp.cpp_args();
+  same.dropout = {.rate = 0.25F, .seed = 7, .offset = std::uint64_t{1} << 40};
+  const Jit cpp_jit = Jit::create({.target = "cpu"});
+  cpp_jit
+      .forward({.dtype = DType::f32,
+                .head_dim = head_dim,
+                .group_size = heads / kv_heads,
+                .mask = causal(),
+                .dropout = true},
+               Shape{batch, kv_heads, q_len, kv_len})
+      .launch(same);
+  CHECK(c.o == cpp.o);
+  args.dropout.rate = 1.5F;
+  CHECK(streamattn_launch_forward(kernel, &args, nullptr) == STREAMATTN_INVALID_ARGUMENT);
+}
+
 TEST_CASE("appends by way of C turn and place rows as those of C++ do") {
   const CpuJit jit;
   streamattn_problem problem = c_problem();

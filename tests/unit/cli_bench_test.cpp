@@ -20,6 +20,17 @@ TEST_CASE("bench times the backward pass, which counts 2.5 times the operations 
   CHECK(count("backward") == 2.5 * count("forward"));
 }
 
+TEST_CASE("bench times kernels that drop weights") {
+  const ToolRun ran = tool({"bench", "--target", "cpu", "--head-dim", "16", "--seq", "64",
+                            "--dropout", "0.1", "--rounds", "2", "--round-ms", "1", "--json"});
+  CHECK(ran.exit == Exit::ok);
+  const llvm::json::Object report = parsed(ran.out);
+  CHECK(report.getArray("rows")->front().getAsObject()->getBoolean("dropout") == true);
+  const ToolRun wrong = tool({"run", "--target", "cpu", "--seq", "64", "--dropout", "1.5"});
+  CHECK(wrong.exit == Exit::usage);
+  CHECK(wrong.complains("dropout: rate is 1.5000, must be at least 0 and less than 1"));
+}
+
 TEST_CASE("bench on the CPU compares schedules and prints JSON, CSV and a table") {
   const std::vector<std::string> args = {
       "bench", "--target",   "cpu", "--head-dim", "32,64",     "--seq",

@@ -22,6 +22,11 @@ TEST_CASE("run goes back through a problem, checks every gradient and times it")
   CHECK(ran.says("TFLOP/s"));
   CHECK(ran.says("cpu_backward"));
 
+  std::vector<std::string> dropped = problem;
+  dropped.insert(dropped.end(), {"--dropout", "0.1", "--seed", "7"});
+  CHECK(tool(dropped).says("; dropout\n"));
+  CHECK(tool(dropped).exit == Exit::ok);
+
   std::vector<std::string> accumulated = problem;
   accumulated.insert(accumulated.end(), {"--accumulate", "--grad-dtype", "f32", "--json"});
   const llvm::json::Object json = parsed(tool(accumulated).out);
@@ -49,6 +54,7 @@ TEST_CASE("run on the CPU is right for every type, layout and launch argument") 
       {"--value-head-dim", "24", "--q-len", "33", "--kv-len", "190", "--mask", "k <= q"},
       {"--causal", "--q-rows", "5:60", "--kv-rows", "3:90", "--q-offset", "7", "--k-offset", "2"},
       {"--scale", "0.5", "--dist", "outliers", "--seed", "9", "--max-sms", "1"},
+      {"--causal", "--dropout", "0.3", "--seed", "5"},
       {"--q-len", "0"},
       {"--kv-len", "0"},
   };

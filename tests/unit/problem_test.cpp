@@ -76,6 +76,8 @@ TEST_CASE("the description of a problem is one canonical line") {
   const Problem mixed{
       .dtype = DType::f16, .out_dtype = DType::f32, .head_dim = 192, .value_head_dim = 128};
   CHECK(mixed.describe() == "f16 -> f32, head_dim 192, value_head_dim 128, group 1; mask: true");
+  CHECK(Problem{.dropout = true}.describe() ==
+        "bf16 -> bf16, head_dim 128, group 1; mask: true; dropout");
 }
 
 TEST_CASE("problems differ exactly where their descriptions do") {
@@ -90,6 +92,7 @@ TEST_CASE("problems differ exactly where their descriptions do") {
       {.group_size = 2},
       {.mask = causal()},
       {.mask = Expr::parse("q >= k")},
+      {.dropout = true},
   };
   for (const Problem& a : problems) {
     for (const Problem& b : problems) {

@@ -24,6 +24,7 @@ std::string misses(const Target& target) {
 
 std::string declines(const Problem& problem, const Target& target) {
   if (auto reason = decline_ragged(problem); !reason.empty()) return reason;
+  if (problem.dropout) return "dropout: its kernels keep all weights";
   if (problem.dtype == DType::f32) return "dtype f32: wgmma takes f16 and bf16";
   if (problem.output_dtype() != problem.dtype)
     return llvm::formatv("out_dtype {0}: dO is an operand of wgmma, and must be {1} as V is",

@@ -29,6 +29,7 @@ bool ranges_differ_between_heads(const Expr& mask) {
 }
 
 std::string declines(const Problem& problem, const Target&) {
+  if (problem.dropout) return "dropout: its kernels keep all weights";
   if (problem.dtype == DType::f32) return "dtype f32: wgmma takes f16 and bf16";
   const int dim = problem.head_dim, v_dim = problem.v_head_dim();
   if (dim % 8 != 0) return llvm::formatv("head_dim {0} is not a multiple of 8", dim);

@@ -25,6 +25,7 @@ std::string misses(const Target& target) {
 }
 
 std::string declines(const Problem& problem, const Target&) {
+  if (problem.dropout) return "dropout: its kernels keep all weights";
   if (problem.dtype == DType::f32) return "dtype f32: wgmma takes f16 and bf16";
   if (auto reason = decline_ragged(problem); !reason.empty()) return reason;
   if (auto reason = check_head_dim("head_dim", problem.head_dim); !reason.empty()) return reason;

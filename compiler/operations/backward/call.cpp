@@ -18,6 +18,7 @@ ForwardArgs forward_part(const BackwardArgs& args) {
           .kv_rows = args.kv_rows,
           .scalars = args.scalars,
           .tensors = args.tensors,
+          .dropout = args.dropout,
           .max_sms = args.max_sms,
           .workspace = args.workspace};
 }

@@ -42,7 +42,8 @@ ForwardCall resolve(const Problem& problem, const NameNeeds& names, const Forwar
                       .whole_q_len = args.q.seq,
                       .whole_kv_len = args.k.seq,
                       .named = names.values(args.scalars, args.tensors),
-                      .named_tensors = args.tensors};
+                      .named_tensors = args.tensors,
+                      .dropout = args.dropout};
   if (!problem.is_ragged()) return call;
   const auto [batch, q_len, kv_len] = batch_sizes(problem, args);
   Sequences& sequences = call.sequences.emplace(args.sequences);

@@ -68,6 +68,7 @@ struct ForwardCall {
   std::int64_t whole_q_len, whole_kv_len;    ///< rows of q and k before sub-ranges
   NamedValues named;                         ///< in the order of ExprNames
   std::span<const TensorArg> named_tensors;  ///< as they were given
+  Dropout dropout = {};                      ///< of problems with dropout
 
   /// Of problems whose sequences differ: batch, max_q_len, max_kv_len and block_table_stride are
   /// filled in, and shapes and positions above are those of whole tensors.

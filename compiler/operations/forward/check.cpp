@@ -68,6 +68,10 @@ void check_scalars(const Problem& problem, const ForwardArgs& args) {
   check_position("q_offset", args.q_offset.value_or(args.k_offset + kv_len - q_len), q_len);
   if (args.scale && !(std::isfinite(*args.scale) && *args.scale > 0))
     refuse_argument("scale: is {0}, must be finite and positive", *args.scale);
+  if (const float rate = args.dropout.rate; !problem.dropout && rate != 0)
+    refuse_argument("dropout: rate is {0:f4}, the problem has no dropout", rate);
+  else if (!(rate >= 0 && rate < 1))
+    refuse_argument("dropout: rate is {0:f4}, must be at least 0 and less than 1", rate);
   if (args.max_sms < 0) refuse_argument("max_sms: is {0}, must not be negative", args.max_sms);
 }
 
