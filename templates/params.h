@@ -79,6 +79,14 @@ struct ScoreParams {
   NamedValues named;
 };
 
+/// Which weights are dropped, of kernels that drop some (parts/dropout.cuh).
+struct DropoutParams {
+  unsigned long long seed, offset;
+  unsigned addend;  // in every byte: what takes the first seven bits of those that drop past 127
+  unsigned half;    // ~0 where only bytes from 128 on drop, else 0
+  float of_kept;    // what weights that are kept are multiplied by
+};
+
 /// Where O and LSE go.
 struct OutputParams {
   void* o;
@@ -139,6 +147,7 @@ struct FlashParams {
   OrderParams order;
   KeyListParams lists;  // unset unless the kernel walks lists
   RowsParams v_rows;
+  DropoutParams dropout;
 };
 
 /// Parameters of combine, which merges the results of shares. Heads count as in OrderParams.

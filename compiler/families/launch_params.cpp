@@ -104,6 +104,16 @@ ScoreParams score_params(const ForwardCall& call) {
           .named = call.named_tensors.empty() ? call.named : named_values(call)};
 }
 
+DropoutParams dropout_params(const Dropout& dropout) {
+  const unsigned last_kept = static_cast<unsigned>(dropout.kept_of_256()) - 1;  // of the bytes
+  constexpr unsigned every_byte = 0x01010101;
+  return {.seed = dropout.seed,
+          .offset = dropout.offset,
+          .addend = (127 - last_kept % 128) * every_byte,
+          .half = last_kept >= 128 ? ~0U : 0,
+          .of_kept = static_cast<float>(1 / dropout.keep_probability())};
+}
+
 BatchParams batch_params(const BatchSizes& sizes, const Sequences& sequences) {
   return {.batch = static_cast<int>(sizes.batch),
           .q_len = static_cast<int>(sizes.q_len),

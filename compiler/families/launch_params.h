@@ -25,6 +25,7 @@ Strides strides(const Tensor& tensor);
 OutputParams output_params(const ForwardCall& call);
 SequenceParams sequence_params(const ForwardCall& call);
 ScoreParams score_params(const ForwardCall& call);
+DropoutParams dropout_params(const Dropout& dropout);
 
 /// Sizes and arrays of a batch; positions and pages are left out.
 BatchParams batch_params(const BatchSizes& sizes, const Sequences& sequences);

@@ -1,6 +1,7 @@
 // The computing side of forward attention on Hopper: warpgroups of 64 query rows each.
 #pragma once
 
+#include "forward/flash_dropout.cuh"
 #include "forward/flash_epilogue.cuh"
 #include "forward/flash_screen.cuh"
 #include "parts/softmax.cuh"
@@ -97,6 +98,10 @@ struct FlashConsumer {
     stats.add_up();
     if constexpr (Score::has_sink) add_sinks(done);
     stats.finish(normalise);
+    if constexpr (drops<Spec>) {
+      normalise[0] *= params.dropout.of_kept;
+      normalise[1] *= params.dropout.of_kept;
+    }
     epilogue().store(done, o, normalise, {stats.log_sum(0), stats.log_sum(1)});
     // The warp meets again: ptxas takes a loop for divergent that lanes enter by ways of their own,
     // and computes what is uniform in it, matrix descriptors for one, in every lane.
@@ -201,6 +206,7 @@ struct FlashConsumer {
     clear();
     score_tile<true>();
     softmax();
+    drop_weights();
     pack_p();
   }
 
@@ -209,6 +215,13 @@ struct FlashConsumer {
     if constexpr (Spec::stale_reference) return stats.stale(s, walk.score.scale_log2);
     stats.exact(s, walk.score.scale_log2);
     return true;
+  }
+
+  // Once they are in the sums.
+  SA_DEVICE void drop_weights() {
+    if constexpr (drops<Spec>)
+      FlashDropout<Spec>{params, item, first_query(), at}.drop(
+          walk.sequence.k_position + walk.tile * tiling.tile_kv, s);
   }
 
   // All of an item after the first tile's softmax, but the last PV.
@@ -242,6 +255,7 @@ struct FlashConsumer {
     release(shared.k_ring(), held);
     score_tile<false>();
     bool moved = softmax();
+    drop_weights();
 
     wgmma_wait<0>();
     pin(o);

@@ -82,6 +82,7 @@ BackwardCase backward_call_of(const GoldenCase& golden, const Shape& shape, std:
   ForwardCase forward{.problem = golden.problem,
                       .shape = shape,
                       .seed = seed,
+                      .dropout = golden.dropout(),
                       .scalars = golden.scalars,
                       .tensors = golden.tensors};
   if (!ExprNames(golden.problem).tensors.empty())
@@ -105,6 +106,7 @@ std::string backward_report_of(const GoldenCase& golden, std::span<const Embedde
   const BackwardCase given{.forward = {.problem = golden.problem,
                                        .shape = shape,
                                        .scale = scale,
+                                       .dropout = golden.dropout(),
                                        .scalars = golden.scalars,
                                        .tensors = golden.tensors}};
   try {
@@ -130,6 +132,7 @@ std::string report_of(const GoldenCase& golden, const Fault& fault, const Shape&
                               instead);
   const ForwardTensors tensors({.problem = golden.problem,
                                 .shape = shape,
+                                .dropout = golden.dropout(),
                                 .scalars = golden.scalars,
                                 .tensors = golden.tensors});
   ForwardArgs args = tensors.args();

@@ -37,6 +37,7 @@ ForwardCase call_of(const GoldenCase& golden, const Shape& shape, std::uint64_t 
   ForwardCase given{.problem = golden.problem,
                     .shape = shape,
                     .seed = seed,
+                    .dropout = golden.dropout(),
                     .scalars = golden.scalars,
                     .tensors = golden.tensors};
   if (!ExprNames(golden.problem).tensors.empty())

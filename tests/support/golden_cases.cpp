@@ -63,6 +63,23 @@ std::vector<GoldenCase> expression_cases() {
   return cases;
 }
 
+// Kernels that leave weights out: whole key tiles of 64 and parts of one, heads packed, keys split.
+std::vector<GoldenCase> dropout_cases() {
+  std::vector<GoldenCase> cases;
+  const auto add = [&](const Problem& problem, const char* changes = "") {
+    GoldenCase golden = chosen(problem);
+    golden.name += "_dropout";
+    golden.schedule = parse_schedule(changes, golden.schedule);
+    cases.push_back(golden);
+  };
+  add({.head_dim = 128, .mask = causal(), .dropout = true});
+  add({.head_dim = 64, .dropout = true});
+  add({.dtype = DType::f16, .head_dim = 256, .mask = causal(), .dropout = true});
+  add({.head_dim = 64, .group_size = 8, .mask = causal(), .dropout = true},
+      "packed_heads=8,split_keys=true,o_buffer=false,tile_q=128,tile_kv=80,math_warpgroups=2");
+  return cases;
+}
+
 // Rows of the heads of a group in one tile, by every way of O.
 std::vector<GoldenCase> packed_cases() {
   std::vector<GoldenCase> cases;
@@ -109,6 +126,7 @@ std::vector<GoldenCase> golden_cases() {
 
   for (GoldenCase& golden : expression_cases()) cases.push_back(std::move(golden));
   for (GoldenCase& golden : packed_cases()) cases.push_back(std::move(golden));
+  for (GoldenCase& golden : dropout_cases()) cases.push_back(std::move(golden));
   for (GoldenCase& golden : decode_golden_cases()) cases.push_back(std::move(golden));
 
   auto with = [&](const char* suffix, const char* changes) {

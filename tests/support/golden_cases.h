@@ -7,6 +7,7 @@
 
 #include "measure/named_inputs.h"
 #include "streamattn/compiler.h"
+#include "streamattn/dropout.h"
 
 namespace streamattn {
 
@@ -19,6 +20,9 @@ struct GoldenCase {
   Operation operation = Operation::forward;
 
   Program program() const;
+
+  /// What launches of it leave out.
+  Dropout dropout() const { return {problem.dropout ? 0.3F : 0, 9, 1}; }
 };
 
 /// flash_wgmma by head dims, mask and types, each with the schedule that a user gets, then with

@@ -25,7 +25,6 @@ std::string misses(const Target& target) {
 }
 
 std::string declines(const Problem& problem, const Target&) {
-  if (problem.dropout) return "dropout: its kernels keep all weights";
   if (problem.dtype == DType::f32) return "dtype f32: wgmma takes f16 and bf16";
   if (auto reason = decline_ragged(problem); !reason.empty()) return reason;
   if (auto reason = check_head_dim("head_dim", problem.head_dim); !reason.empty()) return reason;
@@ -181,6 +180,8 @@ int flash_registers_needed(const Problem& problem, const FlashSchedule& schedule
   if (schedule.q_in_registers) needed += padded_columns(problem.head_dim) / 4;
   if (v_columns > 192) needed += 7;
   if (schedule.key_lists) needed += 10;  // the walk, and elements of tensors
+  // Drawing; ptxas takes more for it where O is narrow or wide.
+  if (problem.dropout) needed += v_columns <= 16 || v_columns > 176 ? 36 : 4;
   if (const auto ahead = element_ahead(problem.score))
     needed += schedule.tile_kv / (bytes(ahead->node().dtype) == 2 ? 4 : 2);
   return needed;

@@ -106,6 +106,7 @@ Plan flash_plan(const Problem& problem, const Schedule& chosen, const ResolvedCa
   p.sequence = sequence_params(call);
   p.score = score_params(call);
   p.v_rows = {call.v.data, strides(call.v)};
+  if (problem.dropout) p.dropout = dropout_params(call.dropout);
   if (schedule.split_keys) {
     const std::int64_t rows =
         checked_int(p.order.all_heads * flash_rows(schedule, call.shape()), "rows of O");

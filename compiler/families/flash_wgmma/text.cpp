@@ -73,6 +73,7 @@ std::string main_text(const Problem& problem, const FlashSchedule& schedule, con
       llvm::formatv("  static constexpr int producer_registers = {0}, consumer_registers = {1};\n",
                     registers.producer, registers.consumer);
   text += llvm::formatv("  static constexpr bool key_lists = {0};\n", spelled(schedule.key_lists));
+  if (problem.dropout) text += "  static constexpr bool drops = true;\n";
   text += "};\n\n";
   text += llvm::formatv("extern \"C\" __global__ void __launch_bounds__({0}, 1)\n",
                         flash_threads(schedule));

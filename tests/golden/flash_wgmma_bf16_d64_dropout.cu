@@ -1,0 +1,37 @@
+// streamattn  forward  flash_wgmma  sm_90a
+// problem:  bf16 -> bf16, head_dim 64, group 1; mask: true; dropout
+// schedule: tile 192 x 128, 2 stages, 3 math warpgroups, ping-pong, exact maximum
+#include "forward/flash_wgmma.cuh"
+
+namespace streamattn {
+WGMMA_SHAPE(bf16, 128)
+WGMMA_SHAPE(bf16, 64)
+
+struct ProblemScore : ScaledScore {
+  static constexpr bool trivial = true;
+  static constexpr int range_count = 1;
+  using ScaledScore::ScaledScore;
+  SA_DEVICE Span seen(int i, Span q) const { return {first_position, last_position}; }
+  SA_DEVICE Span full(Span q, Span keys) const { return {first_position, last_position}; }
+  SA_DEVICE bool keeps(int q, int k, int column) const { return true; }
+};
+}
+
+struct Spec {
+  using Element = streamattn::bf16;
+  using Score = streamattn::ProblemScore;
+  static constexpr int group_size = 1;
+  static constexpr streamattn::FlashTiling tiling = {
+      .head_dim = 64, .value_head_dim = 64,
+      .tile_q = 192, .tile_kv = 128, .stages = 2,
+      .output = streamattn::OutputPath::buffered, .o_passes = 1};
+  static constexpr bool ping_pong = true, q_in_registers = false, stale_reference = false;
+  static constexpr int producer_registers = 32, consumer_registers = 160;
+  static constexpr bool key_lists = false;
+  static constexpr bool drops = true;
+};
+
+extern "C" __global__ void __launch_bounds__(512, 1)
+streamattn_forward(const __grid_constant__ streamattn::FlashParams params) {
+  streamattn::flash_wgmma<Spec>(params);
+}
