@@ -48,6 +48,7 @@ struct BackwardParams {
   ScoreParams score;
   KeyOrderParams order;
   bool accumulate;  // to direct gradients
+  DropoutParams dropout;
 };
 
 /// Parameters of row_sums, which runs first.

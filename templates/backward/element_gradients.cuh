@@ -1,6 +1,7 @@
 // Gradients of the elements that a score takes of a named tensor. P and dP are computed anew.
 #pragma once
 
+#include "backward/dropped_weights.cuh"
 #include "backward/element_sums.cuh"
 #include "parts/fragment.cuh"
 #include "parts/query_walk.cuh"
@@ -73,7 +74,7 @@ struct ElementGradients {
       if (!walk.sees()) continue;
       load_keys(item, key_tile);
       multiply();
-      differentiate(walk);
+      differentiate(walk, item);
       add(walk, totals);
       __syncthreads();
     }
@@ -147,9 +148,11 @@ struct ElementGradients {
   SA_DEVICE int key(const Walk& walk, int r) const { return walk.key_tile * tile + at.row(r); }
 
   /// From dP to P (dP - delta), and 0 where P is.
-  SA_DEVICE void differentiate(const Walk& walk) {
+  SA_DEVICE void differentiate(const Walk& walk, WorkItem item) {
     const Score& score = walk.score;
     int q = first_query(walk);
+    DroppedColumns drop;
+    if constexpr (drops<Spec>) drop = dropped(walk, item);
 #pragma unroll
     for (int sixteen = 0; sixteen < tile / 16; sixteen++) {
       LaneStatistics minus_lse(base + tiling.lse_offset(), sixteen, at.lane);
@@ -161,9 +164,18 @@ struct ElementGradients {
         float logit = score.change(s[element], q, k, column, 0);
         if (row >= walk.sequence.kv_len || !score.keeps(q + column, k, 0)) logit = -infinity;
         float weight = exp2_approx(fmaf(logit, score.scale_log2, minus_lse.of(i)));
-        d[element] = weight == 0 ? 0 : weight * (d[element] + minus_delta.of(i));
+        float of_pair = d[element] + minus_delta.of(i);
+        if constexpr (drops<Spec>)
+          of_pair = less_delta(params.dropout, d[element], drop.of(element), minus_delta.of(i));
+        d[element] = weight == 0 ? 0 : weight * of_pair;
       }
     }
+  }
+
+  SA_DEVICE DroppedColumns dropped(const Walk& walk, WorkItem item) const {
+    return {DropoutBytes(params.dropout, item.batch, item.head),
+            walk.sequence.q_position + walk.tile * tile,
+            walk.sequence.k_position + walk.key_tile * tile + at.warp * 16, at.lane};
   }
 
   // ---- Elements

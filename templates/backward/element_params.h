@@ -43,6 +43,7 @@ struct ElementParams {
   ScoreParams score;
   ElementSumParams sums;
   int key_tiles;
+  DropoutParams dropout;
 };
 
 /// Parameters of sink_gradients: what a sink's elements get.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "backward/backward_shared.cuh"
+#include "backward/dropped_weights.cuh"
 #include "parts/output.cuh"
 #include "parts/row_product.cuh"
 #include "parts/row_statistics.cuh"
@@ -41,6 +42,7 @@ struct KeyGradients {
   float dk[KTile::padded / 2];  // (64, head_dim) float, not scaled
   float dv[VTile::padded / 2];  // (64, value_head_dim) float
   u32 p[tiling.tile_q / 4];     // (64, tile_q) 16-bit, as k16 steps
+  DroppedColumns drop;          // of the visit, where weights are dropped
 
   /// P times the slope of the score, as P: what dP becomes dS by.
   using Weights = u32[tiling.tile_q / 4];
@@ -106,11 +108,11 @@ struct KeyGradients {
     multiply<KTile, QTile, !Score::changes>(s, shared.k(), shared.q(q_at));
   }
 
-  /// dP - delta of the visit.
+  /// dP - delta of the visit; dP where weights are dropped.
   SA_DEVICE void multiply_dp(float (&dp)[tiling.tile_q / 2]) const {
     auto d_o_at = shared.d_o_of(visit);
-    load_statistics(dp, shared.delta(d_o_at), at.lane);
-    multiply<VTile, DOTile, true>(dp, shared.v(), shared.d_o(d_o_at));
+    if constexpr (!drops<Spec>) load_statistics(dp, shared.delta(d_o_at), at.lane);
+    multiply<VTile, DOTile, !drops<Spec>>(dp, shared.v(), shared.d_o(d_o_at));
   }
 
   /// s = A B^T, or added to it, both K-major: (64 keys, columns) of the warpgroup's keys by
@@ -166,7 +168,31 @@ struct KeyGradients {
         s[i] = exp2_approx(s[i] * params.score.scale_log2);
       pack_tile<Element>(s, p);
     }
+    if constexpr (drops<Spec>) {
+      leave_kept(sloped);
+      return sloped;
+    }
     return Score::has_slope ? sloped : p;
+  }
+
+  /// Takes what is dropped out of P, which goes to dV. The weights of dP have all.
+  SA_DEVICE void leave_kept(Weights& sloped) {
+    if constexpr (!Score::has_slope)
+#pragma unroll
+      for (int i = 0; i < tiling.tile_q / 4; i++) sloped[i] = p[i];
+    find_dropped();
+    drop_weights(p, drop);
+  }
+
+  /// Of the visit, whose slot is there.
+  SA_DEVICE void find_dropped() {
+    static_assert(tiling.tile_q == 64, "a thread has a bit for each of 32 elements");
+    KeyItem item = key_item(params.order, blockIdx.x);
+    QueryVisit here = QueryVisit::load(shared.slot(shared.q_of(visit)));
+    Sequence sequence(params.sequence, WorkItem{here.q_tile, here.head, item.batch, 0});
+    int row = item.key_tile * tiling.tile_kv() + at.first_row() + at.warp * 16;
+    drop = {DropoutBytes(params.dropout, item.batch, here.head),
+            sequence.q_position + here.q_tile * tiling.tile_q, sequence.k_position + row, at.lane};
   }
 
   /// Calls hide(element, i) for every element, number i of the thread's, whose query does not see
@@ -242,10 +268,12 @@ struct KeyGradients {
     if constexpr (!is_first) pin(dk);
     __syncwarp();
     if (at.leads_warp()) {
-      shared.d_o_ring().release(shared.d_o_of(visit));
+      if constexpr (!drops<Spec>) shared.d_o_ring().release(shared.d_o_of(visit));
       if constexpr (!is_first) shared.q_ring().release(shared.q_of(visit.before()));
     }
     store_ds(dp, [&](int i) { return weights[i]; });
+    if constexpr (drops<Spec>)  // delta lies beside dO
+      if (at.leads_warp()) shared.d_o_ring().release(shared.d_o_of(visit));
   }
 
   /// dS of the visit to shared memory, of dP - delta and of the thread's weights: pair(i) has those
@@ -256,18 +284,34 @@ struct KeyGradients {
 #pragma unroll
     for (int sixteen = 0; sixteen < tiling.tile_q / 16; sixteen++) {
       u32 ds[4];
+      float of_pairs[8];
+      take_sixteen(dp, sixteen, of_pairs);
 #pragma unroll
       for (int i = 0; i < 8; i += 2) {
-        int element = 8 * sixteen + i;
-        u32 weights = pair(element / 2);
-        ds[i / 2] = pack(Element(), unpack(Element(), u16(weights)) * dp[element],
-                         unpack(Element(), u16(weights >> 16)) * dp[element + 1]);
+        u32 weights = pair(4 * sixteen + i / 2);
+        ds[i / 2] = pack(Element(), unpack(Element(), u16(weights)) * of_pairs[i],
+                         unpack(Element(), u16(weights >> 16)) * of_pairs[i + 1]);
       }
       store_matrix_x4_transposed(to + sixteen * 16 * HalfDS::span, ds[0], ds[1], ds[2], ds[3]);
     }
     fence_shared_to_async();
     __syncwarp();
     if (at.leads_warp()) mbarrier_arrive(shared.ds_ring().full_of(shared.ds_of(visit).stage()));
+  }
+
+  /// What weights of 16 columns are multiplied by: dP - delta, of what is kept.
+  SA_DEVICE void take_sixteen(const float (&dp)[tiling.tile_q / 2], int sixteen,
+                              float (&of_pairs)[8]) const {
+    if constexpr (drops<Spec>) {
+      LaneStatistics minus_delta(shared.delta(shared.d_o_of(visit)), sixteen, at.lane);
+#pragma unroll
+      for (int i = 0; i < 8; i++)
+        of_pairs[i] = less_delta(params.dropout, dp[8 * sixteen + i], drop.of(8 * sixteen + i),
+                                 minus_delta.of(i));
+    } else {
+#pragma unroll
+      for (int i = 0; i < 8; i++) of_pairs[i] = dp[8 * sixteen + i];
+    }
   }
 
   // Where the lane's row of dS begins. Of the thread's index anew each time, as kept it would take
@@ -286,9 +330,15 @@ struct KeyGradients {
     KeyItem item = key_item(params.order, blockIdx.x);  // anew: registers are short before
     store_tile<KTile, Spec::tiling.head_dim>(item, dk, scale, params.d_k, params.d_k_direct,
                                              shared.k());
-    store_tile<VTile, Spec::tiling.value_head_dim>(item, dv, 1, params.d_v, params.d_v_direct,
-                                                   shared.v());
+    store_tile<VTile, Spec::tiling.value_head_dim>(item, dv, value_scale(), params.d_v,
+                                                   params.d_v_direct, shared.v());
     if (at.leads_warpgroup()) tma_store_wait_read();
+  }
+
+  // Of dV: P is not divided by what is kept.
+  SA_DEVICE float value_scale() const {
+    if constexpr (drops<Spec>) return params.dropout.of_kept;
+    return 1;
   }
 
   template <class Tile, int columns, int N>

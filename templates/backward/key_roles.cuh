@@ -39,8 +39,9 @@ struct ValueRole : KeyRole<Spec> {
     int flags = this->flags();
     if (!(flags & QueryVisit::none)) visit_queries(flags);
     named_barrier_sync(keys_read_barrier(), 384);
-    this->template store_tile<VTile, tiling.value_head_dim>(
-        key_item(params.order, blockIdx.x), dv, 1, params.d_v, params.d_v_direct, shared.v());
+    this->template store_tile<VTile, tiling.value_head_dim>(key_item(params.order, blockIdx.x), dv,
+                                                            this->value_scale(), params.d_v,
+                                                            params.d_v_direct, shared.v());
     if (at.leads_warpgroup()) tma_store_wait_read();
   }
 
@@ -151,8 +152,9 @@ struct KeysRole : KeyRole<Spec> {
   }
 
   /// dS of the visit, of dP and of what the other role left.
-  SA_DEVICE void differentiate(const float (&dp)[tiling.tile_q / 2]) const {
+  SA_DEVICE void differentiate(const float (&dp)[tiling.tile_q / 2]) {
     shared.q_ring().wait(shared.q_of(visit));
+    if constexpr (drops<Spec>) this->find_dropped();
     shared.weights_ring().wait(this->weights_of(visit));
     shared.ds_ring().wait_empty(shared.ds_of(visit));
     int4 four = {};

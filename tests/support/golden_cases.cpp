@@ -255,6 +255,16 @@ std::vector<GoldenCase> backward_golden_cases() {
        .mask = causal(),
        .score = Expr::parse("score + table[head, q - k]", ExprRole::score)})
       .name += "_relative";
+  for (const Problem& problem :
+       {Problem{.head_dim = 64, .group_size = 2, .dropout = true},
+        Problem{.head_dim = 128, .mask = causal(), .dropout = true},
+        Problem{.dtype = DType::f16, .head_dim = 256, .mask = causal(), .dropout = true}})
+    add(problem).name += "_dropout";
+  add({.head_dim = 64,
+       .mask = causal(),
+       .score = additive_bias("bias", DType::bf16),
+       .dropout = true})
+      .name += "_bias_dropout";
   return cases;
 }
 

@@ -11,6 +11,7 @@
 #include "compiler/operations/forward/check.h"
 #include "measure/backward_case.h"
 #include "measure/dropped_pairs.h"
+#include "streamattn/compiler.h"
 #include "tests/support/catch.h"
 #include "tests/support/scratch.h"
 
@@ -138,6 +139,26 @@ TEST_CASE("a larger share keeps what a smaller one keeps") {
   const auto few = kept(call_with({.rate = 0.7F, .seed = 5}), row, 0, 4096);
   const auto many = kept(call_with({.rate = 0.2F, .seed = 5}), row, 0, 4096);
   for (std::size_t i = 0; i < few.size(); i++) CHECK(few[i] <= many[i]);
+}
+
+TEST_CASE("what no kernel of a GPU drops is declined with the reason") {
+  const Target& hopper = find_target("sm_90a");
+  const auto complaint = [&](Operation operation, const Problem& problem) {
+    return error_of([&] { choose(operation, problem, {}, hopper); });
+  };
+  const Problem ragged{.kv_lens = true, .dropout = true};
+  CHECK_THAT(complaint(Operation::forward, ragged),
+             contains_text("decode_wgmma: dropout: its kernels keep all weights"));
+  CHECK_THAT(complaint(Operation::forward, ragged), contains_text("flash_wgmma: sequences differ"));
+  CHECK(complaint(Operation::forward, {.dropout = true}) == "nothing");
+  CHECK(complaint(Operation::backward, {.dropout = true}) == "nothing");
+
+  const Problem small{.head_dim = 64, .dropout = true};
+  const Schedule schedule = parse_schedule(
+      "tile_q=128", choose(Operation::backward, small, {.q_len = 4096}, hopper).schedule);
+  CHECK_THAT(
+      error_of([&] { emit(Operation::backward, small, schedule, hopper); }),
+      contains_text("tile_q 128 is for head dims up to 64, the score as it is and no dropout"));
 }
 
 TEST_CASE("what launches say of dropout must fit the problem") {

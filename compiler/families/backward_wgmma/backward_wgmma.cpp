@@ -24,7 +24,6 @@ std::string misses(const Target& target) {
 
 std::string declines(const Problem& problem, const Target& target) {
   if (auto reason = decline_ragged(problem); !reason.empty()) return reason;
-  if (problem.dropout) return "dropout: its kernels keep all weights";
   if (problem.dtype == DType::f32) return "dtype f32: wgmma takes f16 and bf16";
   if (problem.output_dtype() != problem.dtype)
     return llvm::formatv("out_dtype {0}: dO is an operand of wgmma, and must be {1} as V is",
@@ -50,8 +49,8 @@ int math_registers_needed(const Problem& problem, int tile_q) {
 
 // Whether a visit may have 128 queries: S, P and the weights of dP take twice the registers.
 bool has_room_for_large_tiles(const Problem& problem) {
-  return padded_columns(problem.head_dim) <= 64 && padded_columns(problem.v_head_dim()) <= 64 &&
-         problem.score.same_as(Problem().score);
+  return !problem.dropout && padded_columns(problem.head_dim) <= 64 &&
+         padded_columns(problem.v_head_dim()) <= 64 && problem.score.same_as(Problem().score);
 }
 
 // Of the threads of a launch, which setmaxnreg shares out.
@@ -64,7 +63,7 @@ std::string refuses(const Problem& problem, const Schedule& chosen, const Target
   if (schedule.tile_q != 64 && schedule.tile_q != 128)
     return llvm::formatv("tile_q {0} is neither 64 nor 128", schedule.tile_q);
   if (schedule.tile_q == 128 && !has_room_for_large_tiles(problem))
-    return "tile_q 128 is for head dims up to 64 and the score as it is";
+    return "tile_q 128 is for head dims up to 64, the score as it is and no dropout";
   for (const int registers : {loader, dq, math})
     if (registers % 8 != 0 || registers < 24 || registers > 240)
       return llvm::formatv("{0} registers a thread are not a multiple of 8 in 24..240", registers);

@@ -103,7 +103,8 @@ class ElementPlan {
                                .score = score,
                                .sums = sums,
                                .key_tiles = static_cast<int>(
-                                   ceil_div(call_.forward.kv_len(), ElementTiling::tile))});
+                                   ceil_div(call_.forward.kv_len(), ElementTiling::tile)),
+                               .dropout = dropout_params(call_.forward.dropout)});
   }
 
   TensorMap map(const char* name, const Tensor& tensor) const {

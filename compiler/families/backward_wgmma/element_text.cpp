@@ -58,6 +58,7 @@ Source of_score(const Problem& problem, int tensor, std::string_view called, con
       "  static constexpr streamattn::ElementTiling tiling = {{\n"
       "      .head_dim = {0}, .value_head_dim = {1}};\n",
       tiling.head_dim, tiling.value_head_dim);
+  if (problem.dropout) text += "  static constexpr bool drops = true;\n";
   text +=
       "};\n\n" + backward_kernel(ElementTiling::threads, "", "element_gradients", "ElementParams");
   return {.text = std::move(text),

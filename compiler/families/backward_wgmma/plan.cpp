@@ -131,6 +131,7 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
       .all_kv_heads = static_cast<int>(sizes.all_kv_heads),
       .section_heads = backward_section_heads(problem, schedule, forward.shape(), device.l2_bytes)};
   p.accumulate = call.accumulate;
+  if (problem.dropout) p.dropout = dropout_params(forward.dropout);
 
   const int sms = multiprocessors(forward, device);
   const bool has_rows = rows > 0, has_keys = sizes.key_tiles > 0;

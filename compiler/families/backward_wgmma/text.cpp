@@ -63,6 +63,7 @@ Source main_kernel(const Problem& problem, const BackwardSchedule& schedule, con
   text += llvm::formatv(
       "  static constexpr int loader_registers = {0}, dq_registers = {1}, math_registers = {2};\n",
       schedule.loader_registers, schedule.dq_registers, schedule.math_registers);
+  if (problem.dropout) text += "  static constexpr bool drops = true;\n";
   text += "};\n\n" + backward_kernel(backward_threads, ", 1", "backward_wgmma", "BackwardParams");
   return {.text = std::move(text),
           .entry = "streamattn_backward_wgmma",
