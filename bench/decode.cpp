@@ -1,8 +1,9 @@
 // Decode on a GPU: ragged batches checked against float64, then a table of times by graph replay.
 //
-//   decode [check|time|sweep]
+//   decode [check|time|sweep [row]...]
 //
-// check goes through clusters of every size; sweep through them and numbers of blocks.
+// check goes through clusters of every size; sweep through them and numbers of blocks. Rows are
+// numbers from 1 on; all without any.
 //
 // A row's graph launches the kernel on as many caches, one after the other, as are together four
 // times the L2: every launch finds its keys in memory alone. A time is that of a replay, divided by
@@ -10,6 +11,8 @@
 // start leaves of it, and no host.
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <string>
@@ -347,7 +350,10 @@ int main(int argc, char** argv) try {
     for (const ForwardCase& given : cases()) ok = check_schedules(jit, *bench, given) && ok;
   std::printf(ok ? "all right\n" : "SOME ARE WRONG\n");
   if (what != "check")
-    for (const Row& row : rows) time_row(jit, *bench, row, what == "sweep");
+    for (int number = 1; number <= static_cast<int>(std::size(rows)); ++number)
+      if (argc <= 2 || std::any_of(argv + 2, argv + argc,
+                                   [&](const char* chosen) { return std::atoi(chosen) == number; }))
+        time_row(jit, *bench, rows[number - 1], what == "sweep");
   return ok ? 0 : 1;
 } catch (const std::exception& error) {
   std::fprintf(stderr, "decode: %s\n", error.what());

@@ -206,9 +206,9 @@ struct FlashTiling {
 
   SA_ANYWHERE constexpr int q_offset() const { return 0; }
   SA_ANYWHERE constexpr int k_offset() const {
-    return output == OutputPath::over_q && o_bytes() > q_bytes() ? o_bytes() : q_bytes();
+    return aligned(output == OutputPath::over_q && o_bytes() > q_bytes() ? o_bytes() : q_bytes());
   }
-  SA_ANYWHERE constexpr int v_offset() const { return k_offset() + stages * k_bytes(); }
+  SA_ANYWHERE constexpr int v_offset() const { return aligned(k_offset() + stages * k_bytes()); }
   SA_ANYWHERE constexpr int o_offset() const {
     return output == OutputPath::over_q ? q_offset() : v_offset() + stages * v_bytes();
   }
@@ -227,6 +227,8 @@ struct FlashTiling {
   SA_ANYWHERE static constexpr int tile_bytes(int rows, int columns) {
     return rows * padded_columns(columns, element_bytes) * element_bytes;
   }
+  // For a pattern that is larger than that of the tile in front: few columns have a small one.
+  SA_ANYWHERE static constexpr int aligned(int bytes) { return (bytes + 1023) / 1024 * 1024; }
 };
 
 }  // namespace streamattn

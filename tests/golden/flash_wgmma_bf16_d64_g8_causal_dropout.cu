@@ -1,6 +1,6 @@
 // streamattn  forward  flash_wgmma  sm_90a
 // problem:  bf16 -> bf16, head_dim 64, group 8; mask: k <= q; dropout
-// schedule: tile 128 x 80, 3 stages, 2 math warpgroups, ping-pong, exact maximum, split keys, rows of 8 heads together
+// schedule: tile 128 x 80, 2 stages, 2 math warpgroups, ping-pong, exact maximum, split keys, rows of 8 heads together
 #include "forward/flash_wgmma.cuh"
 
 namespace streamattn {
@@ -23,7 +23,7 @@ struct Spec {
   static constexpr int group_size = 8;
   static constexpr streamattn::FlashTiling tiling = {
       .head_dim = 64, .value_head_dim = 64,
-      .tile_q = 128, .tile_kv = 80, .stages = 3,
+      .tile_q = 128, .tile_kv = 80, .stages = 2,
       .output = streamattn::OutputPath::partial, .o_passes = 1, .packed_heads = 8};
   static constexpr bool ping_pong = true, q_in_registers = false, stale_reference = false;
   static constexpr int producer_registers = 24, consumer_registers = 240;

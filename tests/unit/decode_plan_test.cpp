@@ -191,7 +191,7 @@ TEST_CASE("rows, stages and blocks of decode that do not fit are refused with wh
       choose(Operation::forward, problem, shape, hopper(), ScheduleTable()).schedule;
   CHECK(chosen.describe() ==
         "decode_wgmma: tile_q 8, tile_kv 64, stages 3, blocks_per_sm 2, cluster 1, "
-        "split_tokens 0, blocks 0, early_start true");
+        "split_tokens 0, blocks 0, early_start false");
   const auto complaint = [&](const char* knobs) {
     return error_of(
         [&] { check(Operation::forward, problem, parse_schedule(knobs, chosen), hopper()); });

@@ -91,6 +91,27 @@ TEST_CASE_METHOD(Fixture, "packed heads count as one, in boxes of their rows by 
   CHECK(boxes[1].planes == 1);
 }
 
+TEST_CASE("tiles begin where their swizzle patterns do") {
+  const auto pattern = [](int dim) { return 8 * chunk_columns(dim) * FlashTiling::element_bytes; };
+  for (int head_dim = 16; head_dim <= 256; head_dim += 16) {
+    for (const int value_head_dim : {16, 48, 64, 96, 128, 256}) {
+      const Problem problem{
+          .head_dim = head_dim, .value_head_dim = value_head_dim, .group_size = 4};
+      for (const Schedule& schedule :
+           schedules(Operation::forward, problem, {1, 4, 300, 300}, hopper())) {
+        if (schedule.family() != FlashSchedule::family) continue;
+        INFO(problem.describe() << ": " << schedule.describe());
+        const FlashTiling tiling = flash_tiling(problem, settings_of<FlashSchedule>(schedule));
+        CHECK(tiling.k_offset() % pattern(head_dim) == 0);
+        CHECK(tiling.k_bytes() % pattern(head_dim) == 0);
+        CHECK(tiling.v_offset() % pattern(value_head_dim) == 0);
+        CHECK(tiling.v_bytes() % pattern(value_head_dim) == 0);
+        CHECK(tiling.o_offset() % pattern(value_head_dim) == 0);
+      }
+    }
+  }
+}
+
 TEST_CASE("heads are packed where they fill tiles, and refused where they differ") {
   const auto refusal = [](const Problem& problem, const char* changes) {
     FlashSchedule schedule{.tile_q = 128, .tile_kv = 64, .o_buffer = true};

@@ -105,7 +105,8 @@ TEST_CASE("a row for one problem that its schedule does not fit is an error with
     return row_complaint(
         "when = { dtype = \"bf16\", out_dtype = \"bf16\", head_dim = " + head_dim +
         ", value_head_dim = 128, group_size = 1, mask = \"true\", score = \"score\", q_layout = "
-        "\"dense\", kv_layout = \"dense\", q_lens = false, kv_lens = false, q_len = \"513..\" }\n"
+        "\"dense\", kv_layout = \"dense\", q_lens = false, kv_lens = false, dropout = false, q_len "
+        "= \"513..\" }\n"
         "use = { " +
         use + " }");
   };
