@@ -218,6 +218,7 @@ struct KeyGradients {
   // whatever the slope.
   SA_DEVICE void weigh_changed(float (&s)[tiling.tile_q / 2], Weights& sloped, int flags) {
     static_assert(tiling.tile_q == 64, "a thread has a bit for each of 32 elements");
+    forget_addresses();
     u32 hidden = 0;
     if (flags & QueryVisit::masked) each_hidden(s, [&](float&, int i) { hidden |= 1u << i; });
     KeyItem item = key_item(params.order, blockIdx.x);
