@@ -21,9 +21,9 @@ SA_DEVICE void run_backward_block(const BackwardParams& params) {
   int warp = __shfl_sync(~0u, threadIdx.x / 32, 0);
   if (threadIdx.x == 0) {
     mbarrier_init(shared.keys_full(), 1);
-    shared.q_ring().init(12);
+    shared.q_ring().init(12);  // read by math; dQ reads whose it is
     shared.d_o_ring().init(8);
-    shared.ds_ring().init(4, by_role ? 4 : 8);
+    shared.ds_ring().init(4, by_role ? 4 : 8);  // written by warps, read by four
     shared.sum_ring().init(1, 4);
     if constexpr (by_role) shared.weights_ring().init(4, 4);
     fence_mbarrier_init();

@@ -12,12 +12,12 @@
 
 namespace streamattn {
 
-/// One thread of a math warpgroup. Rows of its tiles are keys, columns queries: P and dS are
-/// operands of dV and dK as they are. dS also goes through shared memory, where the warpgroup of dQ
-/// reads the keys of both, and dK takes it from there too, for want of registers.
+/// One thread of a math warpgroup. Rows of its tiles are keys, columns queries: P is an operand of
+/// dV as it is. dS goes through shared memory, where the warpgroup of dQ reads the keys of both,
+/// and dK takes it from there too, for want of registers.
 ///
-/// Products of two visits are in flight at a time: S of this one and dK of the one before, then dP
-/// and dV of this one; exponentials run under dK, dS under dV.
+/// Products of two visits are in flight at a time: S of this one and dK of the one before, with the
+/// exponentials under dK; then dP and dV of this one.
 template <class Spec>
 struct KeyGradients {
   static constexpr BackwardTiling tiling = Spec::tiling;
