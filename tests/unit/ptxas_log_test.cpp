@@ -62,7 +62,8 @@ TEST_CASE("advisories are C7507 to C7519 and nothing beside them") {
     return parse_ptxas_log("ptxas info    : (" + std::string(code) + ") text", "e")
         .advisories.size();
   };
-  for (const char* code : {"C7507", "C7508", "C7510", "C7512", "C7514", "C7515", "C7517", "C7519"}) {
+  for (const char* code :
+       {"C7507", "C7508", "C7510", "C7512", "C7514", "C7515", "C7517", "C7519"}) {
     INFO(code);
     CHECK(count(code) == 1);
   }
