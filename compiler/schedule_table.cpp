@@ -78,7 +78,7 @@ std::vector<Schedule> ScheduleTable::nearest(Operation operation, const Problem&
   for (const ScheduleRow& row : rows_->list)
     if (const auto distance = row.distance(operation, problem, shape, target))
       order.emplace_back(*distance, &row);
-  std::ranges::stable_sort(order, {}, &std::pair<double, const ScheduleRow*>::first);
+  std::ranges::sort(order);  // of equally near ones in the order of the table, in which they lie
   std::vector<Schedule> schedules;
   for (const auto& [distance, row] : order)
     if (schedules.size() < most && std::ranges::find(schedules, row->schedule) == schedules.end())
