@@ -131,6 +131,8 @@ TEST_CASE_METHOD(Fixture, "few items of equal length are shared by clusters of b
   problem.kv_layout = SequenceLayout::paged;
   CHECK(cluster() == 1);
   shape = {.batch = 1, .kv_heads = 8, .q_len = 1, .kv_len = 2048};
+  CHECK(cluster() == 1);  // loads of pages want more blocks than clusters leave
+  problem.kv_layout = SequenceLayout::packed;
   CHECK(cluster() == 8);  // one sequence, however long
 }
 
