@@ -73,6 +73,11 @@ struct ConvertParams {
   bool accumulate;  // to d_q, which is float32 then
 };
 
+/// Columns of the first instruction of a product of so many; another has the rest. ptxas compiles
+/// none whose accumulators do not fit into the registers that a thread has at launch, 128 in a
+/// block of four warpgroups.
+SA_ANYWHERE constexpr int product_columns(int columns) { return columns > 192 ? 128 : columns; }
+
 /// Tiles of the main kernel and their places in shared memory, in bytes. Every tile starts on a
 /// boundary of its swizzle pattern as long as the base is 1024-byte aligned.
 ///

@@ -4,8 +4,8 @@
 
 #include "backward/backward_shared.cuh"
 #include "backward/dropped_weights.cuh"
+#include "backward/row_product.cuh"
 #include "parts/output.cuh"
-#include "parts/row_product.cuh"
 #include "parts/row_statistics.cuh"
 #include "ptx/warpgroup.cuh"
 #include "ptx/wgmma.cuh"

@@ -14,7 +14,7 @@ struct KeyRole : KeyGradients<Spec> {
  protected:
   using Base = KeyGradients<Spec>;
   using Base::at, Base::params, Base::shared, Base::tiling, Base::visit;
-  using typename Base::KTile, typename Base::VTile, typename Base::QTile, typename Base::DOTile;
+  using typename Base::KTile, typename Base::VTile;
 
   SA_DEVICE UseCursor<1> weights_of(VisitCursor which) const { return {which.uses}; }
   /// Of the thread's pairs from number `pair` on, a multiple of 4.
@@ -29,7 +29,7 @@ template <class Spec>
 struct ValueRole : KeyRole<Spec> {
   using Base = KeyRole<Spec>;
   using Base::at, Base::params, Base::shared, Base::tiling, Base::visit, Base::dv, Base::p;
-  using typename Base::KTile, typename Base::VTile, typename Base::QTile;
+  using typename Base::VTile;
 
   SA_DEVICE void run() {
 #pragma unroll
@@ -100,7 +100,7 @@ template <class Spec>
 struct KeysRole : KeyRole<Spec> {
   using Base = KeyRole<Spec>;
   using Base::at, Base::params, Base::shared, Base::tiling, Base::visit, Base::dk;
-  using typename Base::KTile, typename Base::VTile, typename Base::DOTile;
+  using typename Base::KTile;
 
   SA_DEVICE void run() {
 #pragma unroll

@@ -25,16 +25,14 @@ Source row_sums(const Problem& problem, const Target& target) {
           .parameter_bytes = sizeof(RowSumParams)};
 }
 
-// Of the matrix instructions: of S and dP, of dQ, and of dK and dV (parts/row_product.cuh).
+// Of the matrix instructions: of S and dP, of dQ, and of dK and dV (backward/row_product.cuh).
 std::string shapes(const Problem& problem, const BackwardSchedule& schedule) {
   std::string text;
   std::set<int> all = {schedule.tile_q, chunk_columns(problem.head_dim)};
   for (const int dim : {problem.head_dim, problem.v_head_dim()}) {
-    const int columns = padded_columns(dim);
-    if (columns > 192)
-      all.insert({128, columns - 128});
-    else
-      all.insert(columns);
+    const int columns = padded_columns(dim), first = product_columns(columns);
+    all.insert(first);
+    if (first < columns) all.insert(columns - first);
   }
   for (const int columns : all)
     text += llvm::formatv("WGMMA_SHAPE({0}, {1})\n", name(problem.dtype), columns);

@@ -1,18 +1,18 @@
 // Products whose second operand is a tile of rows, of any width.
 #pragma once
 
+#include "backward/backward_params.h"
 #include "parts/swizzled_tile.cuh"
 #include "ptx/wgmma.cuh"
 
 namespace streamattn {
 
-/// D += A B in 64 rows of float, where B is k16 steps of the rows of `Tile`. Up to 192 columns are
-/// one instruction, more are two: ptxas compiles none whose accumulators do not fit into the
-/// registers that a thread has at launch, 128 in a block of four warpgroups.
+/// D += A B in 64 rows of float, where B is k16 steps of the rows of `Tile`: one instruction, or
+/// two where columns are too many for it.
 template <class Element, class Tile>
 struct RowProduct {
   static constexpr int columns = Tile::padded;
-  static constexpr int first = columns > 192 ? 128 : columns, rest = columns - first;
+  static constexpr int first = product_columns(columns), rest = columns - first;
   using Sums = float[columns / 2];
 
   /// A in shared memory, MN-major where a_major is 1.
