@@ -19,7 +19,8 @@ const Target& hopper() { return find_target("sm_90a"); }
 /// A call at addresses that nobody reads, for a test to break.
 struct Fixture {
   Problem problem{.dtype = DType::bf16, .head_dim = 64, .group_size = 2, .mask = causal()};
-  Schedule schedule = choose(Operation::forward, problem, {}, hopper()).schedule;
+  Schedule schedule =
+      parse_schedule("packed_heads=1", choose(Operation::forward, problem, {}, hopper()).schedule);
   ForwardCall call{.q = at(1, DType::bf16, 10, 4, 64),
                    .k = at(2, DType::bf16, 30, 2, 64),
                    .v = at(3, DType::bf16, 30, 2, 64),
@@ -134,8 +135,8 @@ TEST_CASE("heads are packed where they fill tiles, and refused where they differ
   CHECK(refusal({.group_size = 8, .mask = document()}, "packed_heads=8,key_lists=true") ==
         "packed_heads above 1: key lists are of the queries of one head");
 
-  const auto guess = [](const Problem& problem, std::int64_t q_len) {
-    const Shape shape{.batch = 1, .kv_heads = 8, .q_len = q_len, .kv_len = 32768};
+  const auto guess = [](const Problem& problem, std::int64_t q_len, std::int64_t kv_len = 32768) {
+    const Shape shape{.batch = 1, .kv_heads = 8, .q_len = q_len, .kv_len = kv_len};
     return settings_of<FlashSchedule>(*flash_first_guess(problem, shape, hopper()));
   };
   CHECK(guess(eight, 16).packed_heads == 8);
@@ -143,8 +144,21 @@ TEST_CASE("heads are packed where they fill tiles, and refused where they differ
   CHECK(guess(eight, 16).split_keys);
   CHECK(guess(eight, 8).tile_q == 64);
   CHECK(guess(eight, 4096).packed_heads == 1);
+  const Problem growing{.group_size = 8, .mask = causal()};
+  CHECK(guess(growing, 4096).packed_heads == 1);
+  CHECK(guess(growing, 4096, 4096).packed_heads == 8);
   CHECK(guess({.group_size = 8, .score = alibi()}, 16).packed_heads == 1);
   CHECK(guess({.group_size = 8, .mask = causal() && sliding_window(128)}, 4096).packed_heads == 8);
+}
+
+TEST_CASE("tiles are halved where short rows leave multiprocessors idle") {
+  const auto tile_q = [](std::int64_t heads, std::int64_t seq) {
+    const Shape shape{.batch = 2, .kv_heads = heads, .q_len = seq, .kv_len = seq};
+    return settings_of<FlashSchedule>(*flash_first_guess({}, shape, hopper())).tile_q;
+  };
+  CHECK(tile_q(16, 206) == 64);
+  CHECK(tile_q(32, 206) == 128);
+  CHECK(tile_q(8, 900) == 128);
 }
 
 TEST_CASE("keys are split where the model is sure that it pays") {

@@ -58,6 +58,14 @@ bool has_pair_element(const Expr& expression) {
   return found;
 }
 
+// Whether heads of a group go together because items of later queries are longer: tiles of fewer
+// queries end nearer to what they see. Measured where no more than four go together, up to 128
+// columns.
+bool packs_growing_items(const Problem& problem, const Shape& shape) {
+  return flash_items_grow(problem) && 2 * shape.q_len >= shape.kv_len &&
+         packable_heads(problem) > 1 && std::max(problem.head_dim, problem.v_head_dim()) <= 128;
+}
+
 /// What guesses differ in; the rest follows from the problem.
 struct Guess {
   int warpgroups, tile_kv, stages = 2;
@@ -73,24 +81,32 @@ constexpr bool split = true;
 constexpr int over_q = 0, in_halves = 2;  // passes of O
 
 // Short rows wait for memory, and for the next item, more than warpgroups for each other: many
-// loads under way, no turns, and keys that fit a tile or two.
-void add_for_short_rows(const Problem& problem, const Shape& shape, std::vector<Guess>& list) {
+// loads under way, no turns, and keys that fit a tile or two. Where even halves of the usual tiles
+// leave multiprocessors idle, halves.
+void add_for_short_rows(const Problem& problem, const Shape& shape, const Target& target,
+                        std::vector<Guess>& list) {
   constexpr std::int64_t one_tile = 128, two_tiles = 256, short_row = 512, longer_row = 1024;
   const int widest = std::max(problem.head_dim, problem.v_head_dim());
   const std::int64_t keys = shape.kv_len;
   const auto tile = [&](std::int64_t parts) {
     return static_cast<int>((keys + 16 * parts - 1) / (16 * parts) * 16);
   };
+  if (keys <= short_row && 2 * query_tiles(problem, shape) <= target.sm_count) {
+    if (widest <= 128) list.push_back({1, tile(2), 2, no_turns, q_in_memory, exact});
+    list.push_back({1, 80, 2, no_turns, q_in_memory, exact});
+  }
   if (keys <= two_tiles && widest <= 128) {
     const bool is_small = widest <= 64;
     if (problem.mask.node().is_constant() && keys > one_tile)
       list.push_back({2, tile(is_small ? 1 : 2), 2, no_turns, q_in_registers, exact});
     list.push_back({2, 64, is_small ? 4 : 3, no_turns, q_in_registers, exact});
   }
-  if (problem.mask.node().is_constant() && keys <= short_row && widest <= 64)
-    list.push_back({3, 64, 4, turns, q_in_registers});
+  if (problem.mask.node().is_constant() && keys <= short_row && widest <= 128)
+    list.push_back({3, widest <= 64 ? 64 : 48, 4, turns, q_in_registers});
   if (!flash_items_grow(problem)) return;
   if (keys <= longer_row && widest <= 64) list.push_back({3, 64, 4, no_turns, q_in_registers});
+  if (keys <= longer_row && keys > short_row && widest <= 128)
+    list.push_back({2, 64, 4, turns, q_in_registers});
   if (keys > short_row) return;
   if (widest <= 128) list.push_back({2, 64, 4, no_turns, q_in_registers});
   list.push_back({2, 64, 2, no_turns, q_in_memory, stale, in_halves});
@@ -99,11 +115,11 @@ void add_for_short_rows(const Problem& problem, const Shape& shape, std::vector<
 // Guesses in the order in which they are tried, after what won on an H200 (docs/flash_wgmma.md):
 // the most query rows that registers allow, since every key tile is then read for more of them;
 // with few tiles to hand out, two warpgroups and a wide key tile instead.
-std::vector<Guess> guesses(const Problem& problem, const Shape& shape) {
+std::vector<Guess> guesses(const Problem& problem, const Shape& shape, const Target& target) {
   std::vector<Guess> list;
   const auto add = [&](const Guess& guess) { list.push_back(guess); };
   const bool is_small = problem.v_head_dim() <= 64;
-  add_for_short_rows(problem, shape, list);
+  add_for_short_rows(problem, shape, target, list);
 
   // Where a query tile sees little of the keys, small tiles waste less at the ends of what it sees.
   const Reach reach = reach_of(problem.mask);
@@ -123,13 +139,21 @@ std::vector<Guess> guesses(const Problem& problem, const Shape& shape) {
   if (reach == Reach::near && !by_data) add({3, 64, 3});
   // The walk over lists takes registers; where a map of blocks decides, tiles should be blocks.
   if (by_data && !has_pair_element(problem.mask)) add({3, 64, 3});
-  constexpr std::int64_t few_tiles = 1024, medium_row = 3072;
-  if (query_tiles(problem, shape) < few_tiles) add({2, 128, 2, turns, q_in_registers});
+  constexpr std::int64_t few_tiles = 1024, very_few_tiles = 512, medium_row = 4096;
+  const bool has_small_items = is_small || packs_growing_items(problem, shape);
+  if (query_tiles(problem, shape) < (has_small_items ? very_few_tiles : few_tiles))
+    add({2, 128, 2, turns, q_in_registers});
+  if (!is_small && problem.v_head_dim() <= 112)
+    for (const bool q_stays : {q_in_registers, q_in_memory}) add({3, 96, 3, turns, q_stays});
   if (flash_items_grow(problem) && shape.kv_len <= medium_row) {
     if (is_small) add({3, 96, 3, turns, q_in_registers, exact});
+    if (problem.v_head_dim() > 128) add({2, 64, 3, turns, q_in_memory, stale, over_q});
     add({3, 64, 3});
   }
-  if (is_small) add({3, 128, 2, turns, q_in_memory, exact});
+  if (is_small) {
+    if (shape.kv_len <= medium_row / 2) add({3, 96, 3, turns, q_in_registers, exact});
+    add({3, 128, 2, turns, q_in_memory, exact});
+  }
   add({3, 112});
   if (!problem.mask.node().is_constant()) add({3, 80, 3});
   add({3, 80});
@@ -162,7 +186,7 @@ std::vector<Guess> split_guesses() {
 int packed_heads(const Guess& guess, const Problem& problem, const Shape& shape) {
   const int most = packable_heads(problem);
   if (most == 1) return 1;
-  if (reach_of(problem.mask) == Reach::narrow) return most;
+  if (reach_of(problem.mask) == Reach::narrow || packs_growing_items(problem, shape)) return most;
   const std::int64_t tile = 64 * guess.warpgroups;
   const auto rows_of_tiles = [&](std::int64_t heads) {
     const std::int64_t tiles = (shape.q_len * heads + tile - 1) / tile;
@@ -215,7 +239,7 @@ std::vector<FlashSchedule> flash_guesses(const Problem& problem, const Shape& sh
             flash_refusal(problem, schedule, target).empty())
           to.push_back(schedule);
   };
-  add_legal(guesses(problem, shape), whole);
+  add_legal(guesses(problem, shape, target), whole);
   if (!may_split(problem, shape, target)) return whole;
   add_legal(split_guesses(), in_shares);
   const auto microseconds = [&](const FlashSchedule& schedule) {
