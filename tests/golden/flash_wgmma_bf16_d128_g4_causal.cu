@@ -1,6 +1,6 @@
 // streamattn  forward  flash_wgmma  sm_90a
 // problem:  bf16 -> bf16, head_dim 128, group 4; mask: k <= q
-// schedule: tile 192 x 80, 3 stages, 3 math warpgroups, ping-pong, stale maximum
+// schedule: tile 192 x 80, 3 stages, 3 math warpgroups, ping-pong, stale maximum, rows of 4 heads together
 #include "forward/flash_wgmma.cuh"
 
 namespace streamattn {
@@ -24,7 +24,7 @@ struct Spec {
   static constexpr streamattn::FlashTiling tiling = {
       .head_dim = 128, .value_head_dim = 128,
       .tile_q = 192, .tile_kv = 80, .stages = 3,
-      .output = streamattn::OutputPath::buffered, .o_passes = 1};
+      .output = streamattn::OutputPath::buffered, .o_passes = 1, .packed_heads = 4};
   static constexpr bool ping_pong = true, q_in_registers = false, stale_reference = true;
   static constexpr int producer_registers = 32, consumer_registers = 160;
   static constexpr bool key_lists = false;

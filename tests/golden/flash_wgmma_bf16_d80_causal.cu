@@ -1,10 +1,10 @@
 // streamattn  forward  flash_wgmma  sm_90a
 // problem:  bf16 -> bf16, head_dim 80, group 1; mask: k <= q
-// schedule: tile 192 x 112, 2 stages, 3 math warpgroups, ping-pong, stale maximum
+// schedule: tile 192 x 96, 3 stages, 3 math warpgroups, ping-pong, stale maximum, Q in registers
 #include "forward/flash_wgmma.cuh"
 
 namespace streamattn {
-WGMMA_SHAPE(bf16, 112)
+WGMMA_SHAPE(bf16, 96)
 WGMMA_SHAPE(bf16, 80)
 
 struct ProblemScore : ScaledScore {
@@ -23,9 +23,9 @@ struct Spec {
   static constexpr int group_size = 1;
   static constexpr streamattn::FlashTiling tiling = {
       .head_dim = 80, .value_head_dim = 80,
-      .tile_q = 192, .tile_kv = 112, .stages = 2,
+      .tile_q = 192, .tile_kv = 96, .stages = 3,
       .output = streamattn::OutputPath::buffered, .o_passes = 1};
-  static constexpr bool ping_pong = true, q_in_registers = false, stale_reference = true;
+  static constexpr bool ping_pong = true, q_in_registers = true, stale_reference = true;
   static constexpr int producer_registers = 32, consumer_registers = 160;
   static constexpr bool key_lists = false;
 };

@@ -1,6 +1,6 @@
 // streamattn  forward  flash_wgmma  sm_90a
 // problem:  f16 -> f16, head_dim 64, group 1; mask: k <= q
-// schedule: tile 192 x 128, 3 stages, 3 math warpgroups, ping-pong, exact maximum
+// schedule: tile 192 x 128, 2 stages, 3 math warpgroups, ping-pong, exact maximum
 #include "forward/flash_wgmma.cuh"
 
 namespace streamattn {
@@ -23,7 +23,7 @@ struct Spec {
   static constexpr int group_size = 1;
   static constexpr streamattn::FlashTiling tiling = {
       .head_dim = 64, .value_head_dim = 64,
-      .tile_q = 192, .tile_kv = 128, .stages = 3,
+      .tile_q = 192, .tile_kv = 128, .stages = 2,
       .output = streamattn::OutputPath::buffered, .o_passes = 1};
   static constexpr bool ping_pong = true, q_in_registers = false, stale_reference = false;
   static constexpr int producer_registers = 32, consumer_registers = 160;
