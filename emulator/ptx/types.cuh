@@ -78,6 +78,11 @@ inline bool __any_sync(unsigned, bool value, SA_SITE) {
 inline unsigned __match_any_sync(unsigned, unsigned value, SA_SITE) {
   return streamattn_machine->match(value, site);
 }
+inline unsigned __reduce_or_sync(unsigned, unsigned value, SA_SITE) {
+  unsigned all = 0;
+  for (int lane = 0; lane < 32; lane++) all |= streamattn_machine->shuffle(value, lane, site);
+  return all;
+}
 inline int __ffs(int bits) { return __builtin_ffs(bits); }
 template <class T>
 T __shfl_sync(unsigned, T value, int lane, SA_SITE) {

@@ -23,8 +23,13 @@ struct QuerySumParams {
 };
 
 /// Work items are (section of key-value heads, key tile, head of the section), the last one
-/// fastest. A tile of keys waits for tiles before it alone, which then began earlier.
+/// fastest. A tile of keys waits for tiles before it alone, which blocks have then drawn earlier.
 struct KeyOrderParams {
+  int items;
+  // Counts items that blocks have drawn, and one more draw for each block. The last of these makes
+  // it zero again.
+  unsigned* drawn;
+  unsigned last_draw;
   int key_tiles;
   int kv_heads, all_kv_heads;  // all: batch * kv_heads
   int section_heads;           // heads of a section; the last section may have fewer
@@ -92,6 +97,8 @@ struct BackwardTiling {
   static constexpr int element_bytes = 2;
   static constexpr int warpgroup_keys = 64;
   static constexpr int most_stages = 3, dq_buffers = 2;
+  static constexpr int items = 4;  // that somebody may still look at
+  static constexpr int math_warps = 8;
   static constexpr int most_bytes = 227 << 10;  // that a block may have
 
   SA_ANYWHERE constexpr bool by_role() const { return head_dim > 128 || value_head_dim > 128; }
@@ -148,19 +155,20 @@ struct BackwardTiling {
     return delta_offset() + d_o_stages() * statistic_bytes();
   }
   SA_ANYWHERE constexpr int turn_offset() const { return slot_offset() + q_stages() * 16; }
-  SA_ANYWHERE constexpr int barrier_offset() const { return turn_offset() + dq_buffers * 16; }
-  /// Full barrier of K and V; full and empty ones of every stage of Q, dO, dS, dQ, and of P.
-  SA_ANYWHERE constexpr int bytes() const {
-    return barrier_offset() + 8 * (1 + 8 * most_stages + (by_role() ? 2 : 0));
-  }
+  SA_ANYWHERE constexpr int item_offset() const { return turn_offset() + dq_buffers * 16; }
+  SA_ANYWHERE constexpr int number_offset() const { return item_offset() + items * 16; }
+  SA_ANYWHERE constexpr int visits_offset() const { return number_offset() + math_warps * 16; }
+  SA_ANYWHERE constexpr int barrier_offset() const { return visits_offset() + 16; }
+  /// Full and empty barriers of K and V, of dK and dV, of P, and of every stage of Q, dO, dS, dQ.
+  SA_ANYWHERE constexpr int bytes() const { return barrier_offset() + 16 * (3 + 4 * most_stages); }
 
  private:
   // What bytes() is at most with so many stages of dO and dS.
   SA_ANYWHERE constexpr int bytes_with(int d_o_count, int ds_count) const {
     return k_bytes() + v_bytes() + q_stages() * q_bytes() + d_o_count * d_o_bytes() +
            ds_count * ds_bytes() + dq_buffers * dq_bytes() + weights_bytes() +
-           2 * most_stages * statistic_bytes() + 16 * (most_stages + dq_buffers) +
-           8 * (3 + 8 * most_stages);
+           2 * most_stages * statistic_bytes() +
+           16 * (most_stages + dq_buffers + items + math_warps + 1) + 16 * (3 + 4 * most_stages);
   }
   SA_ANYWHERE static constexpr int tile_bytes(int rows, int columns) {
     return rows * padded_columns(columns, element_bytes) * element_bytes;

@@ -21,15 +21,26 @@ struct UseCursor {
   SA_DEVICE operator RingCursor<stages>() const { return {stage(), parity()}; }
 };
 
-/// Counts visits.
+/// Counts visits, and items.
 using VisitCursor = UseCursor<1>;
+using ItemCursor = UseCursor<1>;
 
-/// One tile of keys of one key-value head.
+/// One tile of keys of one key-value head, as its slot in shared memory holds it.
 struct KeyItem {
-  int key_tile, kv_head, batch;
+  int key_tile;  // negative: there are no more
+  int kv_head, batch;
+  int is_seen;  // by some query tile
+
+  SA_DEVICE static KeyItem load(u32 slot) {
+    int4 found = load_shared(slot);
+    return {found.x, found.y, found.z, found.w};
+  }
+  SA_DEVICE void store(u32 slot) const {
+    store_shared(slot, make_int4(key_tile, kv_head, batch, is_seen));
+  }
 };
 
-/// Block `index` of the order.
+/// Item `index` of the order.
 SA_DEVICE KeyItem key_item(const KeyOrderParams& order, int index) {
   int section = index / (order.section_heads * order.key_tiles);
   int first_head = section * order.section_heads;
@@ -38,7 +49,7 @@ SA_DEVICE KeyItem key_item(const KeyOrderParams& order, int index) {
   int key_tile = in_section / heads_here;
   int head = first_head + in_section - key_tile * heads_here;
   int batch = head / order.kv_heads;
-  return {key_tile, head - batch * order.kv_heads, batch};
+  return {key_tile, head - batch * order.kv_heads, batch, 0};
 }
 
 /// A visit to a query tile, as its slot in shared memory holds it.
@@ -48,7 +59,7 @@ struct QueryVisit {
   int previous;  // key tile that adds to this dQ before; -1: none
   int flags;
 
-  static constexpr int masked = 1, last = 2, none = 4;  // none: there is no visit at all
+  static constexpr int masked = 1, last = 2;
 
   SA_DEVICE static QueryVisit load(u32 slot) {
     int4 found = load_shared(slot);
@@ -63,13 +74,19 @@ struct QueryVisit {
 struct SumTurn {
   int part;      // of all tiles; negative: no more come
   int previous;  // key tile that adds before; -1: none
+  int key_tile;  // that adds
 
   SA_DEVICE static SumTurn load(u32 slot) {
     int4 found = load_shared(slot);
-    return {found.x, found.y};
+    return {found.x, found.y, found.z};
   }
-  SA_DEVICE void store(u32 slot) const { store_shared(slot, make_int4(part, previous, 0, 0)); }
+  SA_DEVICE void store(u32 slot) const {
+    store_shared(slot, make_int4(part, previous, key_tile, 0));
+  }
 };
+
+/// What all lanes of a warp have, where vector registers are short.
+SA_DEVICE int in_uniform_register(int value) { return int(__reduce_or_sync(~0u, u32(value))); }
 
 template <class Spec>
 struct BackwardTiles {
@@ -80,6 +97,8 @@ struct BackwardTiles {
   using K = SwizzledTile<tiling.tile_kv(), tiling.head_dim, bytes>;
   using V = SwizzledTile<tiling.tile_kv(), tiling.value_head_dim, bytes>;
   using DS = SwizzledTile<tiling.tile_q, tiling.tile_kv(), bytes>;
+  using DK = SwizzledTile<64, tiling.head_dim, bytes>;
+  using DV = SwizzledTile<64, tiling.value_head_dim, bytes>;
 };
 
 /// The shared memory of a block.
@@ -124,17 +143,45 @@ struct BackwardShared {
   /// Whose sums are in the buffer.
   SA_DEVICE u32 turn(SumCursor at) const { return base + tiling.turn_offset() + at.stage() * 16; }
 
-  SA_DEVICE u32 keys_full() const { return base + tiling.barrier_offset(); }
+  SA_DEVICE u32 item(ItemCursor at) const {
+    return base + tiling.item_offset() + at.uses % tiling.items * 16;
+  }
+  /// Of math warp w: the number of its item.
+  SA_DEVICE u32 number(int w) const { return base + tiling.number_offset() + w * 16; }
+
+  /// Visits before the end of the item whose dK and dV are on their way.
+  SA_DEVICE u32 visits() const { return base + tiling.visits_offset(); }
+
+  /// Where dK and dV of 64 keys are on their way to memory, of math warpgroup w, behind the visit
+  /// before `end`: in stages that the next one does not need; or over K and V, where one warpgroup
+  /// has dK and the other dV.
+  SA_DEVICE u32 d_k(VisitCursor end, int w) const {
+    if constexpr (tiling.by_role()) return k();
+    return q(QCursor{end.uses + tiling.q_stages() - 1 - w});
+  }
+  SA_DEVICE u32 d_v(VisitCursor end, int w) const {
+    if constexpr (tiling.by_role()) return v();
+    return d_o(DOCursor{end.uses + tiling.d_o_stages() - 1 - w});
+  }
+
+  /// Of K and V with the item: read by math, dQ and the thread that stores.
+  SA_DEVICE auto keys_ring() const { return fixed_ring(0); }
+  /// Of dK and dV on their way: written by math.
+  SA_DEVICE auto gradient_ring() const { return fixed_ring(1); }
   SA_DEVICE auto q_ring() const { return ring<tiling.q_stages()>(0); }
   SA_DEVICE auto d_o_ring() const { return ring<tiling.d_o_stages()>(1); }
   SA_DEVICE auto ds_ring() const { return ring<tiling.ds_stages()>(2); }
   SA_DEVICE auto sum_ring() const { return ring<tiling.dq_buffers>(3); }
-  SA_DEVICE auto weights_ring() const { return ring<1>(4); }
+  SA_DEVICE auto weights_ring() const { return fixed_ring(2); }
 
  private:
+  SA_DEVICE StageRing<1> fixed_ring(int n) const {
+    u32 first = base + tiling.barrier_offset() + 16 * n;
+    return {first, first + 8};
+  }
   template <int count>
   SA_DEVICE StageRing<count> ring(int n) const {
-    u32 first = keys_full() + 8 + n * 16 * tiling.most_stages;
+    u32 first = base + tiling.barrier_offset() + 16 * (3 + n * tiling.most_stages);
     return {first, first + 8 * count};
   }
 };

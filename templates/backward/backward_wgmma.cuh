@@ -1,12 +1,14 @@
 // Backward attention on Hopper: gradients of K and V of a tile of keys, and its part of dQ.
 //
-// A block owns 128 keys of one key-value head and walks the query tiles, of all heads of the group,
-// that see some of them. Two math warpgroups compute S, dP, dV and dK and never wait for each
-// other; one computes dQ = dS K. Of the fourth, a warp loads, and one for each buffer adds dQ up in
-// global memory, in the order of key tiles, so that results are the same each time.
+// A block draws items: 128 keys of one key-value head, whose query tiles it walks, of all heads of
+// the group, that see some of them. Two math warpgroups compute S, dP, dV and dK and never wait for
+// each other within an item; one computes dQ = dS K. Of the fourth, a warp loads, one for each
+// buffer adds dQ up in global memory, in the order of key tiles, so that results are the same each
+// time, and one stores dK and dV, under the first visits of the next item.
 #pragma once
 
 #include "backward/backward_loader.cuh"
+#include "backward/gradient_store.cuh"
 #include "backward/key_roles.cuh"
 #include "backward/query_gradient.cuh"
 #include "ptx/dependency.cuh"
@@ -20,7 +22,8 @@ SA_DEVICE void run_backward_block(const BackwardParams& params) {
   constexpr bool by_role = Spec::tiling.by_role();
   int warp = __shfl_sync(~0u, threadIdx.x / 32, 0);
   if (threadIdx.x == 0) {
-    mbarrier_init(shared.keys_full(), 1);
+    shared.keys_ring().init(13);
+    shared.gradient_ring().init(1, 8);
     shared.q_ring().init(12);  // read by math; dQ reads whose it is
     shared.d_o_ring().init(8);
     shared.ds_ring().init(4, by_role ? 4 : 8);  // written by warps, read by four
@@ -42,13 +45,15 @@ SA_DEVICE void run_backward_block(const BackwardParams& params) {
     else if (warp < 8)
       ValueRole<Spec>{{{params, shared, at}}}.run();
     else
-      KeysRole<Spec>{{{params, shared, at}}}.run();
+      KeysRole<Spec>{{{params, shared, at, 4}}}.run();
   } else {
     shrink_registers<Spec::loader_registers>();
     if (lane == 0 && warp == 12)
-      BackwardLoader<Spec>{params, shared, key_item(params.order, blockIdx.x)}.run();
-    if (lane == 0 && warp > 12 && warp <= 12 + Spec::tiling.dq_buffers)
+      BackwardLoader<Spec>{params, shared}.run();
+    else if (lane == 0 && warp < 15)
       SumTurns<Spec>{params, shared, {u32(warp - 13)}}.run();
+    else if (lane == 0)
+      GradientStore<Spec>{params, shared}.run();
   }
 }
 

@@ -29,6 +29,8 @@ struct KeyGradients {
   using QTile = typename Tiles::Q;
   using DOTile = typename Tiles::DO;
   using HalfDS = SwizzledTile<tiling.tile_q, 64, tiling.element_bytes>;  // keys of a warpgroup
+  using DKTile = typename Tiles::DK;
+  using DVTile = typename Tiles::DV;
   using Scores = Wgmma<Element, tiling.tile_q>;
   using DV = RowProduct<Element, DOTile>;
   using DK = RowProduct<Element, QTile>;
@@ -37,8 +39,9 @@ struct KeyGradients {
   const BackwardParams& params;
   BackwardShared<Spec> shared;
   Fragment at;
+  int first_warp = 0;  // among the math warps, of those whose rows are the first
 
-  VisitCursor visit = {};       // which it is
+  VisitCursor visit = {};       // which it is, of all items
   float dk[KTile::padded / 2];  // (64, head_dim) float, not scaled
   float dv[VTile::padded / 2];  // (64, value_head_dim) float
   u32 p[tiling.tile_q / 4];     // (64, tile_q) 16-bit, as k16 steps
@@ -48,19 +51,51 @@ struct KeyGradients {
   using Weights = u32[tiling.tile_q / 4];
 
   SA_DEVICE void run() {
-#pragma unroll
-    for (int i = 0; i < KTile::padded / 2; i++) dk[i] = 0;
-#pragma unroll
-    for (int i = 0; i < VTile::padded / 2; i++) dv[i] = 0;
-    mbarrier_wait(shared.keys_full(), 0);
-    shared.q_ring().wait(shared.q_of(visit));
-    int flags = this->flags();
-    if (!(flags & QueryVisit::none)) visit_queries(flags);
-    named_barrier_sync(keys_read_barrier(), 384);
-    store();
+#pragma unroll 1
+    for (ItemCursor next; take_item(next); next = {items().uses + 1}) {
+      clear(dk);
+      clear(dv);
+      if (item().is_seen)
+        visit_queries();
+      else
+        release_keys();
+      // When the other warpgroup, too, has read what gradients take the place of.
+      shared.q_ring().wait_empty(shared.q_of({visit.uses + tiling.q_stages() - 1}));
+      shared.gradient_ring().wait_empty(items());
+      pass_on<DKTile, tiling.head_dim>(dk, params.score.scale, params.d_k_direct,
+                                       shared.d_k(visit, at.warpgroup));
+      pass_on<DVTile, tiling.value_head_dim>(dv, value_scale(), params.d_v_direct,
+                                             shared.d_v(visit, at.warpgroup));
+      tell_passed_on();
+    }
   }
 
  protected:
+  /// Which item it is: kept in shared memory, as registers are short.
+  SA_DEVICE ItemCursor items() const { return {u32(load_shared(number()).x)}; }
+  SA_DEVICE KeyItem item() const { return KeyItem::load(shared.item(items())); }
+
+  /// Waits for the next item and its K and V.
+  SA_DEVICE bool take_item(ItemCursor next) const {
+    __syncwarp();
+    if (at.leads_warp()) store_shared(number(), make_int4(int(next.uses), 0, 0, 0));
+    __syncwarp();
+    shared.keys_ring().wait(next);
+    return __shfl_sync(~0u, KeyItem::load(shared.item(next)).key_tile, 0) >= 0;
+  }
+
+  /// Once K and V have been read.
+  SA_DEVICE void release_keys() const {
+    __syncwarp();
+    if (at.leads_warp()) mbarrier_arrive(shared.keys_ring().empty);
+  }
+
+  template <int N>
+  SA_DEVICE static void clear(float (&tile)[N]) {
+#pragma unroll
+    for (float& x : tile) x = 0;
+  }
+
   /// Of the visit. The slot holds until Q is released.
   SA_DEVICE int flags() const {
     return __shfl_sync(~0u, QueryVisit::load(shared.slot(shared.q_of(visit))).flags, 0);
@@ -73,7 +108,9 @@ struct KeyGradients {
     shared.base = u32(base);
   }
 
-  SA_DEVICE void visit_queries(int flags) {
+  SA_DEVICE void visit_queries() {
+    shared.q_ring().wait(shared.q_of(visit));
+    int flags = this->flags();
     {
       float s[tiling.tile_q / 2];
       multiply_scores(s);
@@ -96,9 +133,13 @@ struct KeyGradients {
       Weights sloped;
       differentiate</*is_first=*/false>(weigh(s, sloped, flags));
     }
+    release_keys();
     add_to_dk(visit);
     wgmma_wait<0>();
     pin(dk);
+    __syncwarp();
+    if (at.leads_warp()) shared.q_ring().release(shared.q_of(visit));
+    visit.advance();
   }
 
   /// S of the visit, less the LSE where a score is the product: exponentials are all that it lacks.
@@ -187,7 +228,7 @@ struct KeyGradients {
   /// Of the visit, whose slot is there.
   SA_DEVICE void find_dropped() {
     static_assert(tiling.tile_q == 64, "a thread has a bit for each of 32 elements");
-    KeyItem item = key_item(params.order, blockIdx.x);
+    KeyItem item = this->item();
     QueryVisit here = QueryVisit::load(shared.slot(shared.q_of(visit)));
     Sequence sequence(params.sequence, WorkItem{here.q_tile, here.head, item.batch, 0});
     int row = item.key_tile * tiling.tile_kv() + at.first_row() + at.warp * 16;
@@ -199,7 +240,7 @@ struct KeyGradients {
   /// its key.
   template <class Hide>
   SA_DEVICE void each_hidden(float (&s)[tiling.tile_q / 2], Hide hide) const {
-    KeyItem item = key_item(params.order, blockIdx.x);
+    KeyItem item = this->item();
     QueryVisit here = QueryVisit::load(shared.slot(shared.q_of(visit)));
     WorkItem query{here.q_tile, here.head, item.batch, 0};
     Sequence sequence(params.sequence, query);
@@ -221,9 +262,9 @@ struct KeyGradients {
     forget_addresses();
     u32 hidden = 0;
     if (flags & QueryVisit::masked) each_hidden(s, [&](float&, int i) { hidden |= 1u << i; });
-    KeyItem item = key_item(params.order, blockIdx.x);
+    KeyItem item = this->item();
     QueryVisit here = QueryVisit::load(shared.slot(shared.q_of(visit)));
-    WorkItem query{here.q_tile, here.head, item.batch, 0};
+    WorkItem query{here.q_tile, here.head, in_uniform_register(item.batch), 0};
     Sequence sequence(params.sequence, query);
     Score score(params.score, query, sequence);
     int q = sequence.q_position + here.q_tile * tiling.tile_q + at.column();
@@ -315,6 +356,8 @@ struct KeyGradients {
     }
   }
 
+  SA_DEVICE u32 number() const { return shared.number(first_warp + at.warpgroup * 4 + at.warp); }
+
   // Where the lane's row of dS begins. Of the thread's index anew each time, as kept it would take
   // a register that there is not.
   SA_DEVICE static u32 ds_place() {
@@ -324,17 +367,7 @@ struct KeyGradients {
     return HalfDS::swizzled(lane % 8 + lane / 16 * 8, (warp * 16 + (lane & 8)) * 2);
   }
 
-  // ---- dK and dV of the block's keys, over K and V
-
-  SA_DEVICE void store() const {
-    const float scale = params.score.scale;
-    KeyItem item = key_item(params.order, blockIdx.x);  // anew: registers are short before
-    store_tile<KTile, Spec::tiling.head_dim>(item, dk, scale, params.d_k, params.d_k_direct,
-                                             shared.k());
-    store_tile<VTile, Spec::tiling.value_head_dim>(item, dv, value_scale(), params.d_v,
-                                                   params.d_v_direct, shared.v());
-    if (at.leads_warpgroup()) tma_store_wait_read();
-  }
+  // ---- dK and dV of the item's keys
 
   // Of dV: P is not divided by what is kept.
   SA_DEVICE float value_scale() const {
@@ -342,23 +375,47 @@ struct KeyGradients {
     return 1;
   }
 
+  /// A gradient of the warpgroup's keys, scaled, to `buffer` in 16 bits, for the thread that
+  /// stores; or to memory, in float.
   template <class Tile, int columns, int N>
-  SA_DEVICE void store_tile(KeyItem item, const float (&tile)[N], float scale, const TensorMap& map,
-                            const DirectParams& direct, u32 buffer) const {
+  SA_DEVICE void pass_on(const float (&tile)[N], float scale, const DirectParams& direct,
+                         u32 buffer) const {
     const float factor[2] = {scale, scale};
-    int row = item.key_tile * tiling.tile_kv();
     if (direct.data) {
-      OutputRows rows{
-          direct.data + item.batch * direct.strides.batch + item.kv_head * direct.strides.head,
-          direct.strides.seq, params.sequence.kv_len};
-      if (params.accumulate)
-        add_direct<columns>(rows, row, at, tile, factor);
-      else
-        store_direct<columns>(rows, row, at, tile, factor);
-    } else {
-      store_tma<Element, Tile, Tile::chunks>(map, {0, item.kv_head, item.batch, 0}, row, at, buffer,
-                                             0, tile, factor);
+      store_in_float<columns>(tile, factor, direct);
+      return;
     }
+    int row = at.warp * 16 + at.lane % 16;
+#pragma unroll
+    for (int step = 0; step < Tile::padded / Tile::step; step++) {
+      u32 packed[4];
+      pack_step<Element>(tile, step, factor, packed);
+      store_matrix_x4(buffer + Tile::place(row, step, at.matrix_byte_column()), packed[0],
+                      packed[1], packed[2], packed[3]);
+    }
+  }
+
+  template <int columns, int N>
+  SA_DEVICE void store_in_float(const float (&tile)[N], const float (&factor)[2],
+                                const DirectParams& direct) const {
+    KeyItem item = this->item();
+    int row = item.key_tile * tiling.tile_kv();
+    OutputRows rows{
+        direct.data + item.batch * direct.strides.batch + item.kv_head * direct.strides.head,
+        direct.strides.seq, params.sequence.kv_len};
+    if (params.accumulate)
+      add_direct<columns>(rows, row, at, tile, factor);
+    else
+      store_direct<columns>(rows, row, at, tile, factor);
+  }
+
+  SA_DEVICE void tell_passed_on() const {
+    fence_shared_to_async();
+    __syncwarp();
+    if (!at.leads_warp()) return;
+    if (!tiling.by_role() && at.warpgroup + at.warp == 0)
+      store_shared(shared.visits(), make_int4(int(visit.uses), 0, 0, 0));
+    mbarrier_arrive(shared.gradient_ring().full);
   }
 };
 

@@ -14,7 +14,11 @@ struct KeyRole : KeyGradients<Spec> {
  protected:
   using Base = KeyGradients<Spec>;
   using Base::at, Base::params, Base::shared, Base::tiling, Base::visit;
-  using typename Base::KTile, typename Base::VTile;
+
+  /// When all have read K and V, which gradients take the place of.
+  SA_DEVICE void wait_keys_read() const {
+    shared.keys_ring().wait_empty(ItemCursor{this->items().uses + 1});
+  }
 
   SA_DEVICE UseCursor<1> weights_of(VisitCursor which) const { return {which.uses}; }
   /// Of the thread's pairs from number `pair` on, a multiple of 4.
@@ -29,24 +33,25 @@ template <class Spec>
 struct ValueRole : KeyRole<Spec> {
   using Base = KeyRole<Spec>;
   using Base::at, Base::params, Base::shared, Base::tiling, Base::visit, Base::dv, Base::p;
-  using typename Base::VTile;
+  using typename Base::DVTile;
 
   SA_DEVICE void run() {
-#pragma unroll
-    for (int i = 0; i < VTile::padded / 2; i++) dv[i] = 0;
-    mbarrier_wait(shared.keys_full(), 0);
-    shared.q_ring().wait(shared.q_of(visit));
-    int flags = this->flags();
-    if (!(flags & QueryVisit::none)) visit_queries(flags);
-    named_barrier_sync(keys_read_barrier(), 384);
-    this->template store_tile<VTile, tiling.value_head_dim>(key_item(params.order, blockIdx.x), dv,
-                                                            this->value_scale(), params.d_v,
-                                                            params.d_v_direct, shared.v());
-    if (at.leads_warpgroup()) tma_store_wait_read();
+#pragma unroll 1
+    for (ItemCursor next; this->take_item(next); next = {this->items().uses + 1}) {
+      this->clear(dv);
+      if (this->item().is_seen) visit_queries();
+      this->release_keys();
+      this->wait_keys_read();
+      this->template pass_on<DVTile, tiling.value_head_dim>(
+          dv, this->value_scale(), params.d_v_direct, shared.d_v(visit, 0));
+      this->tell_passed_on();
+    }
   }
 
  private:
-  SA_DEVICE void visit_queries(int flags) {
+  SA_DEVICE void visit_queries() {
+    shared.q_ring().wait(shared.q_of(visit));
+    int flags = this->flags();
     float s[tiling.tile_q / 2];
     this->multiply_scores(s);
     wgmma_wait<0>();
@@ -71,6 +76,9 @@ struct ValueRole : KeyRole<Spec> {
     add_to_dv();
     wgmma_wait<0>();
     pin(dv);
+    __syncwarp();
+    if (at.leads_warp()) shared.d_o_ring().release(shared.d_o_of(visit));
+    visit.advance();
   }
 
   SA_DEVICE void add_to_dv() {
@@ -100,28 +108,25 @@ template <class Spec>
 struct KeysRole : KeyRole<Spec> {
   using Base = KeyRole<Spec>;
   using Base::at, Base::params, Base::shared, Base::tiling, Base::visit, Base::dk;
-  using typename Base::KTile;
+  using typename Base::DKTile;
 
   SA_DEVICE void run() {
-#pragma unroll
-    for (int i = 0; i < KTile::padded / 2; i++) dk[i] = 0;
-    mbarrier_wait(shared.keys_full(), 0);
-    shared.q_ring().wait(shared.q_of(visit));
-    int flags = this->flags();
-    if (!(flags & QueryVisit::none)) visit_queries(flags);
-    named_barrier_sync(keys_read_barrier(), 384);
-    // As warpgroup 1, so that it meets at a barrier of its own; that one's rows are 64 further on.
-    at.warpgroup = 1;
-    KeyItem item = key_item(params.order, blockIdx.x);
-    item.key_tile--;
-    this->template store_tile<KTile, tiling.head_dim>(item, dk, params.score.scale, params.d_k,
-                                                      params.d_k_direct,
-                                                      shared.k() - tiling.tile_kv() * KTile::span);
-    if (at.leads_warpgroup()) tma_store_wait_read();
+#pragma unroll 1
+    for (ItemCursor next; this->take_item(next); next = {this->items().uses + 1}) {
+      this->clear(dk);
+      if (this->item().is_seen) visit_queries();
+      this->release_keys();
+      this->wait_keys_read();
+      this->template pass_on<DKTile, tiling.head_dim>(dk, params.score.scale, params.d_k_direct,
+                                                      shared.d_k(visit, 0));
+      this->tell_passed_on();
+    }
   }
 
  private:
-  SA_DEVICE void visit_queries(int flags) {
+  SA_DEVICE void visit_queries() {
+    shared.q_ring().wait(shared.q_of(visit));
+    int flags = this->flags();
     float dp[tiling.tile_q / 2];
     multiply(dp);
     wgmma_wait<0>();
@@ -144,6 +149,9 @@ struct KeysRole : KeyRole<Spec> {
     }
     wgmma_wait<0>();
     pin(dk);
+    __syncwarp();
+    if (at.leads_warp()) shared.q_ring().release(shared.q_of(visit));
+    visit.advance();
   }
 
   SA_DEVICE void multiply(float (&dp)[tiling.tile_q / 2]) const {

@@ -4,7 +4,6 @@
 
 #include "backward/backward_shared.cuh"
 #include "parts/fragment.cuh"
-#include "parts/named_barriers.cuh"
 #include "ptx/global.cuh"
 #include "ptx/tma.cuh"
 #include "ptx/warpgroup.cuh"
@@ -29,7 +28,6 @@ struct SumTurns {
   SumCursor at;  // the first use of the buffer
 
   SA_DEVICE void run() {
-    int key_tile = key_item(params.order, blockIdx.x).key_tile;
 #pragma unroll 1
     while (true) {
       shared.sum_ring().wait(at);
@@ -39,7 +37,7 @@ struct SumTurns {
       tma_store_wait_read();
       shared.sum_ring().release(at);
       tma_store_wait();
-      store_release(params.d_q.counters + turn.part, key_tile + 1);
+      store_release(params.d_q.counters + turn.part, turn.key_tile + 1);
       at = {at.uses + tiling.dq_buffers};
     }
   }
@@ -85,12 +83,27 @@ struct QueryGradient {
   SumCursor sums = {};
 
   SA_DEVICE void run() {
-    mbarrier_wait(shared.keys_full(), 0);
-    shared.q_ring().wait(shared.q_of(visit));
-    bool more = !(flags_of(here()) & QueryVisit::none);
-    // Of query heads, in front of those of the batch entry.
-    int heads_before =
-        key_item(params.order, blockIdx.x).batch * params.order.kv_heads * Spec::group_size;
+    ItemCursor items;
+#pragma unroll 1
+    while (true) {
+      shared.keys_ring().wait(items);
+      KeyItem item = KeyItem::load(shared.item(items));
+      if (item.key_tile < 0) break;
+      if (item.is_seen) visit_queries(shared.item(items));
+      __syncwarp();
+      if (at.leads_warp()) shared.keys_ring().release(items);
+      items.advance();
+    }
+#pragma unroll 1
+    for (int i = 0; i < tiling.dq_buffers; i++) {
+      begin({-1, 0, 0});
+      hand_on();
+    }
+  }
+
+ private:
+  SA_DEVICE void visit_queries(u32 slot) {
+    bool more = true;
 #pragma unroll 1
     while (more) {
       shared.ds_ring().wait(shared.ds_of(visit));
@@ -98,24 +111,19 @@ struct QueryGradient {
       more = !(flags_of(tile) & QueryVisit::last);
       __syncwarp();
       if (at.leads_warp()) shared.q_ring().release(shared.q_of(visit));
+      KeyItem item = KeyItem::load(slot);
+      int heads_before = item.batch * params.order.kv_heads * Spec::group_size;
       int first_tile = (heads_before + tile.head) * params.d_q.tiles + tile.q_tile * row_parts;
 #pragma unroll 1
       for (int part = 0; part < parts; part++) {
-        begin({first_tile * column_parts + part, tile.previous});
+        begin({first_tile * column_parts + part, tile.previous, item.key_tile});
         compute(part);
         hand_on();
       }
       visit.advance();
     }
-    named_barrier_arrive(keys_read_barrier(), 384);
-#pragma unroll 1
-    for (int i = 0; i < tiling.dq_buffers; i++) {
-      begin({-1, 0});
-      hand_on();
-    }
   }
 
- private:
   SA_DEVICE QueryVisit here() const { return QueryVisit::load(shared.slot(shared.q_of(visit))); }
   SA_DEVICE static int flags_of(QueryVisit tile) { return __shfl_sync(~0u, tile.flags, 0); }
 

@@ -12,9 +12,6 @@ SA_DEVICE constexpr int turn_barrier(int warpgroup) { return 1 + warpgroup; }
 /// The math warps of a decode block.
 constexpr int decode_barrier = 4;
 
-/// A backward block, before gradients take the place of K and V. 5.
-SA_DEVICE constexpr int keys_read_barrier() { return 5; }
-
 /// Math warpgroup w, between writing dS and multiplying it. 6 and 7.
 SA_DEVICE constexpr int ds_barrier(int warpgroup) { return 6 + warpgroup; }
 

@@ -5,21 +5,13 @@
 
 namespace streamattn {
 
-/// Walks the query tiles of one head from the last to the first.
+/// A tile of queries of one head, and a tile of keys.
 template <class Score, int tile_q, int tile_kv>
 struct QueryWalk {
   Sequence sequence;
   Score score;
   int key_tile;
-  int tile;  // where the walk is; it begins behind the last one
-
-  /// To the next tile; false where there is none, and `tile` is negative.
-  SA_DEVICE bool next() {
-#pragma unroll 1
-    while (--tile >= 0)
-      if (sees()) return true;
-    return false;
-  }
+  int tile;  // of queries
 
   /// Whether some query of the tile does not see some key of the key tile, or that has keys that
   /// do not exist.

@@ -123,7 +123,7 @@ TEST_CASE_METHOD(Fixture, "the workspace of a backward launch is linear in the q
   CHECK(at_length(6400) == once);
 }
 
-TEST_CASE_METHOD(Fixture, "sections hold as many heads as the L2 does") {
+TEST_CASE_METHOD(Fixture, "sections hold as many heads as the L2 does, and enough under a mask") {
   const auto section = [&] {
     BackwardParams p;
     const Plan steps = planned();
@@ -133,6 +133,8 @@ TEST_CASE_METHOD(Fixture, "sections hold as many heads as the L2 does") {
   CHECK(section() == 4);  // all
   for (Tensor* tensor : {&call.forward.q, &call.forward.o, &call.forward.lse, &call.d_o, &call.d_q})
     tensor->seq = 16384;
+  CHECK(section() == 4);  // enough under a mask, whatever the L2 holds
+  problem.mask = Problem().mask;
   CHECK(section() == 2);
   schedule.set("section_heads", std::int64_t{3});
   CHECK(section() == 3);

@@ -134,7 +134,11 @@ int backward_section_heads(const Problem& problem, const BackwardSchedule& sched
   // Q and dO, which all key tiles of a head read, and the sums of dQ, which they add to.
   const std::int64_t row_bytes =
       problem.group_size * (6LL * problem.head_dim + 2LL * problem.v_head_dim());
-  const std::int64_t fit = l2_bytes * 2 / 3 / std::max<std::int64_t>(shape.q_len * row_bytes, 1);
+  std::int64_t fit = l2_bytes * 2 / 3 / std::max<std::int64_t>(shape.q_len * row_bytes, 1);
+  // Under a mask, later blocks of a head are shorter and catch up with those that they wait for:
+  // the fewer of them run at a time, the less they wait.
+  constexpr std::int64_t enough = 8;
+  if (!problem.mask.node().is_constant()) fit = std::max(fit, enough);
   std::int64_t heads = 1;
   while (heads * 2 <= std::min(fit, all)) heads *= 2;
   return static_cast<int>(heads);

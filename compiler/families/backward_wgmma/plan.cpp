@@ -126,6 +126,9 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
     p.statistics.lse_unit = p.score.scale_log2;
   }
   p.order = {
+      .items = static_cast<int>(sizes.all_kv_heads * sizes.key_tiles),
+      .drawn = nullptr,
+      .last_draw = 0,
       .key_tiles = static_cast<int>(sizes.key_tiles),
       .kv_heads = static_cast<int>(forward.kv_heads()),
       .all_kv_heads = static_cast<int>(sizes.all_kv_heads),
@@ -141,9 +144,12 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
         std::min(ceil_div(rows * 16, backward_sum_threads), sms * blocks_of_multiprocessor);
     add_launch(steps, row_sums, blocks, sum_params(call, sizes, p));
   }
-  if (has_keys)
-    add_launch(steps, main_kernel, sizes.all_kv_heads * sizes.key_tiles, p,
-               /*overlaps_previous=*/has_rows);
+  if (has_keys) {
+    const int blocks = std::min(p.order.items, sms);
+    p.order.drawn = device.zero_words(1);
+    p.order.last_draw = static_cast<unsigned>(p.order.items + blocks) - 1;
+    add_launch(steps, main_kernel, blocks, p, /*overlaps_previous=*/has_rows);
+  }
   if (has_rows)
     add_launch(steps, conversion, sizes.sums(), convert_params(call, sizes, p.d_q),
                /*overlaps_previous=*/true);
