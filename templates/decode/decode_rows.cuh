@@ -38,7 +38,7 @@ struct DecodeRows {
 
   /// Where a row is in a tensor of q's layout, in elements.
   SA_DEVICE long long place(const Strides& strides, int row) const {
-    const DecodeSequence<Spec>& sequence = piece.sequence;
+    const BatchSequence<Spec>& sequence = piece.sequence;
     return sequence.q_entry() * strides.batch + (sequence.q_row + query(row)) * strides.seq +
            head(row) * strides.head;
   }

@@ -7,34 +7,19 @@
 // block's share by itself: it adds up the sequences, 32 at a time.
 #pragma once
 
-#include "decode/decode_sequence.cuh"
+#include "decode/decode_params.h"
+#include "parts/batch_sequence.cuh"
 #include "parts/seen_tiles.cuh"
+#include "parts/warp_sums.cuh"
 
 namespace streamattn {
-
-/// Sum over the lanes of a warp.
-SA_DEVICE int warp_sum(int x) {
-#pragma unroll
-  for (int lanes = 16; lanes > 0; lanes /= 2) x += __shfl_xor_sync(~0u, x, lanes);
-  return x;
-}
-
-/// Sum over this lane and those before it.
-SA_DEVICE int warp_prefix_sum(int x, int lane) {
-#pragma unroll
-  for (int lanes = 1; lanes < 32; lanes *= 2) {
-    int before = __shfl_sync(~0u, x, max(lane - lanes, 0));
-    if (lane >= lanes) x += before;
-  }
-  return x;
-}
 
 /// An item, and what of it a block, or a cluster of blocks, computes.
 template <class Spec>
 struct DecodePiece {
   static constexpr int cluster = Spec::tiling.cluster, grain = Spec::tiling.grain();
 
-  DecodeSequence<Spec> sequence;
+  BatchSequence<Spec> sequence;
   SeenTiles<typename Spec::Score, DecodeTiling::tile_kv> tiles;  // of the item
   int kv_head, first_row;
   int item_begin;  // in the stream
@@ -92,12 +77,12 @@ struct DecodeStream {
 
   /// What comes next. Not at the end.
   SA_DEVICE DecodePiece<Spec> next() {
-    DecodeSequence<Spec> sequence(params.batch, sequence_index);
+    BatchSequence<Spec> sequence(params.batch, sequence_index);
     Tiles tiles = tiles_of(sequence);
     int length = DecodePiece<Spec>::length_of(tiles.count),
         sequence_end = sequence_begin + items_of(sequence) * length;
     while (at >= sequence_end) {
-      sequence = DecodeSequence<Spec>(params.batch, ++sequence_index);
+      sequence = BatchSequence<Spec>(params.batch, ++sequence_index);
       tiles = tiles_of(sequence);
       length = DecodePiece<Spec>::length_of(tiles.count);
       sequence_begin = sequence_end;
@@ -128,16 +113,16 @@ struct DecodeStream {
     return before * each + before * (total - shares * each) / shares;
   }
 
-  SA_DEVICE Tiles tiles_of(const DecodeSequence<Spec>& sequence) const {
+  SA_DEVICE Tiles tiles_of(const BatchSequence<Spec>& sequence) const {
     return {sequence, sequence.score(params.score, 0), sequence.all_queries()};
   }
 
-  SA_DEVICE int items_of(const DecodeSequence<Spec>& sequence) const {
+  SA_DEVICE int items_of(const BatchSequence<Spec>& sequence) const {
     return params.kv_heads * ((sequence.q_len * Spec::group_size + rows - 1) / rows);
   }
 
   SA_DEVICE int length_of(int index) const {
-    DecodeSequence<Spec> sequence(params.batch, index);
+    BatchSequence<Spec> sequence(params.batch, index);
     return items_of(sequence) * DecodePiece<Spec>::length_of(tiles_of(sequence).count);
   }
 

@@ -60,6 +60,17 @@ struct ScaledScore {
   SA_DEVICE float sink(int) const { return 0; }
 };
 
+/// The policy for an item of a batch whose sequences differ: expressions see the lengths of its
+/// own.
+template <class Score>
+SA_DEVICE Score score_of_sequence(const ScoreParams& params, WorkItem item,
+                                  const Sequence& sequence) {
+  ScoreParams own = params;
+  own.q_len = sequence.q_len;
+  own.kv_len = sequence.kv_len;
+  return {own, item, sequence};
+}
+
 /// The n-th of the ranges, without an address for them.
 template <int N>
 SA_DEVICE Span nth(const Span (&ranges)[N], int n) {

@@ -1,7 +1,6 @@
 // A sequence of a batch: its rows, and where they lie.
 #pragma once
 
-#include "decode/decode_params.h"
 #include "parts/batch.cuh"
 #include "parts/scores.cuh"
 
@@ -10,14 +9,14 @@ namespace streamattn {
 /// Lengths and positions of sequence `index`, and where its rows are in the tensors. Lengths are
 /// cut to what there is room for, so that none leads out of them.
 template <class Spec>
-struct DecodeSequence : Sequence {
+struct BatchSequence : Sequence {
   static constexpr BatchLayout layout = Spec::layout;
 
   int index;
   int q_row = 0, kv_row = 0;  // in front of its first ones, of packed tensors
 
-  DecodeSequence() = default;
-  SA_DEVICE DecodeSequence(const BatchParams& batch, int index) : index(index) {
+  BatchSequence() = default;
+  SA_DEVICE BatchSequence(const BatchParams& batch, int index) : index(index) {
     q_len = sequence_rows<layout.q_packed, layout.q_lens>(batch.q_begins, batch.q_lens, batch.q_len,
                                                           index, q_row);
     kv_len = sequence_rows<layout.kv_packed, layout.kv_lens>(batch.kv_begins, batch.kv_lens,
@@ -35,14 +34,11 @@ struct DecodeSequence : Sequence {
 
   /// The policy for one of its heads.
   SA_DEVICE typename Spec::Score score(const ScoreParams& params, int head) const {
-    if constexpr (layout.is_equal()) {
-      return {params, WorkItem{0, head, index, 0}, *this};
-    } else {
-      ScoreParams own = params;
-      own.q_len = q_len;
-      own.kv_len = kv_len;
-      return {own, WorkItem{0, head, index, 0}, *this};
-    }
+    WorkItem item = {0, head, index, 0};
+    if constexpr (layout.is_equal())
+      return {params, item, *this};
+    else
+      return score_of_sequence<typename Spec::Score>(params, item, *this);
   }
 };
 
