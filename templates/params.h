@@ -39,7 +39,9 @@ struct BatchLayout {
     return !q_packed && !kv_packed && !kv_paged && !q_lens && !kv_lens;
   }
 
-  /// Whether the memory behind a sequence's last key may hold something that is not its own.
+  /// Whether the memory behind a sequence's last query, or key, may hold something that is not its
+  /// own.
+  SA_ANYWHERE constexpr bool has_foreign_queries() const { return q_packed || q_lens; }
   SA_ANYWHERE constexpr bool has_foreign_keys() const { return kv_packed || kv_paged || kv_lens; }
 };
 
@@ -109,9 +111,12 @@ struct PartialParams {
 /// Work items are (section of heads, query tile, head of the section, share of the keys), the last
 /// one fastest and query tiles from the last to the first: under a causal mask the longest come
 /// first. A head index here counts batch * heads. Query heads that share tiles count as one.
+///
+/// Where sequences differ they are (section of heads, query tile of the list, head of the section),
+/// and heads those of one sequence.
 struct OrderParams {
-  int items;               // work items in all
-  int q_tiles;             // query tiles of a head
+  int items;               // work items in all; where sequences differ, the most there can be
+  int q_tiles;             // query tiles of a head, or of the list the most
   int heads;               // heads of one batch entry
   int all_heads;           // batch * heads
   int section_heads;       // heads of a section; the last section may have fewer
@@ -127,6 +132,19 @@ struct KeyListParams {
   int* bounds;         // of what positions are tested for, see tile_bounds
   int batches, heads;  // 1 where the mask does not depend on it
   int q_tiles, key_tiles;
+};
+
+/// The query tiles of sequences that differ: written by query_tiles, read by the kernel behind it
+/// (forward/query_list.cuh).
+struct QueryListParams {
+  int* words;  // 4, the first of them a count, and 8 for each tile
+};
+
+/// Parameters of query_tiles.
+struct QueryListingParams {
+  BatchParams batch;
+  ScoreParams score;
+  QueryListParams queries;
 };
 
 /// Parameters of tile_bounds and key_lists.
@@ -148,6 +166,8 @@ struct FlashParams {
   KeyListParams lists;  // unset unless the kernel walks lists
   RowsParams v_rows;
   DropoutParams dropout;
+  QueryListParams
+      queries;  // unset unless sequences differ: lengths in `sequence` then do not count
 };
 
 /// Parameters of combine, which merges the results of shares. Heads count as in OrderParams.
@@ -193,6 +213,7 @@ struct FlashTiling {
   OutputPath output;
   int o_passes;          // parts in which O goes through its buffer
   int packed_heads = 1;  // heads of a group whose rows lie in one tile, query by query
+  BatchLayout layout = {};
 
   static constexpr int element_bytes = 2;
 
@@ -220,8 +241,19 @@ struct FlashTiling {
   SA_ANYWHERE constexpr int screen_offset() const {
     return barrier_offset() + 16 + 8 * (2 + 4 * stages);
   }
-  /// Barriers (32 bytes), then notes (16 bytes) and barriers of a queue one longer than the ring.
-  SA_ANYWHERE constexpr int bytes() const { return screen_offset() + 32 + 24 * (stages + 1); }
+  /// Places of the queue of tiles on their way to the screen: those that it can have at a time, V
+  /// or V, K and Q, and the end.
+  SA_ANYWHERE constexpr int screen_places() const {
+    return layout.is_equal() ? stages + 1 : 2 * stages + 2;
+  }
+  /// Behind barriers (32 bytes), notes (16 bytes) and barriers of the queue.
+  SA_ANYWHERE constexpr int sequence_offset() const {
+    return screen_offset() + 32 + 24 * screen_places();
+  }
+  /// Where sequences differ, what the slot has no room for.
+  SA_ANYWHERE constexpr int bytes() const {
+    return sequence_offset() + (layout.is_equal() ? 0 : 16);
+  }
 
  private:
   SA_ANYWHERE static constexpr int tile_bytes(int rows, int columns) {

@@ -3,6 +3,8 @@
 
 #include <llvm/Support/FormatVariadic.h>
 
+#include "compiler/families/launch_params.h"
+
 namespace streamattn {
 namespace {
 
@@ -15,14 +17,13 @@ std::string kernel_header(Operation operation, std::string_view family, const Ta
 }
 
 std::string batch_layout_text(const Problem& problem) {
+  const BatchLayout layout = batch_layout(problem);
   return llvm::formatv(
       "  static constexpr streamattn::BatchLayout layout = {{\n"
       "      .q_packed = {0}, .kv_packed = {1}, .kv_paged = {2},\n"
       "      .q_lens = {3}, .kv_lens = {4}};\n",
-      spelled(problem.q_layout == SequenceLayout::packed),
-      spelled(problem.kv_layout == SequenceLayout::packed),
-      spelled(problem.kv_layout == SequenceLayout::paged), spelled(problem.q_lens),
-      spelled(problem.has_kv_lens()));
+      spelled(layout.q_packed), spelled(layout.kv_packed), spelled(layout.kv_paged),
+      spelled(layout.q_lens), spelled(layout.kv_lens));
 }
 
 std::string kernel_text(const char* name, const char* parameters, int threads, int blocks) {

@@ -114,6 +114,14 @@ DropoutParams dropout_params(const Dropout& dropout) {
           .of_kept = static_cast<float>(1 / dropout.keep_probability())};
 }
 
+BatchLayout batch_layout(const Problem& problem) {
+  return {.q_packed = problem.q_layout == SequenceLayout::packed,
+          .kv_packed = problem.kv_layout == SequenceLayout::packed,
+          .kv_paged = problem.kv_layout == SequenceLayout::paged,
+          .q_lens = problem.q_lens,
+          .kv_lens = problem.has_kv_lens()};
+}
+
 BatchParams batch_params(const BatchSizes& sizes, const Sequences& sequences) {
   return {.batch = static_cast<int>(sizes.batch),
           .q_len = static_cast<int>(sizes.q_len),
@@ -124,6 +132,16 @@ BatchParams batch_params(const BatchSizes& sizes, const Sequences& sequences) {
           .kv_lens = sequences.kv_lens,
           .block_table = sequences.block_table,
           .block_table_stride = static_cast<int>(sequences.block_table_stride)};
+}
+
+BatchParams batch_params(const ForwardCall& call) {
+  BatchParams p = batch_params(BatchSizes{call.batch(), call.q_len(), call.kv_len()},
+                               call.sequences.value_or(Sequences{}));
+  p.q_position = static_cast<int>(call.q_position);
+  p.k_position = static_cast<int>(call.k_position);
+  p.aligns_ends = call.aligns_ends ? 1 : 0;
+  p.page_size = static_cast<int>(call.k.seq);
+  return p;
 }
 
 std::string refuse_columns(const char* what, int dim, int most) {

@@ -27,8 +27,14 @@ SequenceParams sequence_params(const ForwardCall& call);
 ScoreParams score_params(const ForwardCall& call);
 DropoutParams dropout_params(const Dropout& dropout);
 
+/// Where the sequences of a batch lie.
+BatchLayout batch_layout(const Problem& problem);
+
 /// Sizes and arrays of a batch; positions and pages are left out.
 BatchParams batch_params(const BatchSizes& sizes, const Sequences& sequences);
+
+/// The same of a call, with them.
+BatchParams batch_params(const ForwardCall& call);
 
 /// Why kernels that move rows by 16 bytes of 16-bit elements do not serve a head dim `dim`, called
 /// `what`, or blocks of `threads`, `most` at most, in which a row takes `lanes`; empty if they do.

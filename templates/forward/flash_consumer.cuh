@@ -36,7 +36,7 @@ struct FlashConsumer {
   RingCursor<tiling.stages> next = {}, held = {};
   u64 next_k = KTile::k_major(shared.k(0)), held_v = 0;
   u32 q_parity = 0;
-  WorkItem item;
+  FlashItem<Spec> item;
   FlashWalk<Spec> walk;  // of the item
   RowStats stats;
   u32 q[q_registers];           // (64, head_dim) 16-bit, a warpgroup's rows as k16 steps
@@ -54,16 +54,17 @@ struct FlashConsumer {
  private:
   // ---- Tiles of Q and O
 
-  // Waits for Q and reads the slot, by the lane that will release both; then finds the first key
-  // tile. False at the end.
+  // Waits for Q and reads the slot, by the lane that will release both. False at the end.
   SA_DEVICE bool next_item() {
     mbarrier_wait(shared.q_full(), q_parity);
     q_parity ^= 1;
     int4 slot = {};
     if (at.leads_warp()) slot = load_shared(shared.slot());
     int more = __shfl_sync(~0u, slot.w, 0);
-    item = {__shfl_sync(~0u, slot.x, 0), __shfl_sync(~0u, slot.y, 0), __shfl_sync(~0u, slot.z, 0),
+    WorkItem& tile = item;
+    tile = {__shfl_sync(~0u, slot.x, 0), __shfl_sync(~0u, slot.y, 0), __shfl_sync(~0u, slot.z, 0),
             splits_keys<Spec> ? max(more - 1, 0) : 0};
+    if constexpr (is_ragged<Spec>) item.read_rows(shared.sequence_slot(), at.leads_warp(), more);
     walk = key_walk<Spec>(params, item, at.first_row(), 64);
     return more != 0;
   }
@@ -93,7 +94,7 @@ struct FlashConsumer {
 
   SA_DEVICE Epilogue epilogue() const { return {params, shared, at}; }
 
-  SA_DEVICE void store(WorkItem done) {
+  SA_DEVICE void store(FlashItem<Spec> done) {
     float normalise[2];
     stats.add_up();
     if constexpr (Score::has_sink) add_sinks(done);
@@ -110,15 +111,15 @@ struct FlashConsumer {
   }
 
   // Once for a row: in the first share of its keys.
-  SA_DEVICE void add_sinks(WorkItem done) {
+  SA_DEVICE void add_sinks(FlashItem<Spec> done) {
     if (splits_keys<Spec> && done.share > 0) return;
-    Sequence sequence(params.sequence, done);
+    Sequence sequence = sequence_of<Spec>(params, done);
     int first_row = first_query_of<Spec>(sequence, done);
 #pragma unroll
     for (int r = 0; r < 2; r++) {
       WorkItem of_head = first_head_of<Spec>(done);
       of_head.head += at.row(r) % heads;
-      Score score(params.score, of_head, sequence);
+      Score score = score_of<Spec>(params, of_head, sequence);
       stats.add_logit(r, score.sink(first_row + at.row(r) / heads));
     }
   }
@@ -142,7 +143,7 @@ struct FlashConsumer {
       multiply_qk();
       pass_turn();
       hold();
-      WorkItem done;
+      FlashItem<Spec> done;
       for (;;) {
         first_softmax();
         visit_rest();
@@ -193,7 +194,7 @@ struct FlashConsumer {
   }
 
   // An item whose last PV is complete.
-  SA_DEVICE void finish(WorkItem done, RingCursor<tiling.stages> v_at) {
+  SA_DEVICE void finish(FlashItem<Spec> done, RingCursor<tiling.stages> v_at) {
     pin(o);
     release(shared.v_ring(), v_at);
     store(done);
@@ -288,8 +289,7 @@ struct FlashConsumer {
   }
 
   // What the next products need is computed here, while others run: between a wait or a turn and
-  // the product behind it, every instruction that depends on the one before is time of the whole
-  // block.
+  // the product behind it, a chain of instructions takes time of the whole block.
   SA_DEVICE void advance() {
     next.advance();
     next_k = KTile::k_major(shared.k(next.stage));

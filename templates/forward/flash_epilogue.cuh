@@ -16,6 +16,7 @@ template <class Spec>
 struct FlashEpilogueBase {
   static constexpr FlashTiling tiling = Spec::tiling;
   using Element = typename Spec::Element;
+  using Item = FlashItem<Spec>;
   using Tile = SwizzledTile<tiling.tile_q, tiling.value_head_dim, tiling.element_bytes>;
 
   const FlashParams& params;
@@ -25,26 +26,50 @@ struct FlashEpilogueBase {
  protected:
   SA_DEVICE static int tile_row(WorkItem item) { return item.q_tile * tiling.tile_q; }
 
-  SA_DEVICE auto rows(float* tensor, const Strides& strides, WorkItem item) const {
+  template <class T>
+  SA_DEVICE auto rows(T* tensor, const Strides& strides, Item item) const {
     constexpr int heads = tiling.packed_heads;
-    long long place = item.batch * strides.batch + item.head * heads * strides.head;
-    float* first = tensor ? tensor + place : nullptr;
-    int q_len = Sequence(params.sequence, item).q_len;
+    long long place = q_entry_of<Spec>(item) * strides.batch + item.head * heads * strides.head;
+    if constexpr (is_ragged<Spec>) place += item.q_row * strides.seq;
+    T* first = tensor ? tensor + place : nullptr;
+    int q_len = sequence_of<Spec>(params, item).q_len;
     if constexpr (heads == 1)
-      return OutputRows{first, strides.seq, q_len};
+      return RowsOf<T>{first, strides.seq, q_len};
     else
-      return PackedRows<heads>{first, strides.seq, strides.head, q_len * heads};
+      return PackedRows<heads, T>{first, strides.seq, strides.head, q_len * heads};
   }
 
-  SA_DEVICE void write_lse(WorkItem item, const float (&lse)[2]) const {
+  SA_DEVICE void write_lse(Item item, const float (&lse)[2]) const {
     store_lse(rows(params.output.lse, params.output.lse_strides, item), tile_row(item), at, lse);
   }
 
   template <int chunks, int N>
-  SA_DEVICE void write_chunks(WorkItem item, int first, const float (&o)[N],
+  SA_DEVICE void write_chunks(Item item, int first, const float (&o)[N],
                               const float (&normalise)[2]) const {
-    store_tma<Element, Tile, chunks, tiling.packed_heads>(params.o, item, tile_row(item), at,
-                                                          shared.o(), first, o, normalise);
+    if constexpr (tiling.layout.has_foreign_queries()) {
+      write_own_rows<chunks>(item, first, o, normalise);
+    } else {
+      store_tma<Element, Tile, chunks, tiling.packed_heads>(params.o, item, tile_row(item), at,
+                                                            shared.o(), first, o, normalise);
+    }
+  }
+
+  // Rows behind a sequence's last are others': TMA would write them.
+  template <int chunks, int N>
+  SA_DEVICE void write_own_rows(Item item, int first, const float (&o)[N],
+                                const float (&normalise)[2]) const {
+    constexpr int heads = tiling.packed_heads;
+    fill_chunks<Element, Tile, chunks>(at, shared.o(), first, o, normalise);
+    auto to = rows((u16*)params.output.o, params.output.o_strides, item);
+    if (tile_row(item) + at.first_row() + 64 <= to.count) {
+      WorkItem of_tensor = item;
+      of_tensor.batch = q_entry_of<Spec>(item);
+      send_chunks<Tile, chunks, heads>(params.o, of_tensor,
+                                       first_q_row_of<Spec>(item) * heads + tile_row(item), at,
+                                       shared.o(), first);
+    } else {
+      copy_chunks<Tile, chunks, tiling.value_head_dim>(to, tile_row(item), at, shared.o(), first);
+    }
   }
 
   // Until shared memory has been read by the stores so far.
@@ -61,7 +86,7 @@ struct FlashEpilogue<Spec, OutputPath::over_q> : FlashEpilogueBase<Spec> {
   static constexpr bool takes_q = true;
 
   template <int N>
-  SA_DEVICE void store(WorkItem item, const float (&o)[N], const float (&normalise)[2],
+  SA_DEVICE void store(FlashItem<Spec> item, const float (&o)[N], const float (&normalise)[2],
                        const float (&lse)[2]) const {
     this->write_lse(item, lse);
     this->template write_chunks<FlashEpilogue::Tile::chunks>(item, 0, o, normalise);
@@ -76,7 +101,7 @@ struct FlashEpilogue<Spec, OutputPath::buffered> : FlashEpilogueBase<Spec> {
   static constexpr bool takes_q = false;
 
   template <int N>
-  SA_DEVICE void store(WorkItem item, const float (&o)[N], const float (&normalise)[2],
+  SA_DEVICE void store(FlashItem<Spec> item, const float (&o)[N], const float (&normalise)[2],
                        const float (&lse)[2]) const {
     constexpr int passes = Spec::tiling.o_passes, chunks = FlashEpilogue::Tile::chunks / passes;
     this->write_lse(item, lse);
@@ -96,7 +121,7 @@ struct FlashEpilogue<Spec, OutputPath::direct> : FlashEpilogueBase<Spec> {
   static constexpr bool takes_q = false;
 
   template <int N>
-  SA_DEVICE void store(WorkItem item, const float (&o)[N], const float (&normalise)[2],
+  SA_DEVICE void store(FlashItem<Spec> item, const float (&o)[N], const float (&normalise)[2],
                        const float (&lse)[2]) const {
     const OutputParams& output = this->params.output;
     this->write_lse(item, lse);
@@ -112,12 +137,12 @@ struct FlashEpilogue<Spec, OutputPath::partial> : FlashEpilogueBase<Spec> {
   static constexpr bool takes_q = false;
 
   template <int N>
-  SA_DEVICE void store(WorkItem item, const float (&o)[N], const float (&normalise)[2],
+  SA_DEVICE void store(FlashItem<Spec> item, const float (&o)[N], const float (&normalise)[2],
                        const float (&lse)[2]) const {
     constexpr int columns = Spec::tiling.value_head_dim;
     const OrderParams& order = this->params.order;
     const PartialParams& partial = this->params.partial;
-    int rows = Sequence(this->params.sequence, item).q_len * Spec::tiling.packed_heads;
+    int rows = sequence_of<Spec>(this->params, item).q_len * Spec::tiling.packed_heads;
     int tile_row = this->tile_row(item);
     int head = item.share * order.all_heads + item.batch * order.heads + item.head;
     long long first = (long long)head * rows;

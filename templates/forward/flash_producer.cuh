@@ -14,7 +14,8 @@ struct FlashProducer {
   using KTile = SwizzledTile<tiling.tile_kv, tiling.head_dim, tiling.element_bytes>;
   using VTile = SwizzledTile<tiling.tile_kv, tiling.value_head_dim, tiling.element_bytes>;
 
-  using Order = TileOrder<splits_keys<Spec>>;
+  using Item = FlashItem<Spec>;
+  using Order = typename FlashItemOf<Spec>::Order;
 
   const FlashParams& params;
   FlashShared<Spec> shared;
@@ -24,12 +25,12 @@ struct FlashProducer {
   u32 q_parity = 0;
 
   SA_DEVICE void run() {
-    Order order{params.order};
+    Order order = FlashItemOf<Spec>::order(params);
     int index = order.first();
     while (!order.done(index)) index = load_item(order, index);
     announce({}, 0);
     mbarrier_arrive(shared.q_full());
-    if constexpr (screens_v<Spec>) shared.screen_queue().end(screened);
+    if constexpr (has_screen<Spec>) shared.screen_queue().end(screened);
   }
 
  private:
@@ -39,9 +40,13 @@ struct FlashProducer {
   // Loads all that the item needs and returns the next one. That is drawn as late as hides the
   // latency of the draw, so that nobody sits on an item that another block could begin.
   SA_DEVICE int load_item(Order order, int index) {
-    WorkItem item = order.item(index);
+    Item item = order.item(index);
+    // In front of the loop nothing of Q is kept in registers over it, of which items of sequences
+    // that differ have none to spare.
+    constexpr bool q_is_first = is_ragged<Spec> && keys_before_q == 0;
+    if constexpr (q_is_first) load_q(item);
     auto walk = key_walk<Spec>(params, item, 0, tiling.tile_q);
-    int until_q = keys_before_q, next = 0;
+    int until_q = q_is_first ? -1 : keys_before_q, next = 0;
 #pragma unroll 1
     for (bool more = true; more;) {
       u32 visit = walk.visit();
@@ -54,38 +59,64 @@ struct FlashProducer {
     return next;
   }
 
-  SA_DEVICE void load_q(WorkItem item) {
-    announce(item, 1 + item.share);
-    mbarrier_arrive_expect(shared.q_full(), QTile::bytes);
-    BoxPlace at = box_place<tiling.packed_heads>(item.q_tile * tiling.tile_q, item.head);
-    load<QTile>(shared.q(), params.q, shared.q_full(), at.row, at.plane, item.batch,
+  SA_DEVICE void load_q(Item item) {
+    announce(item, 1 + (is_ragged<Spec> ? first_kv_row_of<Spec>(item) : item.share));
+    u32 full = acquire_q(item);
+    int first_row = first_q_row_of<Spec>(item) * tiling.packed_heads + item.q_tile * tiling.tile_q;
+    BoxPlace at = box_place<tiling.packed_heads>(first_row, item.head);
+    load<QTile>(shared.q(), params.q, full, at.row, at.plane, q_entry_of<Spec>(item),
                 CachePolicy::evict_first);
   }
 
-  SA_DEVICE void load_keys(WorkItem item, u32 visit) {
+  SA_DEVICE u32 acquire_q(Item item) {
+    if constexpr (tiling.layout.has_foreign_queries()) {
+      int rows = item.q_len * tiling.packed_heads - item.q_tile * tiling.tile_q;
+      if (rows < tiling.tile_q) return push(Screened::q, rows, QTile::bytes);
+    }
+    mbarrier_arrive_expect(shared.q_full(), QTile::bytes);
+    return shared.q_full();
+  }
+
+  SA_DEVICE void load_keys(Item item, u32 visit) {
     using Walk = FlashWalk<Spec>;
-    int kv_head = kv_head_of<Spec>(item), row = Walk::tile_of(visit) * tiling.tile_kv;
-    u32 full = shared.k_ring().acquire(kv, KTile::bytes);
-    load<KTile>(shared.k(kv.stage), params.k, full, row, kv_head, item.batch,
-                CachePolicy::evict_last);
-    full = screens_v<Spec> && Walk::hides_keys(visit) ? acquire_for_screen()
-                                                      : shared.v_ring().acquire(kv, VTile::bytes);
-    load<VTile>(shared.v(kv.stage), params.v, full, row, kv_head, item.batch,
-                CachePolicy::evict_last);
+    int kv_head = kv_head_of<Spec>(item), entry = kv_entry_of<Spec>(item);
+    int first_key = Walk::tile_of(visit) * tiling.tile_kv;
+    int row = first_kv_row_of<Spec>(item) + first_key;
+    int keys = 0;  // of the tile, where others' may follow
+    bool is_cut = false;
+    if constexpr (is_ragged<Spec>) {
+      keys = item.kv_len - first_key;
+      is_cut = keys < tiling.tile_kv;
+    }
+    u32 full = is_cut ? acquire_for_screen(shared.k_ring(), Screened::k, keys, KTile::bytes)
+                      : shared.k_ring().acquire(kv, KTile::bytes);
+    load<KTile>(shared.k(kv.stage), params.k, full, row, kv_head, entry, CachePolicy::evict_last);
+    full = is_cut || (screens_v<Spec> && Walk::hides_keys(visit))
+               ? acquire_for_screen(shared.v_ring(), Screened::v, keys, VTile::bytes)
+               : shared.v_ring().acquire(kv, VTile::bytes);
+    load<VTile>(shared.v(kv.stage), params.v, full, row, kv_head, entry, CachePolicy::evict_last);
     kv.advance();
   }
 
-  SA_DEVICE u32 acquire_for_screen() {
-    shared.v_ring().wait_empty(kv);
-    u32 landed = shared.screen_queue().push(screened, kv.stage, VTile::bytes);
-    screened = screened == tiling.stages ? 0 : screened + 1;
+  SA_DEVICE u32 acquire_for_screen(StageRing<tiling.stages> ring, Screened tile, int rows,
+                                   u32 bytes) {
+    ring.wait_empty(kv);
+    return push(tile, rows, bytes);
+  }
+
+  // Announces a tile to the screen; returns the barrier for TMA.
+  SA_DEVICE u32 push(Screened tile, int rows, u32 bytes) {
+    u32 landed =
+        shared.screen_queue().push(screened, make_int4(kv.stage, int(tile), rows, 0), bytes);
+    screened = screened == tiling.screen_places() - 1 ? 0 : screened + 1;
     return landed;
   }
 
   // Fills the slot, once every consumer warp has read Q and the slot before it.
-  SA_DEVICE void announce(WorkItem item, int more) {
+  SA_DEVICE void announce(Item item, int more) {
     mbarrier_wait(shared.q_empty(), q_parity ^ 1);
     store_shared(shared.slot(), make_int4(item.q_tile, item.head, item.batch, more));
+    if constexpr (is_ragged<Spec>) item.write_rows(shared.sequence_slot());
     q_parity ^= 1;
   }
 

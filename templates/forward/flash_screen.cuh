@@ -1,14 +1,19 @@
 // Keeps what is not finite in V from rows that do not see it: a weight of zero times NaN is NaN.
+// And what lies behind the rows of a sequence from whatever could be told from it.
 //
 // Where a mask may hide keys from all queries, what lies in their V is nobody's: padding. So V of a
 // tile that hides keys from some query of the block goes by way of three warps of their own, the
 // screen, before the math warpgroups get it: what is not finite becomes zero, and the block is told
 // once. From then on a row adds, when it is complete, what is not finite in the V of those keys of
 // such tiles that it sees. Tiles that every query sees whole are not touched.
+//
+// Where sequences differ the rows behind one's last are others', or nobody's: in tiles of Q, K and
+// V that have such rows they become zero, as TMA makes those behind a tensor's.
 #pragma once
 
 #include "forward/flash_shared.cuh"
 #include "parts/named_barriers.cuh"
+#include "parts/swizzled_tile.cuh"
 #include "ptx/shared.cuh"
 
 namespace streamattn {
@@ -19,11 +24,14 @@ SA_DEVICE u32 times_zero(Element e, u32 pair) {
   return fma_pair(e, pair, 0, 0);
 }
 
-/// A thread of the warps that screen tiles of V.
+/// A thread of the warps that screen tiles.
 template <class Spec>
 struct FlashScreen {
   static constexpr FlashTiling tiling = Spec::tiling;
   using Element = typename Spec::Element;
+  using QTile = SwizzledTile<tiling.tile_q, tiling.head_dim, tiling.element_bytes>;
+  using KTile = SwizzledTile<tiling.tile_kv, tiling.head_dim, tiling.element_bytes>;
+  using VTile = SwizzledTile<tiling.tile_kv, tiling.value_head_dim, tiling.element_bytes>;
 
   FlashShared<Spec> shared;
   int warp, lane;  // among the screen's
@@ -33,15 +41,16 @@ struct FlashScreen {
     typename FlashShared<Spec>::ScreenQueue::Cursor at;
     bool told = false;
     for (;;) {
-      int stage = queue.wait(at);
+      int4 note = queue.wait(at);
+      int stage = note.x;
       if (stage < 0) return;
-      if (!is_finite(shared.v(stage))) {
+      if (!clears_rows(note) && !is_finite(shared.v(stage))) {
         clear(shared.v(stage));
         if (!told && lane == 0) mbarrier_arrive(shared.unclean(warp));
         told = true;
       }
       named_barrier_sync(screen_barrier, 32 * screen_warps);
-      if (warp == 0 && lane == 0) mbarrier_arrive(shared.v_ring().full_of(stage));
+      if (warp == 0 && lane == 0) mbarrier_arrive(full_of(note));
       at.advance();
     }
   }
@@ -49,6 +58,28 @@ struct FlashScreen {
  private:
   static constexpr int vectors = tiling.v_bytes() / 16;  // of 16 bytes
   static constexpr int step = 32 * screen_warps;
+
+  // What a tile's readers wait for.
+  SA_DEVICE u32 full_of(int4 note) const {
+    if constexpr (is_ragged<Spec>) {
+      if (Screened(note.y) == Screened::q) return shared.q_full();
+      if (Screened(note.y) == Screened::k) return shared.k_ring().full_of(note.x);
+    }
+    return shared.v_ring().full_of(note.x);
+  }
+
+  // Whether rows behind a sequence's last were all that there was to clear, and now are zero.
+  SA_DEVICE bool clears_rows(int4 note) const {
+    if constexpr (is_ragged<Spec>) {
+      Screened tile = Screened(note.y);
+      if (tile == Screened::q) clear_rows<QTile>(shared.q(), note.z);
+      if (tile == Screened::k) clear_rows<KTile>(shared.k(note.x), note.z);
+      if (tile == Screened::v && !screens_v<Spec>) clear_rows<VTile>(shared.v(note.x), note.z);
+      return tile != Screened::v || !screens_v<Spec>;
+    } else {
+      return false;
+    }
+  }
 
   // Of the part of this warp.
   SA_DEVICE bool is_finite(u32 tile) const {
@@ -71,6 +102,19 @@ struct FlashScreen {
     fence_shared_to_async();
   }
 
+  // Rows from `first` on: they follow each other in every chunk, and a swizzle moves nothing out of
+  // its row.
+  template <class Tile>
+  SA_DEVICE void clear_rows(u32 tile, int first) const {
+    int begin = max(first, 0) * Tile::span;
+#pragma unroll 1
+    for (int c = 0; c < Tile::chunks; c++)
+#pragma unroll 1
+      for (int i = begin + 16 * (32 * warp + lane); i < Tile::chunk_bytes; i += 16 * step)
+        store_shared(tile + c * Tile::chunk_bytes + i, make_int4(0, 0, 0, 0));
+    fence_shared_to_async();
+  }
+
   // The pair with zeros in the place of what is not finite.
   SA_DEVICE static int finite(int pair) {
     u32 products = times_zero(Element(), u32(pair));
@@ -80,13 +124,14 @@ struct FlashScreen {
 
 /// Adds to the O of an item what the screen has taken from keys that the thread's rows see.
 template <class Spec, int N>
-SA_DEVICE void restore_not_finite(const FlashParams& params, WorkItem item, Fragment at,
+SA_DEVICE void restore_not_finite(const FlashParams& params, FlashItem<Spec> item, Fragment at,
                                   float (&o)[N]) {
   using Element = typename Spec::Element;
   constexpr FlashTiling tiling = Spec::tiling;
   const Strides& strides = params.v_rows.strides;
-  const u16* v = (const u16*)params.v_rows.data + item.batch * strides.batch +
-                 kv_head_of<Spec>(item) * strides.head + at.column();
+  const u16* v = (const u16*)params.v_rows.data + kv_entry_of<Spec>(item) * strides.batch +
+                 first_kv_row_of<Spec>(item) * strides.seq + kv_head_of<Spec>(item) * strides.head +
+                 at.column();
   auto walk = key_walk<Spec>(params, item, 0, tiling.tile_q);
   int first_row = first_query_of<Spec>(walk.sequence, item);
 #pragma unroll 1

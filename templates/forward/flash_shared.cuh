@@ -1,27 +1,29 @@
 // The shared memory of a forward block, and the key walks of its work items.
 #pragma once
 
+#include "forward/flash_item.cuh"
 #include "parts/key_list.cuh"
 #include "parts/key_walk.cuh"
 #include "parts/stage_ring.cuh"
-#include "parts/tile_order.cuh"
 
 namespace streamattn {
 
-template <class Spec>
-constexpr bool splits_keys = Spec::tiling.output == OutputPath::partial;
-
-/// Whether V of some tiles goes by way of a FlashScreen.
+/// Whether V of tiles that hide keys goes by way of a FlashScreen, and whether any tile does.
 template <class Spec>
 constexpr bool screens_v = Spec::Score::screens_values;
+template <class Spec>
+constexpr bool has_screen = screens_v<Spec> || is_ragged<Spec>;
 constexpr int screen_warps = 3;
+
+/// Tiles that go by way of it.
+enum class Screened { v, k, q };
 
 /// The shared memory of a block.
 template <class Spec>
 struct FlashShared {
   static constexpr FlashTiling tiling = Spec::tiling;
   using Ring = StageRing<tiling.stages>;
-  using ScreenQueue = StageQueue<tiling.stages>;
+  using ScreenQueue = StageQueue<tiling.screen_places()>;
 
   u32 base;  // 1024-byte aligned
 
@@ -31,8 +33,10 @@ struct FlashShared {
   SA_DEVICE u32 o() const { return base + tiling.o_offset(); }
 
   /// The work item whose Q is announced by `q_full`: {q_tile, head, batch, 1 + share}, or
-  /// zeros at the end.
+  /// zeros at the end. Where sequences differ {.., 1 + kv_row}, and {q_row, q_len, kv_len,
+  /// q_position} beside it.
   SA_DEVICE u32 slot() const { return base + tiling.barrier_offset(); }
+  SA_DEVICE u32 sequence_slot() const { return base + tiling.sequence_offset(); }
   SA_DEVICE u32 q_full() const { return slot() + 16; }
   SA_DEVICE u32 q_empty() const { return slot() + 24; }
   SA_DEVICE Ring k_ring() const { return {slot() + 32, slot() + 32 + 8 * tiling.stages}; }
@@ -43,10 +47,10 @@ struct FlashShared {
   /// Of a warp of the screen: phase 0 is complete once it has found V that is not finite in a tile
   /// that hides keys.
   SA_DEVICE u32 unclean(int warp) const { return base + tiling.screen_offset() + 8 * warp; }
-  /// Stages of V on their way to the screen.
+  /// Tiles on their way to the screen: {stage, Screened, rows that are the sequence's}.
   SA_DEVICE ScreenQueue screen_queue() const {
     u32 notes = base + tiling.screen_offset() + 32;
-    return {notes, notes + 16 * (tiling.stages + 1)};
+    return {notes, notes + 16 * tiling.screen_places()};
   }
 };
 
@@ -61,32 +65,13 @@ struct FlashWalkOf<Spec, true> {
 template <class Spec>
 using FlashWalk = typename FlashWalkOf<Spec>::Type;
 
-/// Of an item: the KV head, and the first of the query heads whose rows it has.
-template <class Spec>
-SA_DEVICE int kv_head_of(WorkItem item) {
-  return item.head / (Spec::group_size / Spec::tiling.packed_heads);
-}
-template <class Spec>
-SA_DEVICE WorkItem first_head_of(WorkItem item) {
-  item.head *= Spec::tiling.packed_heads;
-  return item;
-}
-
-/// Queries of a tile; of an item, the position of the first.
-template <class Spec>
-constexpr int tile_queries = Spec::tiling.tile_q / Spec::tiling.packed_heads;
-template <class Spec>
-SA_DEVICE int first_query_of(const Sequence& sequence, WorkItem item) {
-  return sequence.q_position + item.q_tile * tile_queries<Spec>;
-}
-
 /// The walk of `item` for those of its queries that have the rows from `first_row` of the tile on,
 /// `rows` of them.
 template <class Spec>
-SA_DEVICE FlashWalk<Spec> key_walk(const FlashParams& params, WorkItem item, int first_row,
+SA_DEVICE FlashWalk<Spec> key_walk(const FlashParams& params, FlashItem<Spec> item, int first_row,
                                    int rows) {
-  Sequence sequence(params.sequence, item);
-  typename Spec::Score score(params.score, first_head_of<Spec>(item), sequence);
+  Sequence sequence = sequence_of<Spec>(params, item);
+  auto score = score_of<Spec>(params, first_head_of<Spec>(item), sequence);
   constexpr int heads = Spec::tiling.packed_heads;
   int tile = item.q_tile * tile_queries<Spec>, first = tile + first_row / heads;
   Span own = sequence.queries(first, first + rows / heads);

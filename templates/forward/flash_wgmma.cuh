@@ -19,7 +19,7 @@ template <class Spec>
 SA_DEVICE void run_flash_block(const FlashParams& params) {
   extern __shared__ __align__(1024) unsigned char memory[];
   constexpr int warpgroups = Spec::tiling.tile_q / 64;
-  if constexpr (Spec::key_lists) dependency_wait();
+  if constexpr (Spec::key_lists || is_ragged<Spec>) dependency_wait();
   FlashShared<Spec> shared{shared_address(memory)};
   int warp = __shfl_sync(~0u, threadIdx.x / 32, 0);
   if (threadIdx.x == 0) {
@@ -27,7 +27,7 @@ SA_DEVICE void run_flash_block(const FlashParams& params) {
     mbarrier_init(shared.q_empty(), 4 * warpgroups);
     shared.k_ring().init(4 * warpgroups);
     shared.v_ring().init(4 * warpgroups);
-    if constexpr (screens_v<Spec>) {
+    if constexpr (has_screen<Spec>) {
       for (int i = 0; i < screen_warps; i++) mbarrier_init(shared.unclean(i), 1);
       shared.screen_queue().init();
     }
@@ -37,7 +37,7 @@ SA_DEVICE void run_flash_block(const FlashParams& params) {
   if (warp < 4) {
     shrink_registers<Spec::producer_registers>();
     if (warp == 0 && elect_one()) FlashProducer<Spec>{params, shared}.run();
-    if constexpr (screens_v<Spec>)
+    if constexpr (has_screen<Spec>)
       if (warp > 0) FlashScreen<Spec>{shared, warp - 1, int(threadIdx.x % 32)}.run();
   } else {
     grow_registers<Spec::consumer_registers>();

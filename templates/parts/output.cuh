@@ -12,23 +12,25 @@
 
 namespace streamattn {
 
-/// The rows of a work item's head in a tensor of floats in global memory.
-struct OutputRows {
-  float* first;  // null: not written
+/// The rows of a work item's head in a tensor in global memory.
+template <class T>
+struct RowsOf {
+  T* first;  // null: not written
   long long stride;
   int count;
 
-  SA_DEVICE float* at(int row) const { return first + row * stride; }
+  SA_DEVICE T* at(int row) const { return first + row * stride; }
 };
+using OutputRows = RowsOf<float>;
 
 /// The same where rows of so many heads follow each other.
-template <int heads>
+template <int heads, class T = float>
 struct PackedRows {
-  float* first;
+  T* first;
   long long stride, head_stride;
   int count;
 
-  SA_DEVICE float* at(int row) const {
+  SA_DEVICE T* at(int row) const {
     return first + row / heads * stride + row % heads * head_stride;
   }
 };
@@ -85,12 +87,11 @@ SA_DEVICE void add_direct(OutputRows rows, int tile_row, Fragment at, const floa
 }
 
 /// `chunks` chunks of the output's columns, from chunk `first` on: registers times a factor of each
-/// row to the swizzled chunks at `buffer` (shared), and from there by TMA, which clips rows and
-/// columns that do not exist. The leader of the warpgroup must wait for the store to have read the
-/// buffer before it is written again. Rows may be those of several heads, as in PackedRows.
-template <class Element, class Tile, int chunks, int heads = 1, int N>
-SA_DEVICE void store_tma(const TensorMap& map, WorkItem item, int tile_row, Fragment at, u32 buffer,
-                         int first, const float (&o)[N], const float (&factor)[2]) {
+/// row to the swizzled chunks at `buffer` (shared). All of the warpgroup's rows are there behind
+/// it.
+template <class Element, class Tile, int chunks, int N>
+SA_DEVICE void fill_chunks(Fragment at, u32 buffer, int first, const float (&o)[N],
+                           const float (&factor)[2]) {
   constexpr int steps = Tile::chunk / Tile::step;
 #pragma unroll
   for (int j = 0; j < chunks * steps; j++) {
@@ -101,6 +102,14 @@ SA_DEVICE void store_tma(const TensorMap& map, WorkItem item, int tile_row, Frag
   }
   fence_shared_to_async();
   named_barrier_sync(output_barrier(at.warpgroup), 128);
+}
+
+/// From there by TMA, which clips rows and columns that do not exist. The leader of the warpgroup
+/// must wait for the store to have read the buffer before it is written again. Rows may be those of
+/// several heads, as in PackedRows.
+template <class Tile, int chunks, int heads>
+SA_DEVICE void send_chunks(const TensorMap& map, WorkItem item, int tile_row, Fragment at,
+                           u32 buffer, int first) {
   if (!at.leads_warpgroup()) return;
   BoxPlace place = box_place<heads>(tile_row + at.first_row(), item.head);
 #pragma unroll
@@ -108,6 +117,30 @@ SA_DEVICE void store_tma(const TensorMap& map, WorkItem item, int tile_row, Frag
     tma_store(map, buffer + c * Tile::chunk_bytes + at.first_row() * Tile::span,
               (first + c) * Tile::chunk, place.row, place.plane, item.batch);
   tma_store_commit();
+}
+
+/// Both.
+template <class Element, class Tile, int chunks, int heads = 1, int N>
+SA_DEVICE void store_tma(const TensorMap& map, WorkItem item, int tile_row, Fragment at, u32 buffer,
+                         int first, const float (&o)[N], const float (&factor)[2]) {
+  fill_chunks<Element, Tile, chunks>(at, buffer, first, o, factor);
+  send_chunks<Tile, chunks, heads>(map, item, tile_row, at, buffer, first);
+}
+
+/// From there by all threads, 16 bytes at a time: rows that exist, of elements of 16 bits, with
+/// `columns` columns.
+template <class Tile, int chunks, int columns, class Rows>
+SA_DEVICE void copy_chunks(Rows to, int tile_row, Fragment at, u32 buffer, int first) {
+  constexpr int vectors_of_chunk = Tile::span / 16, vectors = chunks * vectors_of_chunk;  // a row
+#pragma unroll 1
+  for (int i = 32 * at.warp + at.lane; i < 64 * vectors; i += 128) {
+    int row = at.first_row() + i / vectors, vector = i % vectors;
+    int column = (first * vectors_of_chunk + vector) * 8;
+    if (tile_row + row >= to.count || column >= columns) continue;
+    u32 from = buffer + vector / vectors_of_chunk * Tile::chunk_bytes +
+               Tile::swizzled(row, vector % vectors_of_chunk * 16);
+    store_global((int4*)(to.at(tile_row + row) + column), load_shared(from));
+  }
 }
 
 }  // namespace streamattn

@@ -15,13 +15,14 @@ struct Span {
 /// Before and after every position there is, with room for arithmetic.
 constexpr int first_position = -(1 << 30), last_position = 1 << 30;
 
-/// Queries and keys of one batch entry. Every entry has the same today; whoever asks gives the
-/// item, so that lengths of its own are a matter of this constructor.
+/// Queries and keys of one batch entry.
 struct Sequence {
   int q_len, kv_len;           // rows
   int q_position, k_position;  // global positions of row 0
 
   Sequence() = default;
+  SA_DEVICE Sequence(int q_len, int kv_len, int q_position, int k_position)
+      : q_len(q_len), kv_len(kv_len), q_position(q_position), k_position(k_position) {}
   SA_DEVICE Sequence(const SequenceParams& params, WorkItem)
       : q_len(params.q_len),
         kv_len(params.kv_len),

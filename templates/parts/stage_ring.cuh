@@ -50,20 +50,21 @@ struct StageRing {
   SA_DEVICE void release(Cursor at) const { mbarrier_arrive(empty + 8 * at.stage); }
 };
 
-/// Stages that TMA fills for one warp, which hands them on, in their order. It has room for all of
-/// a ring and the end: a place is free again when the stage that was in it is.
-template <int stages>
+/// Stages that TMA fills for one warp, which hands them on, in their order. It has places for all
+/// that can be on their way and the end: one is free again when the stage that was in it is.
+template <int places>
 struct StageQueue {
-  using Cursor = RingCursor<stages + 1>;
-  u32 notes, landed;  // (stages + 1) numbers of stages, 16 bytes each, and mbarriers, shared
+  using Cursor = RingCursor<places>;
+  u32 notes,
+      landed;  // (places) notes, 16 bytes each, the first word a stage, and mbarriers, shared
 
   SA_DEVICE void init() const {
-    for (int i = 0; i <= stages; i++) mbarrier_init(landed + 8 * i, 1);
+    for (int i = 0; i < places; i++) mbarrier_init(landed + 8 * i, 1);
   }
 
   /// Producer: announces `bytes` to come for a stage; returns the barrier for TMA.
-  SA_DEVICE u32 push(u32 place, int stage, u32 bytes) const {
-    store_shared(notes + 16 * place, make_int4(stage, 0, 0, 0));
+  SA_DEVICE u32 push(u32 place, int4 note, u32 bytes) const {
+    store_shared(notes + 16 * place, note);
     mbarrier_arrive_expect(landed + 8 * place, bytes);
     return landed + 8 * place;
   }
@@ -72,10 +73,10 @@ struct StageQueue {
     mbarrier_arrive(landed + 8 * place);
   }
 
-  /// The next stage, once it is written; negative at the end.
-  SA_DEVICE int wait(Cursor at) const {
+  /// The note of the next stage, once that is written; a stage below 0 is the end.
+  SA_DEVICE int4 wait(Cursor at) const {
     mbarrier_wait(landed + 8 * at.stage, at.parity);
-    return load_shared(notes + 16 * at.stage).x;
+    return load_shared(notes + 16 * at.stage);
   }
 };
 

@@ -12,19 +12,22 @@ struct WorkItem {
   int share;  // 0 where keys are not split
 };
 
-/// Items in the order of OrderParams. Drawn from a counter, long items are spread over blocks as
-/// these become free; each of the `items` draws of a launch adds one and the last one wraps the
-/// counter to zero, so it needs no reset between launches.
+/// What a block computes behind item `index` of so many. Drawn from a counter, long items are
+/// spread over blocks as these become free; each of the `items` draws of a launch adds one and the
+/// last one wraps the counter to zero, so it needs no reset between launches.
+SA_DEVICE int next_item(const OrderParams& params, int index, int items) {
+  if (!params.item_counter) return index + gridDim.x;
+  return atomic_increment(params.item_counter, items - 1) + gridDim.x;
+}
+
+/// Items in the order of OrderParams.
 template <bool split_keys>
 struct TileOrder {
   const OrderParams& params;
 
   SA_DEVICE int first() const { return blockIdx.x; }
   SA_DEVICE bool done(int index) const { return index >= params.items; }
-  SA_DEVICE int next(int index) const {
-    if (!params.item_counter) return index + gridDim.x;
-    return atomic_increment(params.item_counter, params.items - 1) + gridDim.x;
-  }
+  SA_DEVICE int next(int index) const { return next_item(params, index, params.items); }
 
   SA_DEVICE WorkItem item(int index) const {
     int share = 0;

@@ -195,6 +195,6 @@ TEST_CASE("outputs may reach over more than 2^31 elements, and an offset of 32 b
                       faulty_text({output, offset, (std::string("int(") + offset + ")").c_str()}));
   };
   CHECK(far_report(output, faulty_text({output, "namespace", "namespace"})) == "nothing");
-  CHECK_THAT(narrowed("item.batch * strides.batch"),
+  CHECK_THAT(narrowed("q_entry_of<Spec>(item) * strides.batch"),
              contains_text("address"));  // in no tensor, or in front of lse
 }

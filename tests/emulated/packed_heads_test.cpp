@@ -37,8 +37,9 @@ TEST_CASE("packed heads suit few queries, sub-ranges, offsets, gaps and a missin
 
 TEST_CASE("faults in rows of packed heads are noticed") {
   constexpr const char *consumer = "forward/flash_consumer.cuh",
-                       *shared = "forward/flash_shared.cuh", *output = "parts/output.cuh",
-                       *combine = "forward/combine.cuh", *epilogue = "forward/flash_epilogue.cuh";
+                       *shared = "forward/flash_shared.cuh", *item = "forward/flash_item.cuh",
+                       *output = "parts/output.cuh", *combine = "forward/combine.cuh",
+                       *epilogue = "forward/flash_epilogue.cuh";
   const struct {
     const char* what;
     const char* kernel;
@@ -50,13 +51,13 @@ TEST_CASE("faults in rows of packed heads are noticed") {
         "score.keeps(first_row + at.row(r)"}},
       {"tiles are counted in rows",
        packed[0],
-       {shared, "Spec::tiling.tile_q / Spec::tiling.packed_heads", "Spec::tiling.tile_q"}},
+       {item, "Spec::tiling.tile_q / Spec::tiling.packed_heads", "Spec::tiling.tile_q"}},
       {"warpgroups walk for the first one's queries",
        packed[0],
        {shared, "first = tile + first_row / heads", "first = tile"}},
       {"packs read the keys of their number",
        packed[2],
-       {shared, "item.head / (Spec::group_size / Spec::tiling.packed_heads)",
+       {item, "item.head / (Spec::group_size / Spec::tiling.packed_heads)",
         "item.head / Spec::group_size"}},
       {"boxes begin at the head of their pack's number",
        packed[2],

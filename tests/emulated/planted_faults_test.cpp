@@ -175,7 +175,7 @@ TEST_CASE("wrong transactions and initialisation of mbarriers are named") {
        "which expects fewer"},
       {"V completes on K's barrier",
        q_registers,
-       {producer, "    full = screens_v<Spec> &&", "    screens_v<Spec> &&"},
+       {producer, "    full = is_cut || (screens_v", "    is_cut || (screens_v"},
        "which expects fewer"},
       {"barriers are not made visible to TMA",
        q_registers,
@@ -297,7 +297,7 @@ TEST_CASE("descriptors that do not suit the tile are named") {
 TEST_CASE("a tile counter that is not left at zero is named") {
   check_caught({{"one draw too many",
                  q_registers,
-                 {order, "params.items - 1)", "params.items)"},
+                 {order, "items - 1)", "items)"},
                  "leaves the zero word at"}});
 }
 

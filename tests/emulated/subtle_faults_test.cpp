@@ -40,7 +40,7 @@ TEST_CASE("items that are computed twice, or drawn without an atomic, are named"
   check_caught({
       {"D1: a draw counts from the second item on",
        q_registers,
-       {order, "params.items - 1) + gridDim.x", "params.items - 1) + 1"},
+       {order, "items - 1) + gridDim.x", "items - 1) + 1"},
        "once more, after"},
       {"D2: blocks take every item in the fixed order",
        q_registers,
@@ -51,13 +51,13 @@ TEST_CASE("items that are computed twice, or drawn without an atomic, are named"
        "tile_order=fixed"},
       {"D10: the counter wraps early",
        q_registers,
-       {order, "params.items - 1)", "params.items - 3)"},
+       {order, "items - 1)", "items - 3)"},
        "once more, after"},
       {"G2: the counter is loaded and stored",
        q_registers,
-       {order, "return atomic_increment(params.item_counter, params.items - 1) + gridDim.x;",
+       {order, "return atomic_increment(params.item_counter, items - 1) + gridDim.x;",
         "u32 drawn = load_global(params.item_counter);\n"
-        "    store_global(params.item_counter, (drawn + 1) % params.items);\n"
+        "    store_global(params.item_counter, (drawn + 1) % items);\n"
         "    return drawn + gridDim.x;"},
        "the zero word, which warp 0"},
   });

@@ -39,11 +39,39 @@ TEST_CASE("random batches of sequences are as accurate as plain attention") {
   }
 }
 
-TEST_CASE("a captured launch is right for the lengths that stand there when it replays") {
+TEST_CASE("random batches of many queries are as accurate as plain attention") {
   NEEDS_GPU();
-  ForwardCase given{.problem = {.group_size = 8, .mask = causal(), .kv_lens = true},
-                    .shape = {.batch = 4, .kv_heads = 2, .q_len = 1, .kv_len = 2000}};
-  given.lengths.kv = {2000, 2000, 2000, 2000};
+  constexpr std::uint64_t problems = 48, cases_of_problem = 12;
+  constexpr Shape prefill{.batch = 8, .kv_heads = 2, .q_len = 1024, .kv_len = 1024};
+  const SequenceDraw draw{.types = {DType::f16, DType::bf16},
+                          .head_dims = {16, 64, 80, 128, 256},
+                          .value_head_dims = {40, 64, 128, 256},
+                          .most_sequences = 9,
+                          .most_queries = 700,
+                          .most_keys = 1500};
+  const auto is_wanted = [](const Problem& problem) {
+    return problem.is_ragged() && problem.kv_layout != SequenceLayout::paged;
+  };
+  llvm::parallelFor(0, problems, [&](std::size_t i) {
+    const ForwardCase first = random_sequences(draw, i, 0);
+    if (is_wanted(first.problem)) gpu_jit().forward(first.problem, prefill);
+  });
+  for (std::uint64_t problem = 0; problem < problems; problem++) {
+    for (std::uint64_t i = 0; i < cases_of_problem; i++) {
+      const ForwardCase given = random_sequences(draw, problem, 1000 * problem + i);
+      if (!is_wanted(given.problem)) continue;
+      const ForwardKernel& kernel = gpu_jit().forward(given.problem, prefill);
+      CHECK(kernel.schedule().family() == "flash_wgmma");
+      check_case(given, kernel);
+    }
+  }
+}
+
+namespace {
+
+/// Captures a launch of a case whose sequences have lengths, and replays it with other ones: those
+/// of the keys, and as many queries as there is room for.
+void check_replays(const ForwardCase& given, const std::vector<std::vector<std::int32_t>>& steps) {
   const ForwardKernel& kernel = gpu_jit().forward(given.problem, given.shape);
   ForwardTensors tensors(given);
   const auto bench = gpu_workbench(0);
@@ -58,20 +86,41 @@ TEST_CASE("a captured launch is right for the lengths that stand there when it r
   launch(stream);
   check(driver().cuStreamEndCapture(stream, &graph), "end capture");
   check(driver().cuGraphInstantiateWithFlags(&exec, graph, 0), "instantiate");
-  const std::vector<std::vector<std::int32_t>> steps = {
-      {2000, 1, 700, 64}, {0, 2000, 65, 1999}, {5, 5, 5, 5}};
   for (const std::vector<std::int32_t>& lens : steps) {
-    bench->upload(const_cast<std::int32_t*>(operands.args().sequences.kv_lens), lens.data(),
-                  lens.size() * sizeof(std::int32_t));
+    std::vector<std::int32_t> q_lens;
+    for (const std::int32_t length : lens)
+      q_lens.push_back(std::min(length, static_cast<std::int32_t>(given.shape.q_len)));
+    const auto upload = [&](const std::int32_t* to, const std::vector<std::int32_t>& from) {
+      bench->upload(const_cast<std::int32_t*>(to), from.data(), from.size() * sizeof from[0]);
+    };
+    upload(operands.args().sequences.kv_lens, lens);
+    if (given.problem.q_lens) upload(operands.args().sequences.q_lens, q_lens);
     check(driver().cuGraphLaunch(exec, stream), "replay");
     check(driver().cuStreamSynchronize(stream), "replay");
     operands.download_outputs(tensors);
     ForwardArgs args = tensors.args();
     args.sequences.kv_lens = lens.data();
+    if (given.problem.q_lens) args.sequences.q_lens = q_lens.data();
     const Errors errors = errors_of(given.problem, args, all_rows(args), {}, Arithmetic::gpu);
     CHECK(errors.ok());
   }
   check(driver().cuGraphExecDestroy(exec), "destroy");
   check(driver().cuGraphDestroy(graph), "destroy");
   check(driver().cuStreamDestroy(stream), "destroy");
+}
+
+}  // namespace
+
+TEST_CASE("a captured launch is right for the lengths that stand there when it replays") {
+  NEEDS_GPU();
+  ForwardCase given{.problem = {.group_size = 8, .mask = causal(), .kv_lens = true},
+                    .shape = {.batch = 4, .kv_heads = 2, .q_len = 1, .kv_len = 2000}};
+  given.lengths.kv = {2000, 2000, 2000, 2000};
+  const std::vector<std::vector<std::int32_t>> steps = {
+      {2000, 1, 700, 64}, {0, 2000, 65, 1999}, {5, 5, 5, 5}};
+  check_replays(given, steps);
+  given.problem.q_lens = true;
+  given.shape.q_len = 700;  // many queries: work items are listed anew
+  given.lengths.q = {700, 700, 700, 700};
+  check_replays(given, steps);
 }

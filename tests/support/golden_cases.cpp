@@ -103,6 +103,44 @@ std::vector<GoldenCase> packed_cases() {
   return cases;
 }
 
+// Sequences that differ, by layouts, by ways of O, and with what takes part in a policy.
+std::vector<GoldenCase> ragged_cases() {
+  constexpr SequenceLayout packed = SequenceLayout::packed;
+  std::vector<GoldenCase> cases;
+  const auto add = [&](const char* suffix, const Problem& problem, const char* changes = "") {
+    GoldenCase golden = chosen(problem);
+    golden.name += suffix;
+    golden.schedule = parse_schedule(changes, golden.schedule);
+    cases.push_back(golden);
+  };
+  const auto score = [](const char* text) { return Expr::parse(text, ExprRole::score); };
+  const Expr streaming = causal() && (sliding_window(scalar("window")) || sinks(scalar("first")));
+  add("_ragged", {.group_size = 4, .mask = causal(), .q_layout = packed, .kv_layout = packed});
+  add("_sinks_window_ragged", {.mask = streaming, .q_lens = true, .kv_lens = true});
+  cases.back().scalars = {{"window", 150}, {"first", 4}};
+  add("_packed_over_q_ragged",
+      {.dtype = DType::f16,
+       .head_dim = 64,
+       .group_size = 8,
+       .mask = causal(),
+       .q_layout = packed,
+       .kv_lens = true},
+      "packed_heads=8,o_buffer=false,tile_q=128,tile_kv=96,math_warpgroups=2,"
+      "q_in_registers=false");
+  add("_softcap_sink_ragged", {.out_dtype = DType::f32,
+                               .mask = causal(),
+                               .score = softcap(scalar("cap", DType::f32)),
+                               .sink = score("sink[head]"),
+                               .q_layout = packed,
+                               .kv_layout = packed,
+                               .kv_lens = true});
+  cases.back().scalars = {{"cap", 2}};
+  add("_documents_ragged",
+      {.head_dim = 64, .mask = causal() && document(), .q_layout = packed, .kv_layout = packed});
+  add("_dropout_ragged", {.mask = causal(), .q_layout = packed, .q_lens = true, .dropout = true});
+  return cases;
+}
+
 }  // namespace
 
 Program GoldenCase::program() const { return emit(operation, problem, schedule, hopper()); }
@@ -127,6 +165,7 @@ std::vector<GoldenCase> golden_cases() {
   for (GoldenCase& golden : expression_cases()) cases.push_back(std::move(golden));
   for (GoldenCase& golden : packed_cases()) cases.push_back(std::move(golden));
   for (GoldenCase& golden : dropout_cases()) cases.push_back(std::move(golden));
+  for (GoldenCase& golden : ragged_cases()) cases.push_back(std::move(golden));
   for (GoldenCase& golden : decode_golden_cases()) cases.push_back(std::move(golden));
 
   auto with = [&](const char* suffix, const char* changes) {

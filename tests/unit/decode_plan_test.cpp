@@ -225,7 +225,7 @@ TEST_CASE("decode declines what it has no kernel for, and says why") {
     return error_of([&] { choose(Operation::forward, problem, shape, hopper(), ScheduleTable()); });
   };
   const auto says = [&](Problem problem, const char* why) {
-    problem.kv_lens = true;  // which nobody else serves
+    problem.kv_layout = SequenceLayout::paged;  // which nobody else serves
     CHECK_THAT(complaint(problem), contains_text(why));
   };
   says({.dtype = DType::f32}, "dtype f32: wgmma takes f16 and bf16");
@@ -238,7 +238,7 @@ TEST_CASE("decode declines what it has no kernel for, and says why") {
 
 TEST_CASE("items of a KV head have about as many rows") {
   const auto rows = [](std::int64_t q_len) {
-    const Problem problem{.group_size = 8, .kv_lens = true};
+    const Problem problem{.group_size = 8, .kv_layout = SequenceLayout::paged};
     const Shape shape{.batch = 1, .kv_heads = 1, .q_len = q_len, .kv_len = 4096};
     const Schedule chosen =
         choose(Operation::forward, problem, shape, hopper(), ScheduleTable()).schedule;
@@ -250,7 +250,7 @@ TEST_CASE("items of a KV head have about as many rows") {
   CHECK(rows(17) == 48);  // three times
 }
 
-TEST_CASE("few queries are decoded, many are not, and sequences that differ always are") {
+TEST_CASE("few queries are decoded, many are not but of pages") {
   const auto family = [](const Problem& problem, std::int64_t q_len, std::int64_t batch = 1) {
     const Shape shape{.batch = batch, .kv_heads = 1, .q_len = q_len, .kv_len = 4096};
     return std::string(
@@ -265,7 +265,9 @@ TEST_CASE("few queries are decoded, many are not, and sequences that differ alwa
   CHECK(family({.group_size = 8, .mask = document()}, 4) == "decode_wgmma");
   CHECK(family({.group_size = 8}, 16, 66) == "flash_wgmma");
   CHECK(family({}, 17) == "flash_wgmma");
-  CHECK(family({.kv_lens = true}, 512) == "decode_wgmma");
+  CHECK(family({.group_size = 8, .kv_lens = true}, 16) == "decode_wgmma");
+  CHECK(family({.group_size = 8, .kv_lens = true}, 17) == "flash_wgmma");
+  CHECK(family({.kv_layout = SequenceLayout::paged}, 512) == "decode_wgmma");
 }
 
 }  // namespace streamattn

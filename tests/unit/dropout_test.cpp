@@ -146,11 +146,12 @@ TEST_CASE("what no kernel of a GPU drops is declined with the reason") {
   const auto complaint = [&](Operation operation, const Problem& problem) {
     return error_of([&] { choose(operation, problem, {}, hopper); });
   };
-  const Problem ragged{.kv_lens = true, .dropout = true};
-  CHECK_THAT(complaint(Operation::forward, ragged),
+  const Problem paged{.kv_layout = SequenceLayout::paged, .dropout = true};
+  CHECK_THAT(complaint(Operation::forward, paged),
              contains_text("decode_wgmma: dropout: its kernels keep all weights"));
-  CHECK_THAT(complaint(Operation::forward, ragged), contains_text("flash_wgmma: sequences differ"));
+  CHECK_THAT(complaint(Operation::forward, paged), contains_text("flash_wgmma: kv_layout paged"));
   CHECK(complaint(Operation::forward, {.dropout = true}) == "nothing");
+  CHECK(complaint(Operation::forward, {.kv_lens = true, .dropout = true}) == "nothing");
   CHECK(complaint(Operation::backward, {.dropout = true}) == "nothing");
 
   const Problem small{.head_dim = 64, .dropout = true};

@@ -22,12 +22,13 @@ TEST_CASE("the shipped tables can be read and say where their rows are") {
   }
 }
 
-TEST_CASE("shipped rows leave few queries and sequences that differ to the family for them") {
+TEST_CASE("shipped rows leave few queries and pages to the family for them") {
   for (const int head_dim : {64, 128})
     for (const Expr& mask : {Expr(), causal()}) {
       const Problem dense{.head_dim = head_dim, .group_size = 4, .mask = mask};
-      Problem paged = dense;
+      Problem paged = dense, packed = dense;
       paged.kv_layout = SequenceLayout::paged;
+      packed.q_layout = packed.kv_layout = SequenceLayout::packed;
       const Shape decode{.batch = 512, .kv_heads = 8, .q_len = 1, .kv_len = 4096};
       Shape prefill = decode;
       prefill.q_len = 4096;
@@ -38,6 +39,8 @@ TEST_CASE("shipped rows leave few queries and sequences that differ to the famil
       CHECK(family(dense, decode) == "decode_wgmma");
       CHECK(family(paged, decode) == "decode_wgmma");
       CHECK(family(paged, prefill) == "decode_wgmma");
+      CHECK(family(packed, decode) == "decode_wgmma");
+      CHECK(family(packed, prefill) == "flash_wgmma");
     }
 }
 
@@ -62,8 +65,8 @@ TEST_CASE("a shipped row is passed over where its family declines or refuses, a 
     return error_of([&] { choose(Operation::forward, problem, shape, hopper, pins); });
   };
   CHECK(pinned(declined) ==
-        "unsupported_problem: row pins.toml:1: flash_wgmma: sequences differ: all of a batch must "
-        "be dense and equally long");
+        "unsupported_problem: row pins.toml:1: flash_wgmma: kv_layout paged: the keys of a tile "
+        "must lie in one piece");
   CHECK_THAT(pinned(too_wide), Catch::Matchers::StartsWith(
                                    "invalid_schedule: row pins.toml:1: flash_wgmma: tile_kv 176"));
 }

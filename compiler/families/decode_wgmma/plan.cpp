@@ -22,16 +22,6 @@ int box_rows(const Problem& problem, const ForwardCall& call) {
   return rows < pattern ? 0 : static_cast<int>(rows);
 }
 
-BatchParams batch_params(const ForwardCall& call) {
-  BatchParams p = batch_params({call.batch(), call.q_len(), call.kv_len()},
-                               call.sequences.value_or(Sequences{}));
-  p.q_position = static_cast<int>(call.q_position);
-  p.k_position = static_cast<int>(call.k_position);
-  p.aligns_ends = call.aligns_ends ? 1 : 0;
-  p.page_size = static_cast<int>(call.k.seq);
-  return p;
-}
-
 KeyStream longest_stream(const Problem& problem, const DecodeSchedule& schedule,
                          const ForwardCall& call, int box_rows) {
   const std::int64_t rows = call.q_len() * problem.group_size;

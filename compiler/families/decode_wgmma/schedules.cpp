@@ -52,12 +52,14 @@ void for_each_schedule(const Problem& problem, const Shape& shape, const Target&
   }
 }
 
-// Whether the rows of a KV head are few: other families take no sequences that differ, but with
-// more than 16 rows the softmax, which nothing overlaps here, takes longer than loading keys. That
-// matters least with many items, and where no other family packs the rows of all heads.
+// Whether the rows of a KV head are few: with more than 16 rows the softmax, which nothing overlaps
+// here, takes longer than loading keys. That matters least with many items, and where no other
+// family packs the rows of all heads. No other family takes pages; nor does any share the keys of
+// few queries where sequences differ.
 bool is_worth_it(const Problem& problem, const Shape& shape, const Target& target) {
   constexpr int one_fragment = 16, two_fragments = 32;
-  if (problem.is_ragged()) return true;
+  if (problem.kv_layout == SequenceLayout::paged) return true;
+  if (problem.is_ragged()) return shape.q_len <= most_queries;
   const std::int64_t rows = rows_of_head(problem, shape);
   if (shape.q_len < 1 || shape.q_len > most_queries || rows > most_rows) return false;
   if (rows <= one_fragment || packable_heads(problem) < problem.group_size) return true;

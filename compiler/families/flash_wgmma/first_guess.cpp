@@ -206,7 +206,7 @@ FlashSchedule schedule_of(const Guess& guess, const Problem& problem, const Shap
           .o_buffer = guess.o_passes > 0,
           .o_passes = std::max(guess.o_passes, 1),
           .split_keys = guess.split_keys,
-          .key_lists = is_data_dependent(problem.mask),
+          .key_lists = is_data_dependent(problem.mask) && !problem.is_ragged(),
           .packed_heads = packed_heads(guess, problem, shape),
           .softmax = guess.softmax};
 }
@@ -222,7 +222,7 @@ bool may_split(const Problem& problem, const Shape& shape, const Target& target)
   constexpr std::int64_t keys_for_quarters = 1024, keys_for_halves = 4096;
   const std::int64_t tiles = query_tiles(problem, shape);
   const bool most_are_idle = 4 * tiles <= target.sm_count;
-  return tiles > 0 && tiles < target.sm_count &&
+  return !problem.is_ragged() && tiles > 0 && tiles < target.sm_count &&
          shape.kv_len >= (most_are_idle ? keys_for_quarters : keys_for_halves);
 }
 

@@ -5,10 +5,11 @@
 
 #include <utility>
 
+#include "compiler/expr/key_ranges.h"
 #include "compiler/expr/node.h"
 #include "compiler/expr/score_policy.h"
 #include "compiler/expr/tile_policy.h"
-#include "compiler/families/refusals.h"
+#include "compiler/families/launch_params.h"
 
 namespace streamattn {
 namespace {
@@ -26,7 +27,8 @@ std::string misses(const Target& target) {
 
 std::string declines(const Problem& problem, const Target&) {
   if (problem.dtype == DType::f32) return "dtype f32: wgmma takes f16 and bf16";
-  if (auto reason = decline_ragged(problem); !reason.empty()) return reason;
+  if (problem.kv_layout == SequenceLayout::paged)
+    return "kv_layout paged: the keys of a tile must lie in one piece";
   if (auto reason = check_head_dim("head_dim", problem.head_dim); !reason.empty()) return reason;
   return check_head_dim("value_head_dim", problem.v_head_dim());
 }
@@ -50,6 +52,14 @@ std::string refuse_packing(const Problem& problem, const FlashSchedule& schedule
   for (const auto& [what, expression] : {std::pair("mask", problem.mask), {"score", problem.score}})
     if (expression.node().uses_variable(Variable::head))
       return llvm::formatv("packed_heads above 1: the {0} differs between query heads", what);
+  return {};
+}
+
+// How many keys a query tile sees is known on the device alone, where sequences differ.
+std::string refuse_ragged(const Problem& problem, const FlashSchedule& schedule) {
+  if (!problem.is_ragged()) return {};
+  if (schedule.split_keys) return "split_keys: sequences that differ have no equal shares of keys";
+  if (schedule.key_lists) return "key_lists: key tiles of sequences that differ are not listed";
   return {};
 }
 
@@ -96,6 +106,7 @@ std::string flash_refusal(const Problem& problem, const FlashSchedule& schedule,
   if (schedule.key_lists && !is_data_dependent(problem.mask))
     return "key_lists: no tensor decides which keys a query sees";
   if (auto reason = refuse_packing(problem, schedule); !reason.empty()) return reason;
+  if (auto reason = refuse_ragged(problem, schedule); !reason.empty()) return reason;
   if (schedule.ping_pong && schedule.math_warpgroups < 2)
     return "ping_pong needs 2 math_warpgroups, the schedule has 1";
   bool direct = is_from_registers(problem, schedule);
@@ -113,7 +124,7 @@ std::string flash_refusal(const Problem& problem, const FlashSchedule& schedule,
     return llvm::formatv("chunks of {0} columns of O over chunks of {1} of Q need o_buffer",
                          o_chunk, q_chunk);
   if (int needed = flash_registers_needed(problem, schedule),
-      cap = flash_registers(schedule).consumer - 4;
+      cap = flash_registers(problem, schedule).consumer - 4;
       needed > cap)
     return llvm::formatv(
         "tile_kv {0} with {1} math_warpgroups needs about {2} registers a thread, "
@@ -158,9 +169,9 @@ FlashTiling flash_tiling(const Problem& problem, const FlashSchedule& schedule) 
                       : problem.output_dtype() == DType::f32 ? OutputPath::direct
                       : schedule.o_buffer                    ? OutputPath::buffered
                                                              : OutputPath::over_q;
-  return {problem.head_dim,  problem.v_head_dim(), schedule.tile_q,
-          schedule.tile_kv,  schedule.stages,      output,
-          schedule.o_passes, schedule.packed_heads};
+  return {problem.head_dim,  problem.v_head_dim(),  schedule.tile_q,
+          schedule.tile_kv,  schedule.stages,       output,
+          schedule.o_passes, schedule.packed_heads, batch_layout(problem)};
 }
 
 std::int64_t flash_rows(const FlashSchedule& schedule, const Shape& shape) {
@@ -187,10 +198,15 @@ int flash_registers_needed(const Problem& problem, const FlashSchedule& schedule
   return needed;
 }
 
-FlashRegisters flash_registers(const FlashSchedule& schedule) {
+FlashRegisters flash_registers(const Problem& problem, const FlashSchedule& schedule) {
   constexpr FlashRegisters budgets[] = {{56, 240}, {24, 240}, {32, 160}};
-  // A list takes more to walk over than a range.
-  if (schedule.key_lists && schedule.math_warpgroups == 2) return {40, 232};
+  constexpr FlashRegisters more[] = {{56, 240}, {40, 232}, {32, 160}},
+                           most[] = {{56, 240}, {56, 224}, {56, 152}};
+  // A list takes more to walk over than a range, and so do the keys of sequences that differ: their
+  // numbers are no constants of the launch.
+  if (problem.is_ragged() && KeyRanges(problem.mask).seen.size() > 1)
+    return most[schedule.math_warpgroups - 1];
+  if (schedule.key_lists || problem.is_ragged()) return more[schedule.math_warpgroups - 1];
   return budgets[schedule.math_warpgroups - 1];
 }
 

@@ -93,7 +93,7 @@ FlashTiling flash_tiling(const Problem& problem, const FlashSchedule& schedule);
 struct FlashRegisters {
   int producer, consumer;
 };
-FlashRegisters flash_registers(const FlashSchedule& schedule);
+FlashRegisters flash_registers(const Problem& problem, const FlashSchedule& schedule);
 
 /// Registers that a math thread needs.
 int flash_registers_needed(const Problem& problem, const FlashSchedule& schedule);
@@ -117,6 +117,22 @@ int flash_splits(const Problem& problem, const FlashSchedule& schedule, const Sh
 /// Whether later queries see more keys, under one bound as that of a causal mask. Under others they
 /// need not.
 bool flash_items_grow(const Problem& problem);
+
+/// Threads of the block that lists the query tiles of sequences that differ.
+inline constexpr int flash_query_listing_threads = 256;
+
+/// The query tiles of a batch whose sequences differ, at the most.
+struct BatchTiles {
+  std::int64_t q_tiles;  ///< of all sequences
+  std::int64_t heads;    ///< that have these: of one sequence, packs of them as one
+  std::int64_t kv_rows;  ///< keys of a KV head, over all sequences
+};
+BatchTiles flash_batch_tiles(const Problem& problem, const FlashSchedule& schedule,
+                             const ForwardCall& call);
+
+/// Heads in one section of the order of their items: whole groups.
+int flash_section_heads_of_batch(const Problem& problem, const FlashSchedule& schedule,
+                                 const BatchTiles& tiles, int sms, std::int64_t l2_bytes);
 
 /// Heads (of batch * heads) in one L2 section of the tile order on a device with `sms`
 /// multiprocessors and an L2 of `l2_bytes`.

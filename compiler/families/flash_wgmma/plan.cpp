@@ -25,6 +25,32 @@ OrderParams order_params(const Problem& problem, const FlashSchedule& schedule,
       .item_counter = nullptr};
 }
 
+/// The same where sequences differ, whose tiles the device counts.
+OrderParams order_params_of_batch(const Problem& problem, const FlashSchedule& schedule,
+                                  const ForwardCall& call, const DeviceFacts& device) {
+  const BatchTiles tiles = flash_batch_tiles(problem, schedule, call);
+  const int heads = static_cast<int>(tiles.heads);
+  return {.items = checked_int(tiles.heads * tiles.q_tiles, "work items"),
+          .q_tiles = static_cast<int>(tiles.q_tiles),
+          .heads = heads,
+          .all_heads = heads,
+          .section_heads = flash_section_heads_of_batch(
+              problem, schedule, tiles, multiprocessors(call, device), device.l2_bytes),
+          .splits = 1,
+          .item_counter = nullptr};
+}
+
+/// The launch that lists the query tiles of sequences that differ, of the first kernel.
+QueryListParams add_query_listing(Plan& steps, const ForwardCall& call, const FlashParams& p,
+                                  WorkspaceSlices& workspace) {
+  constexpr std::int64_t words_of_tile = 8, words_in_front = 4;
+  const QueryListParams queries = {
+      workspace.take<int>("query tiles", words_in_front + words_of_tile * p.order.q_tiles)};
+  add_launch(steps, 0, 1,
+             QueryListingParams{.batch = batch_params(call), .score = p.score, .queries = queries});
+  return queries;
+}
+
 /// The launch that merges the shares.
 void add_combine(Plan& steps, std::size_t kernel, const FlashSchedule& schedule,
                  const ForwardCall& call, const FlashParams& shares, int sms) {
@@ -84,6 +110,20 @@ void add_listing(Plan& steps, const FlashSchedule& schedule, const FlashParams& 
 
 }  // namespace
 
+BatchTiles flash_batch_tiles(const Problem& problem, const FlashSchedule& schedule,
+                             const ForwardCall& call) {
+  const std::int64_t queries = schedule.tile_q / schedule.packed_heads;
+  const std::int64_t q_len = std::min(call.q_len(), call.q.seq), kv_len = call.kv_len();
+  std::int64_t q_tiles = call.batch() * ((q_len + queries - 1) / queries);
+  // Each packed sequence may end with a part of a tile.
+  if (problem.q_layout == SequenceLayout::packed)
+    q_tiles = std::min(q_tiles, call.q.seq / queries + call.batch());
+  const bool is_packed = problem.kv_layout == SequenceLayout::packed;
+  return {.q_tiles = q_tiles,
+          .heads = call.heads() / schedule.packed_heads,
+          .kv_rows = is_packed ? call.k.seq : call.batch() * kv_len};
+}
+
 Plan flash_plan(const Problem& problem, const Schedule& chosen, const ResolvedCall& resolved,
                 const DeviceFacts& device, WorkspaceSlices& workspace) {
   const auto schedule = settings_of<FlashSchedule>(chosen);
@@ -98,7 +138,8 @@ Plan flash_plan(const Problem& problem, const Schedule& chosen, const ResolvedCa
         name, heads > 1 ? boxed_by_heads(t, rows, heads, anywhere) : boxed(t, rows, anywhere));
   };
   FlashParams p = {};
-  p.order = order_params(problem, schedule, call, device);
+  p.order = call.sequences ? order_params_of_batch(problem, schedule, call, device)
+                           : order_params(problem, schedule, call, device);
   p.q = map("tensor map of q", call.q, tiling.tile_q, tiling.packed_heads);
   p.k = map("tensor map of k", call.k, tiling.tile_kv);
   p.v = map("tensor map of v", call.v, tiling.tile_kv);
@@ -126,8 +167,12 @@ Plan flash_plan(const Problem& problem, const Schedule& chosen, const ResolvedCa
     add_listing(steps, schedule, p, values, sms);
     kernel = 2;
   }
+  if (call.sequences) {
+    p.queries = add_query_listing(steps, call, p, workspace);
+    kernel = 1;
+  }
   add_launch(steps, kernel, std::min(p.order.items, sms), p,
-             /*overlaps_previous=*/schedule.key_lists);
+             /*overlaps_previous=*/kernel > 0);
   if (schedule.split_keys) add_combine(steps, kernel + 1, schedule, call, p, sms);
   return steps;
 }

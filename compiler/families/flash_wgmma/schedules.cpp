@@ -49,7 +49,7 @@ std::vector<Schedule> flash_schedules(const Problem& problem, const Shape& shape
     if (!llvm::is_contained(legal, schedule)) legal.push_back(std::move(schedule));
   };
   for (const FlashSchedule& schedule : flash_guesses(problem, shape, target)) add(schedule);
-  const bool by_data = is_data_dependent(problem.mask);
+  const bool by_data = is_data_dependent(problem.mask) && !problem.is_ragged();
   const int packs = packable_heads(problem);
   for_each_schedule([&](FlashSchedule schedule) {
     add(schedule);
@@ -103,6 +103,24 @@ int flash_section_heads(const Problem& problem, const FlashSchedule& schedule, c
       flash_items_grow(problem) ? std::min(together, balanced) : together, 1);
   std::int64_t sections = std::max<std::int64_t>((heads + wanted / 2) / wanted, 1);
   return static_cast<int>(std::max<std::int64_t>((heads + sections - 1) / sections, 1));
+}
+
+int flash_section_heads_of_batch(const Problem& problem, const FlashSchedule& schedule,
+                                 const BatchTiles& tiles, int sms, std::int64_t l2_bytes) {
+  const std::int64_t group = problem.group_size / schedule.packed_heads;
+  const std::int64_t kv_heads = tiles.heads / group;
+  if (schedule.section_heads > 0)
+    return static_cast<int>(std::clamp<std::int64_t>(schedule.section_heads, 1, tiles.heads));
+  // As few KV heads as give every multiprocessor three times the longest item, of which others are
+  // half in the mean, or as stay in a quarter of the L2.
+  const std::int64_t items = tiles.q_tiles * group;
+  const std::int64_t balanced = (6 * sms + items - 1) / std::max<std::int64_t>(items, 1);
+  const std::int64_t kv_bytes =
+      tiles.kv_rows * (problem.head_dim + problem.v_head_dim()) * bytes(problem.dtype);
+  const std::int64_t in_l2 = l2_bytes / 4 / std::max<std::int64_t>(kv_bytes, 1);
+  const std::int64_t wanted = std::max<std::int64_t>({balanced, in_l2, 1});
+  const std::int64_t sections = std::max<std::int64_t>((kv_heads + wanted / 2) / wanted, 1);
+  return static_cast<int>((kv_heads + sections - 1) / sections * group);
 }
 
 }  // namespace streamattn

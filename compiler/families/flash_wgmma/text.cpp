@@ -4,6 +4,7 @@
 #include "compiler/expr/score_policy.h"
 #include "compiler/expr/tile_policy.h"
 #include "compiler/families/flash_wgmma/flash_wgmma.h"
+#include "compiler/families/kernel_text.h"
 
 namespace streamattn {
 namespace {
@@ -38,7 +39,7 @@ std::string describe_compiled(const FlashSchedule& s) {
 
 std::string main_text(const Problem& problem, const FlashSchedule& schedule, const Target& target) {
   FlashTiling tiling = flash_tiling(problem, schedule);
-  FlashRegisters registers = flash_registers(schedule);
+  FlashRegisters registers = flash_registers(problem, schedule);
   std::string element(name(problem.dtype));
   int qk_columns = schedule.tile_kv, pv_columns = padded_columns(problem.v_head_dim());
 
@@ -56,15 +57,17 @@ std::string main_text(const Problem& problem, const FlashSchedule& schedule, con
   text += llvm::formatv("  using Element = streamattn::{0};\n", element);
   text += "  using Score = streamattn::ProblemScore;\n";
   text += llvm::formatv("  static constexpr int group_size = {0};\n", problem.group_size);
+  if (problem.is_ragged()) text += batch_layout_text(problem);
   text += llvm::formatv(
       "  static constexpr streamattn::FlashTiling tiling = {{\n"
       "      .head_dim = {0}, .value_head_dim = {1},\n"
       "      .tile_q = {2}, .tile_kv = {3}, .stages = {4},\n"
-      "      .output = streamattn::OutputPath::{5}, .o_passes = {6}{7}};\n",
+      "      .output = streamattn::OutputPath::{5}, .o_passes = {6}{7}{8}};\n",
       tiling.head_dim, tiling.value_head_dim, tiling.tile_q, tiling.tile_kv, tiling.stages,
       output_path(tiling.output), tiling.o_passes,
       tiling.packed_heads > 1 ? llvm::formatv(", .packed_heads = {0}", tiling.packed_heads).str()
-                              : "");
+                              : "",
+      problem.is_ragged() ? ", .layout = layout" : "");
   text += llvm::formatv(
       "  static constexpr bool ping_pong = {0}, q_in_registers = {1}, stale_reference = {2};\n",
       spelled(schedule.ping_pong), spelled(schedule.q_in_registers),
@@ -138,6 +141,31 @@ Source listing_source(const Problem& problem, const FlashSchedule& schedule, con
           .parameter_bytes = sizeof(ListingParams)};
 }
 
+// The kernel that lists query tiles: it depends on mask, layout and tile alone.
+Source query_listing_source(const Problem& problem, const FlashSchedule& schedule,
+                            const Target& target) {
+  const Problem mask_alone{.group_size = problem.group_size, .mask = problem.mask};
+  std::string text = kernel_header(Operation::forward, FlashSchedule::family, target);
+  text += llvm::formatv("// query tiles of {0} rows, keys in tiles of {1}, mask: {2}\n",
+                        schedule.tile_q, schedule.tile_kv, problem.mask.text());
+  text += "#include \"forward/query_tiles.cuh\"\n\n";
+  text += "namespace streamattn {\n" + score_policy(mask_alone) + "}\n\n";
+  text += "struct Spec {\n";
+  text += "  using Score = streamattn::ProblemScore;\n";
+  text += batch_layout_text(problem);
+  text += llvm::formatv(
+      "  static constexpr int tile_q = {0}, packed_heads = {1}, tile_kv = {2}, threads = {3};\n"
+      "};\n\n",
+      schedule.tile_q, schedule.packed_heads, schedule.tile_kv, flash_query_listing_threads);
+  text += kernel_text("query_tiles", "QueryListingParams", flash_query_listing_threads, 1);
+  constexpr int bytes_of_thread = 16;
+  return {.text = std::move(text),
+          .entry = "streamattn_query_tiles",
+          .threads = flash_query_listing_threads,
+          .dynamic_smem_bytes = flash_query_listing_threads * bytes_of_thread,
+          .parameter_bytes = sizeof(QueryListingParams)};
+}
+
 }  // namespace
 
 Program flash_emit(const Problem& problem, const Schedule& chosen, const Target& target) {
@@ -147,6 +175,7 @@ Program flash_emit(const Problem& problem, const Schedule& chosen, const Target&
     program.push_back(listing_source(problem, schedule, target, "tile_bounds"));
     program.push_back(listing_source(problem, schedule, target, "key_lists"));
   }
+  if (problem.is_ragged()) program.push_back(query_listing_source(problem, schedule, target));
   program.push_back({.text = main_text(problem, schedule, target),
                      .entry = "streamattn_forward",
                      .threads = flash_threads(schedule),

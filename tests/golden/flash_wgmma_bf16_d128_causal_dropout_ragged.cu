@@ -1,0 +1,40 @@
+// streamattn  forward  flash_wgmma  sm_90a
+// problem:  bf16 -> bf16, head_dim 128, group 1; mask: k <= q; q packed; q_lens; dropout
+// schedule: tile 192 x 80, 3 stages, 3 math warpgroups, ping-pong, stale maximum
+#include "forward/flash_wgmma.cuh"
+
+namespace streamattn {
+WGMMA_SHAPE(bf16, 80)
+WGMMA_SHAPE(bf16, 128)
+
+struct ProblemScore : ScaledScore {
+  static constexpr bool trivial = false;
+  static constexpr int range_count = 1;
+  using ScaledScore::ScaledScore;
+  SA_DEVICE Span seen(int i, Span q) const { return {first_position, q.end}; }
+  SA_DEVICE Span full(Span q, Span keys) const { return {first_position, (q.begin + 1)}; }
+  SA_DEVICE bool keeps(int q, int k, int column) const { return column <= q - k; }
+};
+}
+
+struct Spec {
+  using Element = streamattn::bf16;
+  using Score = streamattn::ProblemScore;
+  static constexpr int group_size = 1;
+  static constexpr streamattn::BatchLayout layout = {
+      .q_packed = true, .kv_packed = false, .kv_paged = false,
+      .q_lens = true, .kv_lens = false};
+  static constexpr streamattn::FlashTiling tiling = {
+      .head_dim = 128, .value_head_dim = 128,
+      .tile_q = 192, .tile_kv = 80, .stages = 3,
+      .output = streamattn::OutputPath::buffered, .o_passes = 1, .layout = layout};
+  static constexpr bool ping_pong = true, q_in_registers = false, stale_reference = true;
+  static constexpr int producer_registers = 32, consumer_registers = 160;
+  static constexpr bool key_lists = false;
+  static constexpr bool drops = true;
+};
+
+extern "C" __global__ void __launch_bounds__(512, 1)
+streamattn_forward(const __grid_constant__ streamattn::FlashParams params) {
+  streamattn::flash_wgmma<Spec>(params);
+}

@@ -1,0 +1,39 @@
+// streamattn  forward  flash_wgmma  sm_90a
+// problem:  f16 -> f16, head_dim 64, group 8; mask: k <= q; q packed; kv_lens
+// schedule: tile 128 x 96, 2 stages, 2 math warpgroups, ping-pong, exact maximum, rows of 8 heads together
+#include "forward/flash_wgmma.cuh"
+
+namespace streamattn {
+WGMMA_SHAPE(f16, 96)
+WGMMA_SHAPE(f16, 64)
+
+struct ProblemScore : ScaledScore {
+  static constexpr bool trivial = false;
+  static constexpr int range_count = 1;
+  using ScaledScore::ScaledScore;
+  SA_DEVICE Span seen(int i, Span q) const { return {first_position, q.end}; }
+  SA_DEVICE Span full(Span q, Span keys) const { return {first_position, (q.begin + 1)}; }
+  SA_DEVICE bool keeps(int q, int k, int column) const { return column <= q - k; }
+};
+}
+
+struct Spec {
+  using Element = streamattn::f16;
+  using Score = streamattn::ProblemScore;
+  static constexpr int group_size = 8;
+  static constexpr streamattn::BatchLayout layout = {
+      .q_packed = true, .kv_packed = false, .kv_paged = false,
+      .q_lens = false, .kv_lens = true};
+  static constexpr streamattn::FlashTiling tiling = {
+      .head_dim = 64, .value_head_dim = 64,
+      .tile_q = 128, .tile_kv = 96, .stages = 2,
+      .output = streamattn::OutputPath::over_q, .o_passes = 1, .packed_heads = 8, .layout = layout};
+  static constexpr bool ping_pong = true, q_in_registers = false, stale_reference = false;
+  static constexpr int producer_registers = 40, consumer_registers = 232;
+  static constexpr bool key_lists = false;
+};
+
+extern "C" __global__ void __launch_bounds__(384, 1)
+streamattn_forward(const __grid_constant__ streamattn::FlashParams params) {
+  streamattn::flash_wgmma<Spec>(params);
+}

@@ -1,0 +1,105 @@
+// What a launch of flash_wgmma kernels does where sequences differ.
+#include <cstring>
+
+#include "tests/unit/flash_plan_fixture.h"
+
+namespace streamattn {
+
+namespace {
+
+/// A call of three packed sequences, four heads and two KV heads.
+struct PackedFixture : FlashPlanFixture {
+  std::int32_t offsets = 0;  // nobody reads it
+
+  PackedFixture() {
+    problem.q_layout = problem.kv_layout = SequenceLayout::packed;
+    schedule =
+        parse_schedule("tile_q=128,tile_kv=64,math_warpgroups=2,packed_heads=1",
+                       choose(Operation::forward, problem, {3, 1, 4096, 4096}, hopper()).schedule);
+    for (Tensor* tensor : {&call.q, &call.k, &call.v, &call.o, &call.lse}) tensor->batch = 1;
+    call.sequences = Sequences{.batch = 3,
+                               .cu_seqlens_q = &offsets,
+                               .cu_seqlens_kv = &offsets,
+                               .max_q_len = 500,
+                               .max_kv_len = 400};
+    call.q.seq = call.o.seq = call.lse.seq = 1000;
+    call.k.seq = call.v.seq = 900;
+    call.aligns_ends = true;
+  }
+
+  template <class Parameters>
+  Parameters parameters(const Plan& plan, std::size_t i) {
+    const auto& launch = std::get<KernelLaunch>(plan[i]);
+    Parameters values = {};
+    REQUIRE(launch.parameter_bytes == sizeof values);
+    std::memcpy(&values, launch.parameters(), sizeof values);
+    return values;
+  }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(PackedFixture,
+                 "query tiles of sequences that differ are listed by a launch in front") {
+  WorkspaceSlices slices;
+  const Plan steps = planned(slices);
+  REQUIRE(steps.size() == 2);
+  const auto& listing = std::get<KernelLaunch>(steps[0]);
+  const auto& main = std::get<KernelLaunch>(steps[1]);
+  CHECK(listing.kernel == 0);
+  CHECK(listing.blocks == 1);
+  CHECK_FALSE(listing.overlaps_previous);
+  CHECK(main.kernel == 1);
+  CHECK(main.overlaps_previous);
+  // 1000 rows are 7 whole tiles, and each sequence may end with a part of one.
+  constexpr unsigned tiles = 7 + 3, heads = 4;
+  CHECK(main.blocks == tiles * heads);
+  REQUIRE(slices.slices().size() == 1);
+  CHECK(slices.slices()[0].bytes == (4 + 8 * tiles) * 4);
+  const auto batch = parameters<QueryListingParams>(steps, 0).batch;
+  CHECK(batch.batch == 3);
+  CHECK(batch.q_len == 500);
+  CHECK(batch.kv_len == 400);
+  CHECK(batch.aligns_ends == 1);
+  CHECK(batch.q_begins == &offsets);
+  CHECK(words == 1);
+}
+
+TEST_CASE_METHOD(PackedFixture, "no more query tiles are listed than longest sequences have") {
+  call.sequences->max_q_len = 100;
+  CHECK(std::get<KernelLaunch>(planned()[1]).blocks == 3 * 4);
+  problem.q_layout = SequenceLayout::dense;
+  problem.q_lens = true;
+  for (Tensor* tensor : {&call.q, &call.o, &call.lse}) tensor->batch = 3;
+  call.sequences->max_q_len = 130;
+  CHECK(std::get<KernelLaunch>(planned()[1]).blocks == 3 * 2 * 4);
+}
+
+TEST_CASE_METHOD(PackedFixture, "sections of sequences that differ are whole groups of heads") {
+  const auto section = [&] { return parameters<FlashParams>(planned(), 1).order.section_heads; };
+  CHECK(section() == 4);  // few items: all heads
+  for (Tensor* tensor : {&call.q, &call.o, &call.lse}) tensor->seq = 1 << 20, tensor->heads = 16;
+  for (Tensor* tensor : {&call.k, &call.v}) tensor->seq = 1 << 20, tensor->heads = 8;
+  call.sequences->max_q_len = call.sequences->max_kv_len = 1 << 20;
+  CHECK(section() == 2);  // one KV head has work enough, and its keys fill the L2
+  schedule = parse_schedule("section_heads=5", schedule);
+  CHECK(section() == 5);
+  schedule = parse_schedule("section_heads=50", schedule);
+  CHECK(section() == 16);
+}
+
+TEST_CASE("what needs lengths on the host is refused where sequences differ") {
+  const auto refusal = [](const Problem& problem, const char* changes) {
+    FlashSchedule schedule{.tile_q = 128, .tile_kv = 64};
+    schedule = settings_of<FlashSchedule>(parse_schedule(changes, to_schedule(schedule)));
+    return flash_refusal(problem, schedule, hopper());
+  };
+  const Problem lens{.mask = document(), .kv_lens = true};
+  CHECK(refusal(lens, "o_buffer=true").empty());
+  CHECK(refusal(lens, "split_keys=true") ==
+        "split_keys: sequences that differ have no equal shares of keys");
+  CHECK(refusal(lens, "key_lists=true,o_buffer=true") ==
+        "key_lists: key tiles of sequences that differ are not listed");
+}
+
+}  // namespace streamattn
