@@ -71,6 +71,30 @@ TEST_CASE("every head_dim compiles without spills for few and for many tiles") {
   }
 }
 
+TEST_CASE("head dims and masks of sequences that differ compile without spills") {
+  if (!has_nvrtc()) SKIP_TEST("no usable NVRTC");
+  const Expr streaming = causal() && (sliding_window(scalar("window")) || sinks(scalar("first")));
+  const Target& target = find_target("sm_90a");
+  for (const int head_dim : {16, 64, 112, 128, 192, 256})
+    for (const Expr& mask : {Expr(), causal(), streaming})
+      for (const std::int64_t length : {256, 8192}) {
+        const Problem problem{.head_dim = head_dim,
+                              .group_size = 4,
+                              .mask = mask,
+                              .q_layout = SequenceLayout::packed,
+                              .kv_layout = SequenceLayout::packed};
+        const Shape shape{.batch = 8, .kv_heads = 8, .q_len = length, .kv_len = length};
+        const Schedule schedule = choose(Operation::forward, problem, shape, target).schedule;
+        INFO(problem.describe() << ": " << schedule.describe());
+        for (const Source& source : emit(Operation::forward, problem, schedule, target)) {
+          const Binary binary = compile(source);
+          for (const std::string& advisory : binary.advisories) FAIL_CHECK(advisory);
+          CHECK(binary.resources.spill_store_bytes == 0);
+          CHECK(binary.resources.stack_bytes == 0);
+        }
+      }
+}
+
 TEST_CASE("head dims and scores of the backward pass compile without spills") {
   if (!has_nvrtc()) SKIP_TEST("no usable NVRTC");
   struct Case {

@@ -115,7 +115,8 @@ std::vector<GoldenCase> ragged_cases() {
   };
   const auto score = [](const char* text) { return Expr::parse(text, ExprRole::score); };
   const Expr streaming = causal() && (sliding_window(scalar("window")) || sinks(scalar("first")));
-  add("_ragged", {.group_size = 4, .mask = causal(), .q_layout = packed, .kv_layout = packed});
+  add("_ragged", {.group_size = 4, .mask = causal(), .q_layout = packed, .kv_layout = packed},
+      "packed_heads=1");
   add("_sinks_window_ragged", {.mask = streaming, .q_lens = true, .kv_lens = true});
   cases.back().scalars = {{"window", 150}, {"first", 4}};
   add("_packed_over_q_ragged",
