@@ -54,6 +54,7 @@ void BenchGridFlags::add_to(Flags& flags) {
   flags.add("hidden", "N", "query heads are N / head-dim", hidden_);
   flags.add("kv-heads", "N", "key-value heads (heads)", kv_heads_);
   flags.add("layout", "bshd|bhsd", "of every tensor (bshd)", layout_);
+  flags.add("packed", "sequences one behind the other, by offsets on the device", packed_);
   flags.exclude({"batch", "tokens"});
   flags.exclude({"heads", "hidden"});
 }
@@ -75,6 +76,7 @@ BenchGrid BenchGridFlags::grid(const BenchGrid& defaults) const {
 
 std::vector<ForwardCase> BenchGridFlags::calls(const BenchGrid& defaults) const {
   const BenchGrid lists = grid(defaults);
+  const SequenceLayout sequence_layout = packed_ ? SequenceLayout::packed : SequenceLayout::dense;
   std::vector<ForwardCase> calls;
   for (const int head_dim : lists.head_dims) {
     const std::int64_t heads =
@@ -91,6 +93,8 @@ std::vector<ForwardCase> BenchGridFlags::calls(const BenchGrid& defaults) const 
                         .mask = Expr::parse(mask),
                         .score = parse_score(score),
                         .sink = parse_sink(sink_),
+                        .q_layout = sequence_layout,
+                        .kv_layout = sequence_layout,
                         .dropout = dropout_.has_value()};
         problem.validate();
         for (const std::int64_t seq : lists.seqs) {

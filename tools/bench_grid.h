@@ -47,7 +47,7 @@ class BenchGridFlags {
   std::vector<int> head_dims_;
   std::optional<int> value_head_dim_;
   std::vector<std::string> masks_, scores_;
-  bool causal_ = false;
+  bool causal_ = false, packed_ = false;
   std::string sink_;
   std::optional<float> dropout_;
   NamedFlags named_;

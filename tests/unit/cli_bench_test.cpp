@@ -31,6 +31,22 @@ TEST_CASE("bench times kernels that drop weights") {
   CHECK(wrong.complains("dropout: rate is 1.5000, must be at least 0 and less than 1"));
 }
 
+TEST_CASE("bench times sequences one behind the other") {
+  const auto row_with = [](std::vector<std::string> more) {
+    std::vector<std::string> args = {"bench", "--target",   "cpu",     "--head-dim", "16",
+                                     "--seq", "64",         "--batch", "3",          "--rounds",
+                                     "1",     "--round-ms", "1",       "--json"};
+    args.insert(args.end(), more.begin(), more.end());
+    const ToolRun ran = tool(args);
+    CHECK(ran.exit == Exit::ok);
+    return std::move(*parsed(ran.out).getArray("rows")->front().getAsObject());
+  };
+  const llvm::json::Object packed = row_with({"--packed"});
+  CHECK(packed.getString("q_layout") == "packed");
+  CHECK(packed.getString("kv_layout") == "packed");
+  CHECK(packed.getNumber("flops") == row_with({}).getNumber("flops"));
+}
+
 TEST_CASE("bench on the CPU compares schedules and prints JSON, CSV and a table") {
   const std::vector<std::string> args = {
       "bench", "--target",   "cpu", "--head-dim", "32,64",     "--seq",
