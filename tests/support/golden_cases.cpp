@@ -77,6 +77,12 @@ std::vector<GoldenCase> dropout_cases() {
   add({.dtype = DType::f16, .head_dim = 256, .mask = causal(), .dropout = true});
   add({.head_dim = 64, .group_size = 8, .mask = causal(), .dropout = true},
       "packed_heads=8,split_keys=true,o_buffer=false,tile_q=128,tile_kv=80,math_warpgroups=2");
+  // All that takes registers at once, which leaves the smallest tile.
+  add({.head_dim = 256,
+       .mask = causal() && document(),
+       .score = additive_bias("bias", DType::f32),
+       .dropout = true});
+  cases.back().name = "flash_wgmma_bf16_d256_documents_bias_dropout";
   return cases;
 }
 

@@ -109,6 +109,29 @@ TEST_CASE("tiles are halved where short rows leave multiprocessors idle") {
   CHECK(tile_q(8, 900) == 128);
 }
 
+TEST_CASE("no mask leaves a head dim without a schedule, whatever the score, dropout and output") {
+  const Expr masks[] = {{}, causal(), causal() && document(), Expr::parse("map[q // 64, k // 64]")};
+  const Expr scores[] = {Problem().score, softcap(5), additive_bias("bias", DType::bf16),
+                         additive_bias("bias", DType::f32)};
+  for (const int head_dim : {16, 64, 136, 200, 256})
+    for (const int value_head_dim : {16, 64, 128, 176, 184, 208, 248, 256})
+      for (const Expr& mask : masks)
+        for (const Expr& score : scores)
+          for (const DType out : {DType::bf16, DType::f32})
+            for (const bool dropout : {false, true})
+              for (const std::int64_t length : {1, 4096}) {
+                const Problem problem{.out_dtype = out,
+                                      .head_dim = head_dim,
+                                      .value_head_dim = value_head_dim,
+                                      .mask = mask,
+                                      .score = score,
+                                      .dropout = dropout};
+                const Shape shape{.batch = 1, .kv_heads = 8, .q_len = length, .kv_len = length};
+                if (!flash_first_guess(problem, shape, hopper()))
+                  FAIL_CHECK(problem.describe() << ", " << length << " tokens");
+              }
+}
+
 TEST_CASE("keys are split where the model is sure that it pays") {
   const auto splits = [](std::int64_t heads, std::int64_t seq) {
     const Shape shape{.batch = 1, .kv_heads = heads, .q_len = seq, .kv_len = seq};

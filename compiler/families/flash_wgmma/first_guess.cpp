@@ -166,6 +166,9 @@ std::vector<Guess> guesses(const Problem& problem, const Shape& shape, const Tar
   // Where O's chunks are not those of Q.
   add({2, 64});
   add({2, 48});
+  // Where wide values, dropout, lists and elements of tensors take the registers.
+  add({2, 32});
+  add({2, 16});
   // Of few rows.
   add({1, 96, 3, no_turns, q_in_registers});
   return list;
