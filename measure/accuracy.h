@@ -23,7 +23,8 @@ struct Errors {
 /// Who computed: decides what rounding may cost beside twice the error of plain attention.
 enum class Arithmetic {
   float32,  ///< the host, the emulator: IEEE operations
-  gpu,      ///< sums of matrix units that drop bits, approximate exp2 and log2
+  gpu,  ///< sums of matrix units that drop bits, approximate exp2 and log2; terms of scores apart
+        ///< for rows and columns of a tile, which the emulator has too
 };
 
 /// Compares `rows` of the host tensors o and lse with float64. Allowed is twice the error of plain

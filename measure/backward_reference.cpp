@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 
 #include "compiler/operations/backward/evaluate.h"
@@ -28,6 +29,13 @@ Real dot(const std::vector<Real>& a, const std::vector<Real>& b) {
   return std::inner_product(a.begin(), a.end(), b.begin(), Real{0});
 }
 
+/// The same of absolute values: what its rounding is measured by.
+template <typename Real>
+Real dot_of_sizes(const std::vector<Real>& a, const std::vector<Real>& b) {
+  return std::inner_product(a.begin(), a.end(), b.begin(), Real{0}, std::plus<>(),
+                            [](Real x, Real y) { return std::abs(x * y); });
+}
+
 /// A row of queries against some keys, backwards.
 template <typename Real>
 class PairRow {
@@ -41,7 +49,8 @@ class PairRow {
     q = read_row<Real>(call_.forward.q, row);
     d_o = read_row<Real>(call_.d_o, row);
     lse = read_row<Real>(call_.forward.lse, row)[0];
-    delta = dot(d_o, read_row<Real>(call_.forward.o, row));
+    const std::vector<Real> o = read_row<Real>(call_.forward.o, row);
+    delta = dot(d_o, o), delta_size = dot_of_sizes(d_o, o);
   }
 
   void compute(Rows keys) {
@@ -49,13 +58,14 @@ class PairRow {
     seen.resize(count);
     evaluator_.see(row_, keys.begin, count, seen.data());
     products.assign(count, 0), p.assign(count, 0), d_score.assign(count, 0), size.assign(count, 0);
-    std::vector<Real> d_p(count);
+    std::vector<Real> d_p(count), d_p_size(count);
     for (std::int64_t i = 0; i < count; ++i) {
       if (seen[i] == 0) continue;
       const CallRow key{row_.batch, row_.head / problem_.group_size, keys.begin + i};
       products[i] =
           dot(q, read_row<Real>(call_.forward.k, key)) * static_cast<Real>(call_.forward.scale);
-      d_p[i] = dot(d_o, read_row<Real>(call_.forward.v, key));
+      const std::vector<Real> v = read_row<Real>(call_.forward.v, key);
+      d_p[i] = dot(d_o, v), d_p_size[i] = dot_of_sizes(d_o, v);
     }
     p = products;
     evaluator_.change(row_, keys.begin, count, p.data());
@@ -67,10 +77,10 @@ class PairRow {
       p[i] = seen[i] != 0 ? stored(std::exp(p[i] - lse)) : 0;
       d_p[i] *= kept;
       d_score[i] = seen[i] != 0 ? p[i] * (d_p[i] - delta) : 0;
-      size[i] = seen[i] != 0 ? p[i] * (std::abs(d_p[i]) + std::abs(delta)) : 0;
+      size[i] = seen[i] != 0 ? p[i] * (d_p_size[i] * kept + delta_size) : 0;
       p[i] *= kept;
     }
-    d_product = d_score;
+    d_product = d_score, score_size = size;
     slopes_.chain(row_, keys.begin, count, products.data(), d_product.data());
     slopes_.chain(row_, keys.begin, count, products.data(), size.data());
     for (Real& x : size) x = std::abs(x);
@@ -86,11 +96,11 @@ class PairRow {
   const CallRow& row() const { return row_; }
 
   std::vector<Real> q, d_o;
-  Real lse = 0, delta = 0;
+  Real lse = 0, delta = 0, delta_size = 0;
   std::vector<std::uint8_t> seen;
   std::vector<Real> products, p;         // scaled products; probabilities, times what is kept
   std::vector<Real> d_score, d_product;  // derivatives with respect to scores and products
-  std::vector<Real> size;                // of the terms of d_product
+  std::vector<Real> score_size, size;    // of the terms of d_score and of d_product
 
  private:
   const BackwardCall& call_;
@@ -242,6 +252,8 @@ std::vector<GradientValues> tensor_gradients(const Problem& problem, const Backw
     PairRow<Real> pairs = all.pair_row();
     const auto add = [&](std::int64_t at, double value) {
       to.values[at] += static_cast<Real>(value);
+    };
+    const auto add_size = [&](std::int64_t at, double value) {
       to.magnitudes[at] += std::abs(value);
     };
     const ForwardCall& call = all.call.forward;
@@ -251,9 +263,12 @@ std::vector<GradientValues> tensor_gradients(const Problem& problem, const Backw
       pairs.compute({0, call.kv_len()});
       pairs.slopes().each_element(tensor, pairs.row(), 0, call.kv_len(), pairs.products.data(),
                                   pairs.d_score.data(), add);
-      if (problem.sink)
-        pairs.slopes().each_sink_element(tensor, pairs.row(),
-                                         -std::exp(pairs.sink() - pairs.lse) * pairs.delta, add);
+      pairs.slopes().each_element(tensor, pairs.row(), 0, call.kv_len(), pairs.products.data(),
+                                  pairs.score_size.data(), add_size);
+      if (!problem.sink) continue;
+      const Real d_sink = -std::exp(pairs.sink() - pairs.lse) * pairs.delta;
+      pairs.slopes().each_sink_element(tensor, pairs.row(), d_sink, add);
+      pairs.slopes().each_sink_element(tensor, pairs.row(), d_sink, add_size);
     }
   }
   return all_gradients;

@@ -224,14 +224,14 @@ Report run_on_emulator(const Options& options) {
     case Operation::forward: {
       ForwardTensors tensors(report.call);
       emulate(tensors);
-      report.accuracy = check_accuracy(report.call, tensors, Arithmetic::float32);
+      report.accuracy = check_accuracy(report.call, tensors, Arithmetic::gpu);
       break;
     }
     case Operation::backward: {
       BackwardTensors tensors(options.backward());
       compute_outputs(options.backward(), tensors);
       emulate(tensors);
-      report.accuracy = check_backward(options.backward(), tensors, Arithmetic::float32);
+      report.accuracy = check_backward(options.backward(), tensors, Arithmetic::gpu);
       break;
     }
     case Operation::append:

@@ -25,6 +25,22 @@ TEST_CASE("the command emulates a kernel, checks it and shows no time") {
   CHECK_THAT(outcome.out, !contains_text("ms median"));
 }
 
+TEST_CASE("terms that are larger than the LSE may round it") {
+  const ToolRun outcome = tool({"run",        "--emulate",
+                                "--seed",     "497259",
+                                "--dtype",    "f16",
+                                "--head-dim", "64",
+                                "--heads",    "24",
+                                "--kv-heads", "2",
+                                "--q-len",    "129",
+                                "--kv-len",   "63",
+                                "--batch",    "2",
+                                "--mask",     "abs(q - k) < 3",
+                                "--score",    "score + slope[head] * (k - q)"});
+  INFO(outcome.out);
+  CHECK(outcome.exit == Exit::ok);
+}
+
 TEST_CASE("the command takes schedules, seeds and launch flags to the emulator") {
   const ToolRun outcome = run({"--head-dim", "64", "--schedule", "tile_kv=48", "--seed", "5",
                                "--q-rows", "10:70", "--layout", "bhsd", "--json"});

@@ -35,6 +35,15 @@ TEST_CASE("run goes back through a problem, checks every gradient and times it")
   CHECK(json.getObject("errors")->getObject("slope"));
 }
 
+TEST_CASE("gradients that are 0 but for rounding are right") {
+  for (int seed = 1; seed <= 8; seed++) {
+    const ToolRun ran = tool({"run", "--op", "backward", "--target", "cpu", "--heads", "1", "--seq",
+                              "1", "--score", "score + b[head]", "--seed", std::to_string(seed)});
+    INFO(ran.out);
+    CHECK(ran.exit == Exit::ok);
+  }
+}
+
 TEST_CASE("flags of gradients need the backward pass") {
   for (const char* flag : {"--accumulate", "--grad-dtype=f32"}) {
     const ToolRun ran = tool({"run", "--target", "cpu", "--seq", "7", flag});
