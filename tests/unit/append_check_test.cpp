@@ -77,8 +77,8 @@ TEST_CASE_METHOD(Fixture, "append tensors of a wrong type or size are named") {
   says([](AppendArgs& a) { a.v.seq = 29; }, "v: seq is 29, needs 30 (seq of k)");
   says([](AppendArgs& a) { a.q.heads = 2; },
        "q: heads is 2, needs 4 (heads of new_k * group_size)");
-  says([](AppendArgs& a) { a.q = {}; }, "q: batch is 0, needs 2 (batch of new_k)");
-  says([](AppendArgs& a) { a.rotated_q = {}; }, "rotated_q: batch is 0, needs 2 (batch of new_k)");
+  says([](AppendArgs& a) { a.q = {}; }, "q: is left out, rotated_q is given");
+  says([](AppendArgs& a) { a.rotated_q = {}; }, "rotated_q: is left out, q is given");
   says([](AppendArgs& a) { a.k_offset = 1LL << 62; },
        "k_offset: is 4611686018427387904 with 30 rows");
   says([](AppendArgs& a) { a.max_sms = -1; }, "max_sms: is -1, must not be negative");
@@ -97,7 +97,9 @@ TEST_CASE_METHOD(Fixture, "a rotation that cannot be is refused") {
   says([](Rope& r) { r.theta = 0; }, "rope: theta is 0.00, must be finite and positive");
   says([](Rope& r) { r.factor = std::numeric_limits<double>::infinity(); },
        "rope: factor is INF, must be finite and positive");
-  says([](Rope& r) { r.sin = {}; }, "rope.sin: dtype is bf16, needs f32 (factors of pairs)");
+  says([](Rope& r) { r.sin = {}; }, "rope.sin: is left out, rope.cos is given");
+  says([](Rope& r) { r.sin.dtype = DType::bf16; },
+       "rope.sin: dtype is bf16, needs f32 (factors of pairs)");
   says([](Rope& r) { r.cos.seq = 0; }, "rope.cos: seq is 0, needs 1 or more (positions)");
   says([](Rope& r) { r.sin.seq = 30; }, "rope.sin: seq is 30, needs 40 (seq of rope.cos)");
   says([](Rope& r) { r.cos.dim = 8; }, "rope.cos: dim is 8, needs 4 (half of rope.dim)");

@@ -38,8 +38,18 @@ void check_free_sizes(const Problem& problem, const AppendArgs& args) {
   if (args.max_sms < 0) refuse_argument("max_sms: is {0}, must not be negative", args.max_sms);
 }
 
+/// Refuses one of two tensors that belong together without the other.
+void check_both(const char* name, const Tensor& tensor, const char* other_name,
+                const Tensor& other) {
+  if (is_given(tensor) == is_given(other)) return;
+  const bool first_lacks = !is_given(tensor);
+  refuse_argument("{0}: is left out, {1} is given", first_lacks ? name : other_name,
+                  first_lacks ? other_name : name);
+}
+
 void check_queries(const Problem& problem, const AppendArgs& args) {
-  if (!is_given(args.q) && !is_given(args.rotated_q)) return;
+  check_both("q", args.q, "rotated_q", args.rotated_q);
+  if (!is_given(args.q)) return;
   const Tensor& rows = args.new_k;
   for (const auto& [name, tensor] :
        {std::pair("q", &args.q), std::pair("rotated_q", &args.rotated_q)}) {
@@ -53,6 +63,7 @@ void check_queries(const Problem& problem, const AppendArgs& args) {
 }
 
 void check_tables(const Rope& rope, std::int64_t pairs) {
+  check_both("rope.cos", rope.cos, "rope.sin", rope.sin);
   for (const auto& [name, table] :
        {std::pair("rope.cos", &rope.cos), std::pair("rope.sin", &rope.sin)}) {
     check_type(name, table->dtype, DType::f32, "factors of pairs");
