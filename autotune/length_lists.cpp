@@ -17,8 +17,6 @@
 namespace streamattn {
 namespace {
 
-constexpr std::int64_t longest = std::int64_t{1} << 40;
-
 std::int64_t power_of_two(std::int64_t length) {
   return static_cast<std::int64_t>(llvm::PowerOf2Ceil(static_cast<std::uint64_t>(length)));
 }
@@ -32,7 +30,8 @@ std::optional<Call> parse_call(llvm::StringRef line) {
   std::vector<std::int64_t> numbers;
   for (const llvm::StringRef cell : cells) {
     std::int64_t number = 0;
-    if (cell.trim().getAsInteger(10, number) || number < 1 || number > longest) return std::nullopt;
+    if (cell.trim().getAsInteger(10, number) || number < 1 || number > longest_length)
+      return std::nullopt;
     numbers.push_back(number);
   }
   if (numbers.size() == 1) return Call(numbers[0], numbers[0]);

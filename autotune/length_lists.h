@@ -9,6 +9,9 @@
 
 namespace streamattn {
 
+/// No call has a longer sequence: see Shape.
+inline constexpr std::int64_t longest_length = std::int64_t{1} << 40;
+
 /// Lengths of queries and keys that get one schedule.
 struct LengthBucket {
   Lengths q_len, kv_len;

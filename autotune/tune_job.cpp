@@ -211,8 +211,9 @@ class JobReader : public TomlReader {
       return trace_buckets(read_text(file, most_trace_bytes), file.native());
     }
     const auto from = number(seq, "from"), to = number(seq, "to");
-    if (!from || !to || *from < 1 || *to < *from)
-      fail(seq.source(), "seq needs { from = A, to = B } with 1 <= A <= B, or { trace = FILE }");
+    if (!from || !to || *from < 1 || *to < *from || *to > longest_length)
+      fail(seq.source(),
+           "seq needs { from = A, to = B } with 1 <= A <= B <= 2^40, or { trace = FILE }");
     if (const auto count = number(seq, "random")) {
       if (*count < 1 || *count > static_cast<std::int64_t>(most_groups))
         fail(seq.source(), llvm::formatv("random is not in 1..{0}", most_groups));

@@ -159,7 +159,10 @@ TEST_CASE("a mistake in a job is an error with file, line and column") {
              contains_text("set = { w = X } is missing"));
   CHECK_THAT(complaint("[[case]]\nmask = \"k <\"\n"), contains_text("job.toml:1:1: mask"));
   CHECK_THAT(complaint("[[case]]\nseq = { from = 4 }\n"),
-             contains_text("seq needs { from = A, to = B } with 1 <= A <= B, or { trace = FILE }"));
+             contains_text("seq needs { from = A, to = B } with 1 <= A <= B <= 2^40, or { trace = "
+                           "FILE }"));
+  CHECK_THAT(complaint("[[case]]\nseq = { from = 1, to = 9223372036854775807 }\n"),
+             contains_text("1 <= A <= B <= 2^40"));
   CHECK_THAT(complaint("[[case]]\nseq = 4\nkv_len = 4\n"),
              contains_text("seq says both lengths, q_len and kv_len one each"));
   CHECK_THAT(complaint("[[case]]\nseq = []\n"), contains_text("the list is empty"));
