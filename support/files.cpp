@@ -121,6 +121,14 @@ int write_file(FileDescriptor file, std::string_view bytes) {
   return file.close();
 }
 
+// To a device or a pipe, which stays what it is.
+int write_to(const std::filesystem::path& path, std::string_view bytes) {
+  FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!file) return errno;
+  if (const int error = write_whole(file.get(), bytes)) return error;
+  return file.close();
+}
+
 // Not over a file that is there.
 int rename_file(int from_dir, const char* from, int to_dir, const char* to) {
   if (::renameat2(from_dir, from, to_dir, to, RENAME_NOREPLACE) == 0) return 0;
@@ -161,7 +169,14 @@ int publish_file(int temporary_dir, const std::string& temporary, int dir, const
   return error;
 }
 
-int replace_file(const std::filesystem::path& path, std::string_view bytes) {
+int replace_file(const std::filesystem::path& given, std::string_view bytes) {
+  struct stat status;
+  const bool is_there = ::stat(given.c_str(), &status) == 0;
+  if (is_there && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
+    return write_to(given, bytes);
+  std::error_code unresolved;
+  const std::filesystem::path real = std::filesystem::canonical(given, unresolved);
+  const std::filesystem::path& path = unresolved ? given : real;
   const std::string temporary = path.native() + "." + std::to_string(::getpid()) + ".new";
   FileDescriptor file(::open(temporary.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644));
   if (!file) return errno;

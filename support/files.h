@@ -79,7 +79,8 @@ int publish_file(int temporary_dir, const std::string& temporary, int dir, const
                  std::string_view bytes);
 
 /// Writes a file so that at every moment, also after a crash, `path` has the old bytes or the new
-/// ones. 0 or errno; on failure nothing is left behind.
+/// ones. Links stay, what they lead to is replaced; a device or a pipe is written to. 0 or errno;
+/// on failure nothing is left behind.
 int replace_file(const std::filesystem::path& path, std::string_view bytes);
 
 /// The GNU build-id of an ELF file in hexadecimal, read from its notes without loading the file.

@@ -76,6 +76,31 @@ TEST_CASE("a file over the file size limit fails to publish and leaves nothing")
   CHECK(list_directory(dir.get()).empty());
 }
 
+TEST_CASE("what a link leads to is replaced, and the link stays") {
+  const ScratchFolder scratch;
+  write_file(scratch.path() / "rows", "old");
+  std::filesystem::create_symlink("rows", scratch.path() / "link");
+  CHECK(replace_file(scratch.path() / "link", "new") == 0);
+  CHECK(std::filesystem::is_symlink(scratch.path() / "link"));
+  CHECK(read_file(scratch.path() / "rows") == "new");
+  CHECK(list_directory(open_directory(scratch.path()).get()).size() == 2);
+}
+
+TEST_CASE("a device or a pipe is written to, not replaced") {
+  const ScratchFolder scratch;
+  const auto pipe = scratch.path() / "pipe", full = scratch.path() / "full";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  const FileDescriptor reader(::open(pipe.c_str(), O_RDONLY | O_NONBLOCK));
+  CHECK(replace_file(pipe, "rows") == 0);
+  CHECK(std::filesystem::is_fifo(pipe));
+  char found[5] = {};
+  CHECK(::read(reader.get(), found, sizeof found) == 4);
+  CHECK(std::string(found) == "rows");
+  std::filesystem::create_symlink("/dev/full", full);
+  CHECK(replace_file(full, "rows") == ENOSPC);
+  CHECK(replace_file(scratch.path(), "rows") == EISDIR);
+}
+
 TEST_CASE("publishing into a directory that is gone gives ENOENT") {
   const ScratchFolder folder;
   fs::create_directory(folder.path() / "gone");
