@@ -94,6 +94,10 @@ void Flags::add(std::string name, std::string help, bool& value) {
 
 void Flags::exclude(std::vector<std::string> names) { exclusions_.push_back(std::move(names)); }
 
+void Flags::refuse_added(const std::string& reason) {
+  for (Flag& flag : flags_) flag.refusal = reason;
+}
+
 const Flags::Flag& Flags::find(llvm::StringRef name) const {
   const auto same = [&](const Flag& flag) { return name == flag.name; };
   const auto found = std::find_if(flags_.begin(), flags_.end(), same);
@@ -149,6 +153,8 @@ bool Flags::parse(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) cons
     if (!given.insert(name).second && !flag.repeatable) {
       throw Error(ErrorCode::invalid_config, "--" + flag.name + " is given twice");
     }
+    if (!flag.refusal.empty())
+      throw Error(ErrorCode::invalid_config, "--" + flag.name + ": " + flag.refusal);
     const bool has_attached = name.size() < arg.size();
     if (flag.placeholder.empty()) {
       if (has_attached) {

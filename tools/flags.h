@@ -86,10 +86,13 @@ class Flags {
   /// At most one of these may be given.
   void exclude(std::vector<std::string> names);
 
+  /// Refuses all flags that were added so far, each as "--name: " and the reason.
+  void refuse_added(const std::string& reason);
+
   /// Reads `args`. Returns false after printing to `out` when --help is among them, or --help=FORM.
   /// Throws Error (invalid_config) for an unknown flag (naming the nearest one), a missing value,
-  /// a value for a switch, a stray argument, a flag that is given twice, and flags that exclude
-  /// each other.
+  /// a value for a switch, a stray argument, a flag that is given twice or refused, and flags that
+  /// exclude each other.
   bool parse(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) const;
 
   void print_help(HelpForm form, llvm::raw_ostream& out) const;
@@ -102,6 +105,7 @@ class Flags {
     std::function<void(llvm::StringRef)> read;
     bool repeatable = false;
     std::string section = {};  // set where one begins
+    std::string refusal = {};  // why it must not be given
   };
 
   void add(Flag flag);

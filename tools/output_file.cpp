@@ -3,6 +3,9 @@
 
 #include <llvm/Support/raw_ostream.h>
 
+#include <filesystem>
+#include <map>
+
 #include "streamattn/error.h"
 
 namespace streamattn {
@@ -18,6 +21,22 @@ void write_file(const std::string& path, llvm::StringRef content) {
   }
   if (failure) {
     throw Error(ErrorCode::invalid_config, "cannot write " + path + ": " + failure.message());
+  }
+}
+
+void require_own_files(llvm::ArrayRef<NamedFile> files) {
+  std::map<std::filesystem::path, const NamedFile*> known;
+  for (const NamedFile& file : files) {
+    std::error_code unknown;
+    const auto kind = std::filesystem::status(file.path, unknown).type();
+    using Kind = std::filesystem::file_type;
+    if (kind == Kind::character || kind == Kind::fifo || kind == Kind::socket) continue;
+    const auto [other, is_new] =
+        known.emplace(std::filesystem::weakly_canonical(file.path, unknown), &file);
+    if (!is_new && (file.is_written || other->second->is_written))
+      throw Error(ErrorCode::invalid_config, other->second->name + " and " + file.name +
+                                                 " are one file, " + file.path +
+                                                 ": what is written needs one of its own");
   }
 }
 

@@ -30,6 +30,7 @@
 #include "support/progress.h"
 #include "tools/gpu_list.h"
 #include "tools/interrupt.h"
+#include "tools/output_file.h"
 #include "tools/problem_flags.h"
 #include "tools/table.h"
 #include "tools/timing_flags.h"
@@ -104,6 +105,29 @@ std::vector<BlockedSchedule> load_block_list(const std::optional<std::string>& p
   return parse_block_list(file.bytes, *path);
 }
 
+std::string journal_path(const Options& options) {
+  if (options.journal) return *options.journal;
+  return options.out.value_or("streamattn-tune") + ".journal.jsonl";
+}
+
+/// Every file that is read or written.
+std::vector<NamedFile> files_of(const Options& options) {
+  std::vector<NamedFile> files;
+  const auto add = [&](const char* name, const std::optional<std::string>& path, bool is_written) {
+    if (path) files.push_back({name, *path, is_written});
+  };
+  add("the job", options.job_file, false);
+  for (const std::string& file : options.pins) add("--start", file, false);
+  add("--check", options.check, false);
+  add("--replay", options.replay, false);
+  add("--out", options.out, true);
+  if (!options.check && !options.replay) add("--journal", journal_path(options), true);
+  add("--report", options.report, true);
+  add("--finals", options.finals, true);
+  add("--block-list", options.block_list, true);
+  return files;
+}
+
 void save_file(const std::string& path, const std::string& content) {
   if (const int error = replace_file(path, content); error != 0)
     throw Error(ErrorCode::invalid_config, "cannot write " + path + ": " + std::strerror(error));
@@ -127,7 +151,7 @@ class Tuning {
     Progress progress("tune", static_cast<std::int64_t>(job_.groups.size()));
     const TuneSettings settings{
         .method = options_.method,
-        .journal = journal_path(),
+        .journal = journal_path(options_),
         .open = options_.resume ? Journal::Open::resume : Journal::Open::new_file,
         .start = start_,
         .blocked = blocked_,
@@ -225,11 +249,6 @@ class Tuning {
     return call;
   }
 
-  std::string journal_path() const {
-    if (options_.journal) return *options_.journal;
-    return options_.out.value_or("streamattn-tune") + ".journal.jsonl";
-  }
-
   static void show(const TuneProgress& step, Progress& progress) {
     std::string note = llvm::formatv("{0} {1}/{2}", step.stage, step.done, step.total);
     if (step.best_microseconds)
@@ -268,6 +287,7 @@ Exit print_drift(const std::vector<Drift>& all, double tolerance, llvm::raw_ostr
 
 void add_flags(Flags& flags, Options& options) {
   options.problem.add_to(flags);
+  if (options.job_file) flags.refuse_added("the job says what to tune");
   flags.section("device");
   flags.add("target", "sm_90a|cpu", "where to run; cpu is the host (the device's)", options.target);
   flags.add("device", "N", "CUDA ordinal (0)", options.device);
@@ -311,7 +331,10 @@ void add_flags(Flags& flags, Options& options) {
   flags.exclude({"check", "finals"});
   flags.exclude({"check", "replay", "journal"});
   flags.exclude({"check", "resume"});
-  flags.exclude({"check", "gpus"});
+  for (const char* other : {"gpus", "report", "explain", "budget", "block-list", "start"})
+    flags.exclude({"check", other});
+  for (const char* other : {"resume", "budget", "gpus", "device"}) flags.exclude({"replay", other});
+  flags.exclude({"dry-run", "check", "replay"});
 }
 
 Exit tune(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
@@ -326,6 +349,7 @@ Exit tune(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
               "before it is timed. Exits with 5 when time was up or it was interrupted.");
   add_flags(flags, options);
   if (!flags.parse(args, out)) return Exit::ok;
+  require_own_files(files_of(options));
 
   const bool explain = options.explain;
   if (options.dry_run) {

@@ -224,6 +224,32 @@ TEST_CASE("a dry run says what would be tried, without the device") {
   CHECK_FALSE(std::filesystem::exists(folder.path() / "streamattn-tune.journal.jsonl"));
 }
 
+TEST_CASE("no flag is ignored, and no file written over another") {
+  const Folder folder;
+  const auto complaint = [&](const std::vector<std::string>& more) {
+    const Command command = folder.tune(more);
+    CHECK(command.wait() == exit_usage);
+    return command.err();
+  };
+  CHECK_THAT(complaint({"--seq", "64"}), contains_text("--seq: the job says what to tune"));
+  CHECK_THAT(complaint({"--replay", "old.jsonl", "--resume"}),
+             contains_text("--replay and --resume exclude each other"));
+  CHECK_THAT(complaint({"--report", "rows.toml"}),
+             contains_text("--out and --report are one file, rows.toml: what is written needs one "
+                           "of its own"));
+  CHECK_THAT(complaint({"--finals", "./job.toml"}), contains_text("the job and --finals are one"));
+  CHECK_THAT(complaint({"--journal", "rows.toml"}), contains_text("--out and --journal are one"));
+  CHECK_THAT(complaint({"--finals", "rows.toml.journal.jsonl"}),
+             contains_text("--journal and --finals are one"));
+  CHECK(folder.file("job.toml") == small_job);
+  std::filesystem::create_symlink("/dev/null", folder.path() / "nowhere");
+  CHECK(folder.tune({"--report", "nowhere", "--finals", "nowhere"}).wait() == exit_ok);
+  CHECK(std::filesystem::is_character_file(folder.path() / "nowhere"));
+  const Command both(folder.path(), {"tune", "job.toml", "--check", "rows.toml", "--explain"});
+  CHECK(both.wait() == exit_usage);
+  CHECK_THAT(both.err(), contains_text("--check and --explain exclude each other"));
+}
+
 TEST_CASE("what cannot be tuned exits as every command does") {
   const Folder folder("[[case]]\nsequ = 1\n");
   const Command wrong = folder.tune({});
