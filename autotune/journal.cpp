@@ -2,6 +2,7 @@
 #include "autotune/journal.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -84,6 +85,10 @@ Journal::Journal(const std::filesystem::path& path, Open how, const llvm::json::
       fail(path, "is there already: --resume goes on with it; to measure anew, remove it");
     fail(path, "cannot be opened: " + std::string(std::strerror(error)));
   }
+  // Freed by the system when this process ends, however it does.
+  if (how != Open::read_only && ::flock(file_.get(), LOCK_EX | LOCK_NB) != 0 &&
+      errno == EWOULDBLOCK)
+    fail(path, "is written by another tuning at this moment");
   if (how != Open::new_file) {
     const std::string text = read_whole(path);
     const std::size_t whole = text.rfind('\n') + 1;  // 0 where there is no line

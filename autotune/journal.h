@@ -20,8 +20,8 @@ class Journal {
 
   /// Opens `path`. To resume, or to read, it reads what is there, cuts off a torn last line, and
   /// asks that the first line equals `head` but for the commit; a file that is not there is begun.
-  /// A new file must not be there, so that nobody's measurements are lost. Throws Error
-  /// (invalid_config).
+  /// A new file must not be there, and no other process may be writing one that is, so that
+  /// nobody's measurements are lost. Throws Error (invalid_config).
   Journal(const std::filesystem::path& path, Open how, const llvm::json::Object& head);
 
   /// The lines that were there, without the head.

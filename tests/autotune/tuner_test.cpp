@@ -1,5 +1,6 @@
 // The tuner on a made-up device: it finds the best schedule through noise, drift and faults.
 #include <algorithm>
+#include <fstream>
 #include <map>
 #include <set>
 
@@ -274,6 +275,22 @@ TEST_CASE("a journal whose last line is torn goes on, and loses that line alone"
     CHECK(second.rows == first.rows);
     CHECK(read_file(one.settings().journal) == text);
   }
+}
+
+TEST_CASE("a journal that another tuning writes is left alone") {
+  SimulatedDevice device({.truth = arbitrary_time});
+  const TunerRun one;
+  const auto resume = one.settings(Journal::Open::resume);
+  {
+    const Journal other(resume.journal, Journal::Open::new_file,
+                        llvm::json::Object{{"first", true}});
+    std::ofstream(resume.journal, std::ios::app) << "{\"half\":";
+    CHECK_THAT(error_of([&] { one.run(device, small_job(), resume); }),
+               contains_text("is written by another tuning at this moment"));
+    CHECK(read_file(resume.journal) == "{\"first\":true}\n{\"half\":");
+  }
+  std::filesystem::remove(resume.journal);
+  CHECK(one.run(device, small_job(), resume).rows != "");
 }
 
 TEST_CASE("a journal alone gives the rows again, whatever the kernels are by now") {
