@@ -43,13 +43,21 @@ BoxedTensor boxed(const Tensor& t, int rows, void* anywhere, int l2_bytes) {
   const auto stride = [&](std::int64_t n, std::int64_t elements) {
     return static_cast<std::uint64_t>(n > 1 ? elements * bytes(t.dtype) : alignment);
   };
-  return {empty ? anywhere : t.data,
+  const int columns = chunk_columns(static_cast<int>(size(t.dim)));
+  // Of a tensor without elements, the 16 bytes there are all that a box may read.
+  if (empty) {
+    constexpr std::uint64_t apart = alignment;
+    return {
+        anywhere, {apart / bytes(t.dtype), 1, 1, 1}, {apart, apart, apart}, t.dtype, rows, columns,
+        l2_bytes};
+  }
+  return {t.data,
           {size(t.dim), size(t.seq), size(t.heads), size(t.batch)},
           {stride(t.seq, t.seq_stride), stride(t.heads, t.head_stride),
            stride(t.batch, t.batch_stride)},
           t.dtype,
           rows,
-          chunk_columns(static_cast<int>(size(t.dim))),
+          columns,
           l2_bytes};
 }
 

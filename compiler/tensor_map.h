@@ -23,8 +23,9 @@ struct BoxedTensor {
 
 /// The map of `tensor` in boxes of `rows` rows and one chunk of columns. TMA clips at the tensor's
 /// edges, so padded columns and rows past the end read as zero and are not written. A tensor
-/// without elements, which no kernel touches, is mapped as one element at `anywhere`. An L2 that
-/// fetches 256 bytes is no slower where K and V are read again, and 7 % slower where they stream.
+/// without elements is mapped as 16 bytes at `anywhere`, whatever its strides: a row without keys
+/// loads a tile of them. An L2 that fetches 256 bytes is no slower where K and V are read again,
+/// and 7 % slower where they stream.
 BoxedTensor boxed(const Tensor& tensor, int rows, void* anywhere, int l2_bytes = 256);
 
 /// The same with rows of `heads` heads together, position by position: the tensor as dim, heads,

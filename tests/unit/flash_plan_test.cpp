@@ -1,4 +1,6 @@
 // What a launch of flash_wgmma kernels does, and what it refuses to address.
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -140,6 +142,18 @@ TEST_CASE("keys are split where the model is sure that it pays") {
   CHECK(splits(1, 8192));
   CHECK_FALSE(splits(8, 1024));
   CHECK_FALSE(splits(16, 8192));
+}
+
+TEST_CASE_METHOD(Fixture, "of no keys nothing is read, however far apart they would be") {
+  call.k.seq = call.v.seq = 0;
+  call.k.batch_stride = call.k.head_stride = 1 << 30;
+  planned();
+  REQUIRE(boxes.size() >= 3);
+  for (const BoxedTensor& box : {boxes[1], boxes[2]}) {
+    CHECK(box.data == call.q.data);
+    CHECK(std::ranges::equal(box.dims, std::array{8, 1, 1, 1}));
+    CHECK(std::ranges::equal(box.byte_strides, std::array{16, 16, 16}));
+  }
 }
 
 TEST_CASE_METHOD(Fixture, "nothing to write is an empty plan, and takes nothing of the device") {
