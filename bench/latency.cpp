@@ -5,7 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "runtime/gpu/device.h"
+#include "compiler/plan.h"
+#include "runtime/gpu/loaded_kernel.h"
+#include "runtime/gpu/tensor_maps.h"
+#include "streamattn/compiler.h"
 #include "streamattn/jit.h"
 
 using namespace streamattn;
@@ -29,6 +32,28 @@ double median_microseconds(int runs, int calls_per_run, Call&& call, Settle&& se
   }
   std::sort(times.begin(), times.end());
   return times[times.size() / 2];
+}
+
+// Few enough launches that the queue never fills, which would time the device.
+template <class Launch>
+double launch_microseconds(Launch&& launch) {
+  return median_microseconds(41, 100, launch, [] { driver().cuCtxSynchronize(); });
+}
+
+// What the driver takes of a launch: the same kernel with the same parameters, planned once.
+double driver_microseconds(const ForwardKernel& kernel, const ForwardArgs& args,
+                           GpuDevice& device) {
+  const Problem& problem = kernel.problem();
+  const Source source =
+      emit(Operation::forward, problem, kernel.schedule(), kernel.target()).front();
+  const LoadedKernel loaded(source, compile(source), false, device);
+  const auto zero_words = [&](int count) { return device.zero_words(nullptr, count); };
+  WorkspaceSlices slices;
+  const Plan steps = plan(problem, kernel.schedule(), resolve(problem, args),
+                          {device.sms(), device.l2_bytes(), tensor_map, zero_words}, slices);
+  const auto& step = std::get<KernelLaunch>(steps.front());
+  return launch_microseconds(
+      [&] { loaded.launch(step.blocks, step.parameters(), step.overlaps_previous, nullptr); });
 }
 
 }  // namespace
@@ -59,10 +84,8 @@ int main() try {
     return Tensor::bshd(reinterpret_cast<void*>(memory + i * bytes), DType::bf16, 1, 128, 16, 128);
   };
   ForwardArgs args{.q = tensor(0), .k = tensor(1), .v = tensor(2), .o = tensor(3)};
-  // Few enough launches that the queue never fills, which would time the device.
-  std::printf("a launch: %.2f us of host time\n",
-              median_microseconds(
-                  41, 100, [&] { kernel.launch(args); }, [] { driver().cuCtxSynchronize(); }));
+  std::printf("a launch: %.2f us of host time", launch_microseconds([&] { kernel.launch(args); }));
+  std::printf(", %.2f us of it in cuLaunchKernelEx\n", driver_microseconds(kernel, args, device));
   return 0;
 } catch (const Error& error) {
   std::fprintf(stderr, "latency: %s\n", error.what());

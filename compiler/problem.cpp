@@ -9,6 +9,7 @@
 #include "compiler/expr/build.h"
 #include "compiler/expr/names.h"
 #include "compiler/expr/refuse.h"
+#include "compiler/expr/score_policy.h"
 #include "compiler/problem_fields.h"
 #include "streamattn/error.h"
 
@@ -94,7 +95,7 @@ std::string Problem::describe() const {
   std::string text =
       llvm::formatv("{0} -> {1}, head_dim {2}{3}, group {4}; mask: {5}", name(dtype),
                     name(output_dtype()), head_dim, value_dim, group_size, mask.text());
-  if (!score.same_as(Problem().score)) text += "; score: " + score.text();
+  if (changes_score(*this)) text += "; score: " + score.text();
   if (sink) text += "; sink: " + sink->text();
   if (q_layout != SequenceLayout::dense) text += llvm::formatv("; q {0}", name(q_layout));
   if (kv_layout != SequenceLayout::dense) text += llvm::formatv("; kv {0}", name(kv_layout));
@@ -112,12 +113,9 @@ bool operator==(const Problem& a, const Problem& b) {
 }
 
 std::size_t hash(const Problem& problem) {
-  llvm::hash_code code = {};
-  for_each_problem_field([&](const auto& field) {
-    const auto& value = field.value(problem);
-    code = llvm::hash_combine(code, hash_of(value));
-  });
-  return code;
+  return std::apply(
+      [&](const auto&... field) { return llvm::hash_combine(hash_of(field.value(problem))...); },
+      problem_fields);
 }
 
 }  // namespace streamattn

@@ -23,16 +23,30 @@
 namespace streamattn {
 namespace {
 
+/// What is asked for; whoever keeps it for long has a Request.
+struct RequestView {
+  const Problem& problem;
+  const Shape& shape;
+};
+
 struct Request {
   Problem problem;
   Shape shape;
-  friend bool operator==(const Request&, const Request&) = default;
+  operator RequestView() const { return {problem, shape}; }
 };
 
 struct RequestHash {
-  std::size_t operator()(const Request& r) const {
+  using is_transparent = void;
+  std::size_t operator()(const RequestView& r) const {
     const Shape& s = r.shape;
     return llvm::hash_combine(hash(r.problem), s.batch, s.kv_heads, s.q_len, s.kv_len);
+  }
+};
+
+struct RequestEqual {
+  using is_transparent = void;
+  bool operator()(const RequestView& a, const RequestView& b) const {
+    return a.shape == b.shape && a.problem == b.problem;
   }
 };
 
@@ -41,22 +55,22 @@ struct RequestHash {
 template <class Value>
 class Answers {
  public:
-  const Value* find(const Request& request) const {
+  const Value* find(const RequestView& request) const {
     const std::shared_lock lock(mutex_);
     const auto found = answers_.find(request);
     return found == answers_.end() ? nullptr : found->second;
   }
 
-  void remember(const Request& request, const Value& value) {
+  void remember(const RequestView& request, const Value& value) {
     const std::unique_lock lock(mutex_);
     if (answers_.size() >= most) answers_.clear();
-    answers_.emplace(request, &value);
+    answers_.emplace(Request{request.problem, request.shape}, &value);
   }
 
  private:
   static constexpr std::size_t most = 1 << 16;
   mutable std::shared_mutex mutex_;
-  std::unordered_map<Request, const Value*, RequestHash> answers_;
+  std::unordered_map<Request, const Value*, RequestHash, RequestEqual> answers_;
 };
 
 /// Kernels of one operation: by problem and schedule, and by what was asked for.
@@ -213,7 +227,7 @@ const KernelType& Jit::State::get(const Problem& problem, const Choice& choice) 
 template <class KernelType>
 const KernelType& Jit::State::get(const Problem& problem, const Shape& shape) {
   auto& answers = std::get<Kernels<KernelType>>(memory.get().kernels).answers;
-  const Request request{problem, shape};
+  const RequestView request{problem, shape};
   if (const KernelType* known = answers.find(request)) return *known;
   const Taken taken = take(KernelType::served, problem, shape);
   const KernelType& kernel = get<KernelType>(problem, taken.choice);

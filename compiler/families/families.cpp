@@ -44,11 +44,11 @@ std::span<const Target* const> served_targets() {
 }
 
 const Family& find_family(std::string_view wanted) {
-  std::string known;
-  for (const Family& family : families()) {
+  for (const Family& family : families())
     if (family.name == wanted) return family;
+  std::string known;
+  for (const Family& family : families())
     known += llvm::formatv("{0}{1}", known.empty() ? "" : ", ", family.name);
-  }
   throw Error(ErrorCode::invalid_schedule,
               llvm::formatv("unknown family \"{0}\"; there are {1}", wanted, known));
 }

@@ -16,11 +16,11 @@ namespace {
 // Kernels count rows in ints, and add and subtract positions.
 constexpr std::int64_t length_limit = std::int64_t{1} << 29;
 
-void require_below_limit(const char* what, std::int64_t value) {
-  if (value >= length_limit)
+void require_length(const char* name, std::int64_t length) {
+  if (length >= length_limit)
     throw Error(
         ErrorCode::invalid_argument,
-        llvm::formatv("{0} is {1}, the GPU needs less than {2}", what, value, length_limit));
+        llvm::formatv("{0}: seq is {1}, the GPU needs less than {2}", name, length, length_limit));
 }
 
 void require_position(const char* name, std::int64_t position, std::int64_t length) {
@@ -53,8 +53,8 @@ NamedValues named_values(const ForwardCall& call) {
 }  // namespace
 
 void require_countable(const ForwardCall& call) {
-  require_below_limit("q: seq", std::max(call.q_len(), call.q.seq));
-  require_below_limit("k: seq", std::max(call.kv_len(), call.k.seq));
+  require_length("q", std::max(call.q_len(), call.q.seq));
+  require_length("k", std::max(call.kv_len(), call.k.seq));
   if (call.heads() > 0 && call.batch() >= length_limit / call.heads())
     throw Error(ErrorCode::invalid_argument,
                 llvm::formatv("q: batch is {0} with {1} heads, the GPU needs a product below {2}",
@@ -72,7 +72,7 @@ void require_addressable(const ForwardCall& call) {
 }
 
 void require_positions(const char* name, std::int64_t rows, std::int64_t first) {
-  require_below_limit((std::string(name) + ": seq").c_str(), rows);
+  require_length(name, rows);
   require_position(name, first, rows);
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "compiler/expr/score_policy.h"
 #include "compiler/families/backward_wgmma/backward_wgmma.h"
 #include "compiler/families/launch_params.h"
 #include "streamattn/error.h"
@@ -120,7 +121,7 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
            .parts = tiling.dq_parts()};
   p.sequence = sequence_params(forward);
   p.score = score_params(forward);
-  if (problem.score.same_as(Problem().score)) {
+  if (!changes_score(problem)) {
     // Smaller ones would have LSEs in units of them overflow. Scores are 0 then in any case.
     p.score.scale_log2 = std::max(p.score.scale_log2, 0x1p-60F);
     p.statistics.lse_unit = p.score.scale_log2;
