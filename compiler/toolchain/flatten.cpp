@@ -21,37 +21,45 @@ class Flattener {
       : folder_(folder), instead_(instead) {}
 
   std::string run(llvm::StringRef text) {
+    out_.reserve(std::size_t{1} << 18);  // about twice what the largest kernels take
     add(text, "streamattn.cu");
     return std::move(out_);
   }
 
  private:
   void add(llvm::StringRef text, llvm::StringRef file) {
-    out_ += llvm::formatv("#line 1 \"{0}\"\n", file);
+    add_place(1, file);
     for (int number = 1; !text.empty(); number++) {
       auto [line, rest] = text.split('\n');
       text = rest;
       llvm::StringRef name = line;
       if (name.consume_front("#include \"")) {
         name = name.split('"').first;
-        if (seen_.insert(name).second) add(read(name, file), name);
-        out_ += llvm::formatv("#line {0} \"{1}\"\n", number + 1, file);
-      } else if (line == "#pragma once") {
-        out_ += "\n";
+        if (seen_.insert(name).second) add_template(name, file);
+        add_place(number + 1, file);
       } else {
-        out_ += line;
-        out_ += "\n";
+        if (line != "#pragma once") out_ += line;
+        out_ += '\n';
       }
     }
   }
 
-  std::string read(llvm::StringRef name, llvm::StringRef from) const {
-    if (const EmbeddedFile* file = find(instead_, name)) return std::string(file->text);
+  // Every emit comes by here some 40 times: no formatv.
+  void add_place(int number, llvm::StringRef file) {
+    out_ += "#line ";
+    out_ += std::to_string(number);
+    out_ += " \"";
+    out_ += file;
+    out_ += "\"\n";
+  }
+
+  void add_template(llvm::StringRef name, llvm::StringRef from) {
+    if (const EmbeddedFile* file = find(instead_, name)) return add(file->text, name);
     if (folder_) {
       std::ifstream in(*folder_ / name.str());
-      if (in) return {std::istreambuf_iterator<char>(in), {}};
+      if (in) return add(std::string(std::istreambuf_iterator<char>(in), {}), name);
     } else if (const EmbeddedFile* file = find(embedded_templates(), name)) {
-      return std::string(file->text);
+      return add(file->text, name);
     }
     throw Error(ErrorCode::invalid_config,
                 llvm::formatv("template \"{0}\", included by \"{1}\", is not in {2}", name, from,

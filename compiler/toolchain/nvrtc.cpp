@@ -88,7 +88,7 @@ std::string load(Nvrtc& nvrtc, const NvrtcFiles& files) {
 const NvrtcFiles& chosen_files() {
   static const NvrtcFiles chosen = [] {
     std::vector<NvrtcCandidate> candidates;
-    for (const NvrtcFiles& files : search_nvrtc()) {
+    for (const NvrtcFiles& files : search_nvrtc(NvrtcSearch::first_usable)) {
       if (files.complaint.empty()) return files;
       candidates.push_back({files.path, files.complaint});
     }

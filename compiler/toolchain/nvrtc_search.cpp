@@ -92,13 +92,10 @@ void add_python_places(std::vector<Place>& places) {
       }
     }
   }
+  if (auto root = environment("CONDA_PREFIX")) places.push_back(toolkit(*root));
 }
 
-std::vector<Place> places() {
-  if (auto only = environment("STREAMATTN_NVRTC")) return {{*only}};
-  std::vector<Place> places;
-  add_own_places(places);
-  add_loaded(places);
+void add_toolkits(std::vector<Place>& places) {
   for (const char* name : {"CUDA_HOME", "CUDA_PATH"}) {
     if (auto root = environment(name)) places.push_back(toolkit(*root));
   }
@@ -109,9 +106,6 @@ std::vector<Place> places() {
   }
   places.push_back(toolkit("/usr/local/cuda"));
   for (const fs::path& root : entries("/usr/local", "cuda-")) places.push_back(toolkit(root));
-  add_python_places(places);
-  if (auto root = environment("CONDA_PREFIX")) places.push_back(toolkit(*root));
-  return places;
 }
 
 /// The library of a place; the name of its first folder where there is none.
@@ -137,10 +131,9 @@ std::optional<CudaVersion> builtins_version(llvm::StringRef name) {
 }
 
 /// Judges a library by the files beside it. The builtins have the exact release in their name.
-NvrtcFiles inspect(const fs::path& library) {
+/// `real` is where it is after all links.
+NvrtcFiles inspect(const fs::path& library, const fs::path& real) {
   NvrtcFiles files{.path = library.native()};
-  std::error_code ignored;
-  const fs::path real = fs::canonical(library, ignored);
   for (const fs::path& entry : entries(real.parent_path(), builtins_prefix)) {
     const auto version = builtins_version(entry.filename().native());
     if (version && *version > files.version) {
@@ -179,24 +172,40 @@ std::string version_text(CudaVersion version) {
   return llvm::formatv("{0}.{1}", version / 1000, version % 1000 / 10);
 }
 
-std::vector<NvrtcFiles> search_nvrtc() {
+std::vector<NvrtcFiles> search_nvrtc(NvrtcSearch extent) {
   std::vector<NvrtcFiles> found;
   std::set<fs::path> seen;
-  bool any_usable = false;
   const auto add = [&](const fs::path& library) {
     std::error_code ignored;
-    if (!seen.insert(fs::canonical(library, ignored)).second) return;
-    found.push_back(inspect(library));
-    any_usable |= found.back().complaint.empty();
+    const fs::path real = fs::canonical(library, ignored);
+    if (!seen.insert(real).second) return false;
+    found.push_back(inspect(library, real));
+    return found.back().complaint.empty();
   };
-  for (const Place& place : places()) {
-    if (const auto library = library_in(place)) {
-      add(*library);
-    } else {
-      found.push_back({.path = place.front().native(), .complaint = "missing"});
+  // Whether one of them is usable.
+  const auto add_all = [&](const std::vector<Place>& places) {
+    bool any_usable = false;
+    for (const Place& place : places) {
+      if (const auto library = library_in(place))
+        any_usable |= add(*library);
+      else
+        found.push_back({.path = place.front().native(), .complaint = "missing"});
+      if (any_usable && extent == NvrtcSearch::first_usable) break;
     }
+    return any_usable;
+  };
+  if (auto only = environment("STREAMATTN_NVRTC")) {
+    add_all({{*only}});
+    return found;
   }
-  if (any_usable || environment("STREAMATTN_NVRTC")) return found;
+  bool any_usable = false;
+  for (const auto add_places : {add_own_places, add_loaded, add_toolkits, add_python_places}) {
+    std::vector<Place> places;
+    add_places(places);
+    any_usable |= add_all(places);
+    if (any_usable && extent == NvrtcSearch::first_usable) return found;
+  }
+  if (any_usable) return found;
   if (const auto library = library_of_loader()) add(*library);
   return found;
 }

@@ -24,7 +24,11 @@ struct NvrtcFiles {
   std::string complaint;
 };
 
-/// Every place in search order, each library once:
+/// How far to look: a process that finds its kernels in the cache needs to know no more than which
+/// NVRTC made them.
+enum class NvrtcSearch { everywhere, first_usable };
+
+/// Every place in search order, or those up to the first usable library; each library once:
 ///   1. STREAMATTN_NVRTC, a library or its folder; where set, it is the only place
 ///   2. beside this library: ../nvidia/cu13/lib and ../nvidia/cuda_nvrtc/lib (Python packages),
 ///   then
@@ -35,6 +39,6 @@ struct NvrtcFiles {
 ///   6. /usr/local/cuda*
 ///   7. Python's nvidia-cuda-nvrtc: VIRTUAL_ENV, CONDA_PREFIX, the user's and the system's packages
 ///   8. what the loader finds by name. It comes last because it can only be asked by loading.
-std::vector<NvrtcFiles> search_nvrtc();
+std::vector<NvrtcFiles> search_nvrtc(NvrtcSearch extent = NvrtcSearch::everywhere);
 
 }  // namespace streamattn

@@ -189,10 +189,15 @@ std::shared_ptr<const CacheDirectory> KernelCache::directory(Access access) {
     return nullptr;
   }
   session.directory = std::move(opened.directory);
-  if (!session.locks) {
-    session.locks = std::make_unique<const CacheLocks>(session.directory->identity());
-  }
   return session.directory;
+}
+
+// Made where somebody compiles: who finds all kernels never asks for them.
+const CacheLocks& KernelCache::locks(const CacheDirectory& directory) {
+  Session& session = session_.get();
+  const std::lock_guard lock(session.mutex);
+  if (!session.locks) session.locks = std::make_unique<const CacheLocks>(directory.identity());
+  return *session.locks;
 }
 
 std::optional<Binary> KernelCache::look_up(const KernelKey& key) {
@@ -265,11 +270,13 @@ void KernelCache::note_publish(int error, const KernelKey& key, std::size_t byte
 // Returns with the entry as soon as another process has made it; else with the lock, or without it
 // once patience has run out.
 std::optional<Binary> KernelCache::await_turn(const KernelKey& key, std::optional<FileLock>& lock) {
-  if (!may_write() || !directory(Access::write)) return std::nullopt;
+  const auto cache = may_write() ? directory(Access::write) : nullptr;
+  if (!cache) return std::nullopt;
+  const CacheLocks& between_processes = locks(*cache);
   const std::string stripe = key.text().substr(0, 2);
   const auto deadline = Clock::now() + options_.patience;
   for (auto pause = first_poll;; pause = std::min(2 * pause, slowest_poll)) {
-    lock = session_.get().locks->try_lock(stripe);
+    lock = between_processes.try_lock(stripe);
     // Also with the lock in hand: the entry may have been made just before.
     if (auto binary = look_up(key)) {
       count(&CacheCounters::shared);

@@ -87,6 +87,7 @@ class KernelCache {
   enum class Access { read, write };
 
   std::shared_ptr<const CacheDirectory> directory(Access access);
+  const CacheLocks& locks(const CacheDirectory& directory);
   std::optional<Binary> look_up(const KernelKey& key);
   std::optional<CacheEntry> load(const CacheDirectory& directory, const KernelKey& key);
   void count_find(bool is_hit);
