@@ -152,18 +152,21 @@ class Reader {
   }
 
   RowCondition condition(const toml::key& key, const toml::node& node) const {
-    std::vector<std::string_view> known = {"op"};
     std::optional<RowCondition> read;
     for_each_problem_field([&](const auto& field) {
-      known.push_back(field.name);
-      if (field.name == key.str()) read = {field.name, wanted(key, node, field.value({}))};
+      if (field.name == key.str()) read = {field.name, wanted(key, node, field.value(defaults_))};
     });
-    for (const ShapeKey& shape : shape_keys) {
-      known.push_back(shape.name);
+    for (const ShapeKey& shape : shape_keys)
       if (shape.name == key.str()) read = {shape.name, range(key, node)};
-    }
-    if (!read) fail_unknown(key, "condition", known);
-    return *read;
+    if (!read) fail_unknown(key, "condition", known_conditions());
+    return *std::move(read);
+  }
+
+  static std::vector<std::string_view> known_conditions() {
+    std::vector<std::string_view> known = {"op"};
+    for_each_problem_field([&](const auto& field) { known.push_back(field.name); });
+    for (const ShapeKey& shape : shape_keys) known.push_back(shape.name);
+    return known;
   }
 
   // What is wanted of a value of the last argument's type.
@@ -174,7 +177,7 @@ class Reader {
     return parsed(key, node, value.type() == ExprType::real ? parse_score : parse_mask);
   }
   Wanted wanted(const toml::key& key, const toml::node& node, const std::optional<Expr>&) const {
-    return wanted(key, node, Problem().score);
+    return wanted(key, node, defaults_.score);
   }
   Wanted wanted(const toml::key& key, const toml::node& node, int) const {
     return range(key, node);
@@ -287,6 +290,7 @@ class Reader {
   }
 
   std::string_view origin_;
+  const Problem defaults_;
 };
 
 }  // namespace

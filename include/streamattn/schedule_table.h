@@ -62,7 +62,7 @@ class STREAMATTN_API ScheduleTable {
   /// The rows of a file. Throws Error (invalid_config).
   static ScheduleTable load(const std::filesystem::path& path);
 
-  /// The rows shipped with the library. They fit no problem that their family would not run.
+  /// The rows shipped with the library, without records. None fits what its family would not run.
   static const ScheduleTable& shipped();
 
   /// Appends the rows of `other`: they are tried after the rows already here.
