@@ -4,8 +4,8 @@
 
 #include "backward/backward_shared.cuh"
 #include "backward/dropped_weights.cuh"
+#include "backward/gradient_rows.cuh"
 #include "backward/row_product.cuh"
-#include "parts/output.cuh"
 #include "parts/row_statistics.cuh"
 #include "ptx/warpgroup.cuh"
 #include "ptx/wgmma.cuh"
@@ -381,32 +381,10 @@ struct KeyGradients {
   SA_DEVICE void pass_on(const float (&tile)[N], float scale, const DirectParams& direct,
                          u32 buffer) const {
     const float factor[2] = {scale, scale};
-    if (direct.data) {
-      store_in_float<columns>(tile, factor, direct);
-      return;
-    }
-    int row = at.warp * 16 + at.lane % 16;
-#pragma unroll
-    for (int step = 0; step < Tile::padded / Tile::step; step++) {
-      u32 packed[4];
-      pack_step<Element>(tile, step, factor, packed);
-      store_matrix_x4(buffer + Tile::place(row, step, at.matrix_byte_column()), packed[0],
-                      packed[1], packed[2], packed[3]);
-    }
-  }
-
-  template <int columns, int N>
-  SA_DEVICE void store_in_float(const float (&tile)[N], const float (&factor)[2],
-                                const DirectParams& direct) const {
-    KeyItem item = this->item();
-    int row = item.key_tile * tiling.tile_kv();
-    OutputRows rows{
-        direct.data + item.batch * direct.strides.batch + item.kv_head * direct.strides.head,
-        direct.strides.seq, params.sequence.kv_len};
-    if (params.accumulate)
-      add_direct<columns>(rows, row, at, tile, factor);
+    if (direct.data)
+      store_in_float<columns>(params, direct, item(), tiling.tile_kv(), at, tile, factor);
     else
-      store_direct<columns>(rows, row, at, tile, factor);
+      store_packed<Element, Tile>(buffer, at, tile, factor);
   }
 
   SA_DEVICE void tell_passed_on() const {

@@ -233,7 +233,8 @@ TEST_CASE("slow candidates are timed once, good ones often") {
   for (const auto& candidate : tuned.report.results.front().candidates)
     once += of(candidate.schedule) == 1;
   CHECK(3 * once > tuned.report.results.front().candidates.size());
-  CHECK(of(only_decision(tuned).winner) >= 15);
+  constexpr int finals = 9, rounds_before = 3;
+  CHECK(of(only_decision(tuned).winner) > finals + rounds_before);
 }
 
 TEST_CASE(
@@ -342,7 +343,7 @@ TEST_CASE("rows say how their times were taken, and a journal of another way is 
 
 TEST_CASE("the regret of the first guess is its loss over the groups") {
   const Tuned tuned = tune_simulated(
-      {.noise = 0, .stragglers = 0, .drift = 0, .truth = arbitrary_time}, small_job({4096, 8192}));
+      {.noise = 0, .stragglers = 0, .drift = 0, .truth = arbitrary_time}, small_job({8192, 16384}));
   const auto regret = regret_of_first_guess(tuned.report.results);
   REQUIRE(regret);
   const auto guess = tuned.report.results[0].decision->first_guess;

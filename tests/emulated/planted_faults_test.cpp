@@ -321,8 +321,8 @@ TEST_CASE("arithmetic that breaks no contract gives a wrong result") {
        "wrong result"},
       {"K is loaded one row off",
        q_registers,
-       {producer, "row = Walk::tile_of(visit) * tiling.tile_kv;",
-        "row = Walk::tile_of(visit) * tiling.tile_kv + 1;"},
+       {producer, "first_key = Walk::tile_of(visit) * tiling.tile_kv;",
+        "first_key = Walk::tile_of(visit) * tiling.tile_kv + 1;"},
        "wrong result"},
   });
 }
