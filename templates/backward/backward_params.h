@@ -99,6 +99,8 @@ struct BackwardTiling {
   static constexpr int most_stages = 3, dq_buffers = 2;
   static constexpr int items = 4;  // that somebody may still look at
   static constexpr int math_warps = 8;
+  /// Full and empty barriers of K and V, of dK and dV, of P, and of every stage of Q, dO, dS, dQ.
+  static constexpr int barrier_bytes = 16 * (3 + 4 * most_stages);
   static constexpr int most_bytes = 227 << 10;  // that a block may have
 
   SA_ANYWHERE constexpr bool by_role() const { return head_dim > 128 || value_head_dim > 128; }
@@ -159,8 +161,7 @@ struct BackwardTiling {
   SA_ANYWHERE constexpr int number_offset() const { return item_offset() + items * 16; }
   SA_ANYWHERE constexpr int visits_offset() const { return number_offset() + math_warps * 16; }
   SA_ANYWHERE constexpr int barrier_offset() const { return visits_offset() + 16; }
-  /// Full and empty barriers of K and V, of dK and dV, of P, and of every stage of Q, dO, dS, dQ.
-  SA_ANYWHERE constexpr int bytes() const { return barrier_offset() + 16 * (3 + 4 * most_stages); }
+  SA_ANYWHERE constexpr int bytes() const { return barrier_offset() + barrier_bytes; }
 
  private:
   // What bytes() is at most with so many stages of dO and dS.
@@ -168,7 +169,7 @@ struct BackwardTiling {
     return k_bytes() + v_bytes() + q_stages() * q_bytes() + d_o_count * d_o_bytes() +
            ds_count * ds_bytes() + dq_buffers * dq_bytes() + weights_bytes() +
            2 * most_stages * statistic_bytes() +
-           16 * (most_stages + dq_buffers + items + math_warps + 1) + 16 * (3 + 4 * most_stages);
+           16 * (most_stages + dq_buffers + items + math_warps + 1) + barrier_bytes;
   }
   SA_ANYWHERE static constexpr int tile_bytes(int rows, int columns) {
     return rows * padded_columns(columns, element_bytes) * element_bytes;
