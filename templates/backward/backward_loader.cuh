@@ -1,8 +1,7 @@
 // The loading side of a backward block: one thread that feeds the math warpgroups by TMA.
 #pragma once
 
-#include "backward/backward_shared.cuh"
-#include "ptx/bulk.cuh"
+#include "backward/sum_turns.cuh"
 #include "ptx/global.cuh"
 #include "ptx/tma.cuh"
 
@@ -40,6 +39,7 @@ struct BackwardLoader {
     shared.keys_ring().wait_empty(items);
     KeyItem{-1}.store(shared.item(items));
     mbarrier_arrive(shared.keys_ring().full);
+    for (int i = 0; i < SumTurns<Spec>::ends; i++) end_turns();
   }
 
  private:
@@ -50,6 +50,14 @@ struct BackwardLoader {
     if (index >= params.order.items) return false;
     key_item(params.order, index).store(shared.item(items));
     return true;
+  }
+
+  SA_DEVICE void end_turns() {
+    auto q_at = shared.q_of(at);
+    shared.q_ring().wait_empty(q_at);
+    SumTurn{-1}.store(shared.turn(at));
+    mbarrier_arrive(shared.q_ring().full_of(q_at.stage()));
+    at.advance();
   }
 
   SA_DEVICE KeyItem item() const { return KeyItem::load(shared.item(items)); }
@@ -74,8 +82,10 @@ struct BackwardLoader {
   SA_DEVICE bool load_visit() {
     Walk here = walk();
     int batch = item().batch;
-    QueryVisit visit{tile, head(), here.previous_key_tile(),
-                     here.is_masked() ? QueryVisit::masked : 0};
+    QueryVisit visit{tile, head(), batch,
+                     (here.is_masked() ? QueryVisit::masked : 0) |
+                         (here.is_last_key_tile() ? QueryVisit::completes : 0)};
+    int previous = here.previous_key_tile();
     int row = visit.q_tile * tiling.tile_q;
     int all_head = batch * params.order.kv_heads * Spec::group_size + visit.head;
     long long first = (long long)all_head * params.statistics.padded_len + row;
@@ -85,7 +95,10 @@ struct BackwardLoader {
     if constexpr (!tiling.loads_q_first()) load_d_o(row, visit.head, batch, first);
     auto q_at = shared.q_of(at);
     shared.q_ring().wait_empty(q_at);
-    visit.store(shared.slot(q_at));
+    visit.store(shared.slot(at));
+    int part =
+        all_head * params.d_q_sums.tiles * tiling.dq_parts() + visit.q_tile * tiling.visit_parts();
+    SumTurn{part, previous, item().key_tile, visit.flags}.store(shared.turn(at));
     u32 full = shared.q_ring().acquire(q_at, Tiles::Q::bytes + tiling.statistic_bytes());
     load<typename Tiles::Q>(shared.q(q_at), params.q, full, row, visit.head, batch,
                             CachePolicy::evict_last);

@@ -43,12 +43,12 @@ struct DirectParams {
 
 /// Parameters of backward_wgmma.
 struct BackwardParams {
-  TensorMap q, d_o;    // boxes of one chunk of columns times the 64 rows of a query tile
-  TensorMap k, v;      // times the rows of a key tile
-  TensorMap d_k, d_v;  // times 64 rows; unset where direct
-  DirectParams d_k_direct, d_v_direct;
+  TensorMap q, d_o;         // boxes of one chunk of columns times the 64 rows of a query tile
+  TensorMap k, v;           // times the rows of a key tile
+  TensorMap d_q, d_k, d_v;  // times 64 rows; unset where direct
+  DirectParams d_q_direct, d_k_direct, d_v_direct;
   StatisticsParams statistics;
-  QuerySumParams d_q;
+  QuerySumParams d_q_sums;
   SequenceParams sequence;
   ScoreParams score;
   KeyOrderParams order;
@@ -67,15 +67,14 @@ struct RowSumParams {
   int q_len, heads, all_heads;  // all: batch * heads
 };
 
-/// Parameters of convert_query_sums, which runs last.
-struct ConvertParams {
-  QuerySumParams from;
+/// Parameters of clear_unseen, which runs last.
+struct ClearParams {
+  QuerySumParams of;
+  int count;  // of tiles of 64 rows
   void* d_q;
   Strides strides;
-  int q_len, heads, all_heads;
-  float scale;
-  bool is_float;    // d_q is float32
-  bool accumulate;  // to d_q, which is float32 then
+  int q_len, heads;
+  int element_bytes, row_bytes;
 };
 
 /// Columns of the first instruction of a product of so many; another has the rest. ptxas compiles
@@ -97,7 +96,7 @@ struct BackwardTiling {
   static constexpr int element_bytes = 2;
   static constexpr int warpgroup_keys = 64;
   static constexpr int most_stages = 3, dq_buffers = 2;
-  static constexpr int items = 4;  // that somebody may still look at
+  static constexpr int items = 4, visits = 4;  // that somebody may still look at
   static constexpr int math_warps = 8;
   /// Full and empty barriers of K and V, of dK and dV, of P, and of every stage of Q, dO, dS, dQ.
   static constexpr int barrier_bytes = 16 * (3 + 4 * most_stages);
@@ -141,6 +140,8 @@ struct BackwardTiling {
     return sum_rows * padded_columns(head_dim, element_bytes) / dq_parts();
   }
   SA_ANYWHERE constexpr int dq_bytes() const { return dq_elements() * 4; }
+  /// Parts of dQ of a visit.
+  SA_ANYWHERE constexpr int visit_parts() const { return tile_q / sum_rows * dq_parts(); }
 
   SA_ANYWHERE static constexpr int k_offset() { return 0; }
   SA_ANYWHERE constexpr int v_offset() const { return k_bytes(); }
@@ -156,8 +157,8 @@ struct BackwardTiling {
   SA_ANYWHERE constexpr int slot_offset() const {
     return delta_offset() + d_o_stages() * statistic_bytes();
   }
-  SA_ANYWHERE constexpr int turn_offset() const { return slot_offset() + q_stages() * 16; }
-  SA_ANYWHERE constexpr int item_offset() const { return turn_offset() + dq_buffers * 16; }
+  SA_ANYWHERE constexpr int turn_offset() const { return slot_offset() + visits * 16; }
+  SA_ANYWHERE constexpr int item_offset() const { return turn_offset() + visits * 16; }
   SA_ANYWHERE constexpr int number_offset() const { return item_offset() + items * 16; }
   SA_ANYWHERE constexpr int visits_offset() const { return number_offset() + math_warps * 16; }
   SA_ANYWHERE constexpr int barrier_offset() const { return visits_offset() + 16; }
@@ -168,8 +169,8 @@ struct BackwardTiling {
   SA_ANYWHERE constexpr int bytes_with(int d_o_count, int ds_count) const {
     return k_bytes() + v_bytes() + q_stages() * q_bytes() + d_o_count * d_o_bytes() +
            ds_count * ds_bytes() + dq_buffers * dq_bytes() + weights_bytes() +
-           2 * most_stages * statistic_bytes() +
-           16 * (most_stages + dq_buffers + items + math_warps + 1) + barrier_bytes;
+           2 * most_stages * statistic_bytes() + 16 * (2 * visits + items + math_warps + 1) +
+           barrier_bytes;
   }
   SA_ANYWHERE static constexpr int tile_bytes(int rows, int columns) {
     return rows * padded_columns(columns, element_bytes) * element_bytes;

@@ -55,33 +55,34 @@ SA_DEVICE KeyItem key_item(const KeyOrderParams& order, int index) {
 /// A visit to a query tile, as its slot in shared memory holds it.
 struct QueryVisit {
   int q_tile;
-  int head;      // of queries
-  int previous;  // key tile that adds to this dQ before; -1: none
+  int head, batch;  // of queries
   int flags;
 
-  static constexpr int masked = 1, last = 2;
+  /// completes: no key tile adds to this dQ behind this one.
+  static constexpr int masked = 1, last = 2, completes = 4;
 
   SA_DEVICE static QueryVisit load(u32 slot) {
     int4 found = load_shared(slot);
     return {found.x, found.y, found.z, found.w};
   }
   SA_DEVICE void store(u32 slot) const {
-    store_shared(slot, make_int4(q_tile, head, previous, flags));
+    store_shared(slot, make_int4(q_tile, head, batch, flags));
   }
 };
 
-/// A buffer of sums of dQ and what they are added to, as its slot in shared memory says.
+/// The turn of a visit at its dQ, as its slot in shared memory holds it.
 struct SumTurn {
-  int part;      // of all tiles; negative: no more come
+  int part;      // the first one, of all tiles; negative: no more visits come
   int previous;  // key tile that adds before; -1: none
   int key_tile;  // that adds
+  int flags;     // of the visit
 
   SA_DEVICE static SumTurn load(u32 slot) {
     int4 found = load_shared(slot);
-    return {found.x, found.y, found.z};
+    return {found.x, found.y, found.z, found.w};
   }
   SA_DEVICE void store(u32 slot) const {
-    store_shared(slot, make_int4(part, previous, key_tile, 0));
+    store_shared(slot, make_int4(part, previous, key_tile, flags));
   }
 };
 
@@ -97,6 +98,7 @@ struct BackwardTiles {
   using K = SwizzledTile<tiling.tile_kv(), tiling.head_dim, bytes>;
   using V = SwizzledTile<tiling.tile_kv(), tiling.value_head_dim, bytes>;
   using DS = SwizzledTile<tiling.tile_q, tiling.tile_kv(), bytes>;
+  using DQ = SwizzledTile<64, chunk_columns(tiling.head_dim, bytes), bytes>;  // a chunk of columns
   using DK = SwizzledTile<64, tiling.head_dim, bytes>;
   using DV = SwizzledTile<64, tiling.value_head_dim, bytes>;
 };
@@ -126,6 +128,10 @@ struct BackwardShared {
   SA_DEVICE u32 dq(SumCursor at) const {
     return base + tiling.dq_offset() + at.stage() * tiling.dq_bytes();
   }
+  /// A chunk of columns of it.
+  SA_DEVICE u32 dq(SumCursor at, int chunk) const {
+    return dq(at) + chunk * (tiling.sum_rows * BackwardTiles<Spec>::DQ::padded * 4);
+  }
   SA_DEVICE u32 lse(QCursor at) const {
     return base + tiling.lse_offset() + at.stage() * tiling.statistic_bytes();
   }
@@ -137,11 +143,14 @@ struct BackwardShared {
   SA_DEVICE static DOCursor d_o_of(VisitCursor visit) { return {visit.uses}; }
   SA_DEVICE static DSCursor ds_of(VisitCursor visit) { return {visit.uses}; }
   SA_DEVICE u32 weights() const { return base + tiling.weights_offset(); }
-  /// The visit whose Q is in the stage; written before that is announced.
-  SA_DEVICE u32 slot(QCursor at) const { return base + tiling.slot_offset() + at.stage() * 16; }
-
-  /// Whose sums are in the buffer.
-  SA_DEVICE u32 turn(SumCursor at) const { return base + tiling.turn_offset() + at.stage() * 16; }
+  /// What a visit is, written before its Q is announced, and may be read until whoever does so has
+  /// given back Q of the next one.
+  SA_DEVICE u32 slot(VisitCursor at) const {
+    return base + tiling.slot_offset() + at.uses % tiling.visits * 16;
+  }
+  SA_DEVICE u32 turn(VisitCursor at) const {
+    return base + tiling.turn_offset() + at.uses % tiling.visits * 16;
+  }
 
   SA_DEVICE u32 item(ItemCursor at) const {
     return base + tiling.item_offset() + at.uses % tiling.items * 16;
@@ -171,6 +180,8 @@ struct BackwardShared {
   SA_DEVICE auto q_ring() const { return ring<tiling.q_stages()>(0); }
   SA_DEVICE auto d_o_ring() const { return ring<tiling.d_o_stages()>(1); }
   SA_DEVICE auto ds_ring() const { return ring<tiling.ds_stages()>(2); }
+  /// Of buffers of dQ: given out by who adds to memory, empty or with what others have added, and
+  /// given back with sums to add, or with dQ to store.
   SA_DEVICE auto sum_ring() const { return ring<tiling.dq_buffers>(3); }
   SA_DEVICE auto weights_ring() const { return fixed_ring(2); }
 

@@ -4,7 +4,8 @@
 // the group, that see some of them. Two math warpgroups compute S, dP, dV and dK and never wait for
 // each other within an item; one computes dQ = dS K. Of the fourth, a warp loads, one for each
 // buffer adds dQ up in global memory, in the order of key tiles, so that results are the same each
-// time, and one stores dK and dV, under the first visits of the next item.
+// time, or fetches what others have added, and one stores dK and dV, under the first visits of the
+// next item.
 #pragma once
 
 #include "backward/backward_loader.cuh"
@@ -24,10 +25,10 @@ SA_DEVICE void run_backward_block(const BackwardParams& params) {
   if (threadIdx.x == 0) {
     shared.keys_ring().init(13);
     shared.gradient_ring().init(1, 8);
-    shared.q_ring().init(12);  // read by math; dQ reads whose it is
+    shared.q_ring().init(12 + SumTurns<Spec>::readers);  // read by math; others see whose it is
     shared.d_o_ring().init(8);
     shared.ds_ring().init(4, by_role ? 4 : 8);  // written by warps, read by four
-    shared.sum_ring().init(1, 4);
+    shared.sum_ring().init(4);
     if constexpr (by_role) shared.weights_ring().init(4, 4);
     fence_mbarrier_init();
   }

@@ -1,64 +1,13 @@
-// The warpgroup of a backward block that computes dQ = dS K, and the warps that add it up in global
-// memory.
+// The warpgroup of a backward block that computes dQ = dS K.
 #pragma once
 
-#include "backward/backward_shared.cuh"
-#include "parts/fragment.cuh"
-#include "ptx/global.cuh"
-#include "ptx/tma.cuh"
+#include "backward/gradient_rows.cuh"
+#include "backward/query_output.cuh"
+#include "parts/named_barriers.cuh"
 #include "ptx/warpgroup.cuh"
 #include "ptx/wgmma.cuh"
 
 namespace streamattn {
-
-/// One thread for each buffer of sums, which adds them to those of all blocks, part of a tile by
-/// part. Every sum is added up in the order of key tiles, whatever the order in which blocks run,
-/// so that it is the same each time: a counter says which tile was added last. The first one
-/// stores, so that nothing needs to be zero before.
-///
-/// The thread waits for its turn and for the addition to be complete, which are round trips to
-/// memory; nobody else does, until both buffers are full.
-template <class Spec>
-struct SumTurns {
-  static constexpr BackwardTiling tiling = Spec::tiling;
-  using SumCursor = typename BackwardShared<Spec>::SumCursor;
-
-  const BackwardParams& params;
-  BackwardShared<Spec> shared;
-  SumCursor at;  // the first use of the buffer
-
-  SA_DEVICE void run() {
-#pragma unroll 1
-    while (true) {
-      shared.sum_ring().wait(at);
-      SumTurn turn = SumTurn::load(shared.turn(at));
-      if (turn.part < 0) return;
-      add(turn);
-      tma_store_wait_read();
-      shared.sum_ring().release(at);
-      tma_store_wait();
-      store_release(params.d_q.counters + turn.part, turn.key_tile + 1);
-      at = {at.uses + tiling.dq_buffers};
-    }
-  }
-
- private:
-  /// Adds the sums in shared memory, when their turn has come.
-  SA_DEVICE void add(SumTurn turn) const {
-    constexpr int elements = tiling.dq_elements();
-    float* to = params.d_q.sums + (long long)turn.part * elements;
-    if (turn.previous < 0) {
-      bulk_store(to, shared.dq(at), elements * 4);
-    } else {
-#pragma unroll 1
-      while (load_acquire(params.d_q.counters + turn.part) != u32(turn.previous + 1)) {
-      }
-      fence_global_to_async();
-      bulk_add(to, shared.dq(at), elements * 4);
-    }
-    tma_store_commit();
-  }
-};
 
 /// One thread of the warpgroup of dQ.
 template <class Spec>
@@ -68,94 +17,101 @@ struct QueryGradient {
   using KTile = typename Tiles::K;
   using DSTile = typename Tiles::DS;
   using SumCursor = typename BackwardShared<Spec>::SumCursor;
-  using Product = Wgmma<typename Spec::Element, KTile::chunk>;
+  using Element = typename Spec::Element;
+  using Product = Wgmma<Element, KTile::chunk>;
+  using Chunk = float[KTile::chunk / 2];  // of dQ: 64 rows, a chunk of columns
   static constexpr int steps = tiling.tile_kv() / KTile::step;
-  static constexpr int column_parts = tiling.dq_parts();
+  static constexpr int parts = tiling.visit_parts(), column_parts = tiling.dq_parts();
   static constexpr int chunks = KTile::chunks / column_parts;  // of a part
-  static constexpr int row_parts = tiling.tile_q / tiling.sum_rows;
-  static constexpr int parts = row_parts * column_parts;
 
   const BackwardParams& params;
   BackwardShared<Spec> shared;
   Fragment at;
 
+  ItemCursor items = {};
   VisitCursor visit = {};
-  SumCursor sums = {};
 
   SA_DEVICE void run() {
-    ItemCursor items;
 #pragma unroll 1
     while (true) {
       shared.keys_ring().wait(items);
       KeyItem item = KeyItem::load(shared.item(items));
-      if (item.key_tile < 0) break;
-      if (item.is_seen) visit_queries(shared.item(items));
-      __syncwarp();
-      if (at.leads_warp()) shared.keys_ring().release(items);
+      if (item.key_tile < 0) return;
+      if (item.is_seen)
+        visit_queries();
+      else
+        release_keys();
       items.advance();
-    }
-#pragma unroll 1
-    for (int i = 0; i < tiling.dq_buffers; i++) {
-      begin({-1, 0, 0});
-      hand_on();
     }
   }
 
  private:
-  SA_DEVICE void visit_queries(u32 slot) {
+  SA_DEVICE void visit_queries() {
     bool more = true;
 #pragma unroll 1
-    while (more) {
+    for (; more; visit.advance()) {
       shared.ds_ring().wait(shared.ds_of(visit));
-      QueryVisit tile = here();
-      more = !(flags_of(tile) & QueryVisit::last);
-      __syncwarp();
+      int flags = __shfl_sync(~0u, here().flags, 0);
+      more = !(flags & QueryVisit::last);
       if (at.leads_warp()) shared.q_ring().release(shared.q_of(visit));
-      KeyItem item = KeyItem::load(slot);
-      int heads_before = item.batch * params.order.kv_heads * Spec::group_size;
-      int first_tile = (heads_before + tile.head) * params.d_q.tiles + tile.q_tile * row_parts;
 #pragma unroll 1
       for (int part = 0; part < parts; part++) {
-        begin({first_tile * column_parts + part, tile.previous, item.key_tile});
-        compute(part);
-        hand_on();
-      }
-      visit.advance();
-    }
-  }
-
-  SA_DEVICE QueryVisit here() const { return QueryVisit::load(shared.slot(shared.q_of(visit))); }
-  SA_DEVICE static int flags_of(QueryVisit tile) { return __shfl_sync(~0u, tile.flags, 0); }
-
-  // A part of dQ to the buffer of sums, a chunk of columns at a time.
-  SA_DEVICE void compute(int part) {
+        SumCursor sums = {visit.uses * parts + part};
 #pragma unroll 1
-    for (int chunk = 0; chunk < chunks; chunk++) {
-      float dq[KTile::chunk / 2];  // (64, chunk) float
-      multiply(dq, part / column_parts, part % column_parts * chunks + chunk);
-      wgmma_wait<0>();
-      pin(dq);
-      bool is_last = part == parts - 1 && chunk == chunks - 1;
-      if (is_last && at.leads_warp()) shared.ds_ring().release(shared.ds_of(visit));
-      store(dq, shared.dq(sums) + chunk * (64 * KTile::chunk * 4));
+        for (int chunk = 0; chunk < chunks; chunk++) {
+          Chunk dq;
+          multiply(dq, part / column_parts, part % column_parts * chunks + chunk);
+          wgmma_wait<0>();
+          pin(dq);
+          if (part == parts - 1 && chunk == chunks - 1) release_operands(!more);
+          shared.sum_ring().wait(sums);
+          if (flags & QueryVisit::completes)
+            complete(dq, shared.dq(sums, chunk), part, chunk);
+          else
+            store(dq, shared.dq(sums, chunk));
+        }
+        hand_back(sums);
+      }
     }
-    fence_shared_to_async();
   }
 
-  // Waits for the next buffer of sums, and says what they are added to.
-  SA_DEVICE void begin(SumTurn turn) const {
-    shared.sum_ring().wait_empty(sums);
-    if (at.leads_warpgroup()) turn.store(shared.turn(sums));
+  SA_DEVICE QueryVisit here() const { return QueryVisit::load(shared.slot(visit)); }
+
+  // Adds what others have, which is in the buffer, and makes it dQ, in the buffer or in memory.
+  SA_DEVICE void complete(Chunk& dq, u32 buffer, int part, int chunk) const {
+    bool is_alone = SumTurn::load(shared.turn(visit)).previous < 0;
+    if (!is_alone) add(dq, buffer);
+    if (params.d_q_direct.data) {
+      QueryVisit tile = here();
+      int row = tile.q_tile * tiling.tile_q + part / column_parts * tiling.sum_rows;
+      int column = (part % column_parts * chunks + chunk) * KTile::chunk;
+      DirectQueries{params, at, u32(tile.batch), u32(tile.head), row, column, tiling.head_dim}
+          .store(dq);
+      return;
+    }
+    if (!is_alone) named_barrier_sync(query_sums_barrier, 128);
+    float scale[2] = {params.score.scale, params.score.scale};
+    store_packed<Element, typename Tiles::DQ>(buffer, at, dq, scale);
   }
 
-  // To the thread that adds them.
-  SA_DEVICE void hand_on() {
+  SA_DEVICE void release_operands(bool is_last) const {
+    if (at.leads_warp()) shared.ds_ring().release(shared.ds_of(visit));
+    if (is_last) release_keys();
+  }
+
+  SA_DEVICE void release_keys() const {
     __syncwarp();
-    if (at.leads_warp()) mbarrier_arrive(shared.sum_ring().full_of(sums.stage()));
-    sums.advance();
+    if (at.leads_warp()) shared.keys_ring().release(items);
   }
 
-  SA_DEVICE void multiply(float (&dq)[KTile::chunk / 2], int rows, int chunk) const {
+  // The buffer of sums, to the thread that adds them.
+  SA_DEVICE void hand_back(SumCursor sums) const {
+    fence_shared_to_async();
+    __syncwarp();
+    if (at.leads_warp()) shared.sum_ring().release(sums);
+  }
+
+  SA_DEVICE void multiply(Chunk& dq, int rows, int chunk) const {
     u64 ds =
         DSTile::k_major(shared.ds(shared.ds_of(visit)) + rows * (tiling.sum_rows * DSTile::span));
     u64 k = KTile::mn_major(shared.k() + chunk * KTile::chunk_bytes);
@@ -169,12 +125,23 @@ struct QueryGradient {
   }
 
   // Four registers of every thread after the other: the order of sums.
-  SA_DEVICE void store(const float (&dq)[KTile::chunk / 2], u32 to) const {
+  SA_DEVICE u32 place(u32 buffer) const { return buffer + (at.warp * 32 + at.lane) * 16; }
+
+  SA_DEVICE void store(const Chunk& dq, u32 buffer) const {
 #pragma unroll
     for (int i = 0; i < KTile::chunk / 2; i += 4)
-      store_shared(to + (i / 4 * 128 + at.warp * 32 + at.lane) * 16,
+      store_shared(place(buffer) + 512 * i,
                    make_int4(__float_as_int(dq[i]), __float_as_int(dq[i + 1]),
                              __float_as_int(dq[i + 2]), __float_as_int(dq[i + 3])));
+  }
+
+  SA_DEVICE void add(Chunk& dq, u32 buffer) const {
+#pragma unroll
+    for (int i = 0; i < KTile::chunk / 2; i += 4) {
+      int4 four = load_shared(place(buffer) + 512 * i);
+      dq[i] += __int_as_float(four.x), dq[i + 1] += __int_as_float(four.y);
+      dq[i + 2] += __int_as_float(four.z), dq[i + 3] += __int_as_float(four.w);
+    }
   }
 };
 

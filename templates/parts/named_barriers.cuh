@@ -12,6 +12,9 @@ SA_DEVICE constexpr int turn_barrier(int warpgroup) { return 1 + warpgroup; }
 /// The math warps of a decode block.
 constexpr int decode_barrier = 4;
 
+/// The warpgroup of dQ, between reading sums and writing dQ over them.
+constexpr int query_sums_barrier = 5;
+
 /// Math warpgroup w, between writing dS and multiplying it. 6 and 7.
 SA_DEVICE constexpr int ds_barrier(int warpgroup) { return 6 + warpgroup; }
 

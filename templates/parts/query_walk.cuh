@@ -55,6 +55,22 @@ struct QueryWalk {
     }
   }
 
+  /// Whether the queries see no key of the tiles behind this one.
+  SA_DEVICE bool is_last_key_tile() const {
+    int behind = key_tile * tile_kv + tile_kv;
+    if constexpr (Score::trivial) {
+      return behind >= sequence.kv_len;
+    } else {
+      bool found = false;
+#pragma unroll
+      for (int i = 0; i < Score::range_count; i++) {
+        Span rows = sequence.keys(score.seen(i, queries()));
+        found = found || (!rows.empty() && rows.end > behind);
+      }
+      return !found;
+    }
+  }
+
  private:
   SA_DEVICE Span queries() const { return sequence.queries(tile * tile_q, tile * tile_q + tile_q); }
 

@@ -69,8 +69,9 @@ std::string declines(const Problem& problem) {
 
 }  // namespace
 
-TEST_CASE_METHOD(Fixture,
-                 "a backward plan sums rows, has a block for each key tile, and converts") {
+TEST_CASE_METHOD(
+    Fixture,
+    "a backward plan sums rows, has a block for each key tile, and clears what nobody sees") {
   const Plan steps = planned();
   REQUIRE(steps.size() == 3);
   for (std::size_t i = 0; i < 3; i++) CHECK(launch(steps, i).kernel == i);
@@ -79,6 +80,15 @@ TEST_CASE_METHOD(Fixture,
   CHECK_FALSE(launch(steps, 0).overlaps_previous);
   CHECK(launch(steps, 1).overlaps_previous);
   CHECK(launch(steps, 2).overlaps_previous);
+}
+
+TEST_CASE_METHOD(Fixture, "nothing is cleared where every query sees a key or dQ is added to") {
+  call.d_q.dtype = call.d_k.dtype = DType::f32;
+  call.accumulate = true;
+  CHECK(planned().size() == 2);
+  call = fresh();
+  problem.mask = Problem().mask;
+  CHECK(planned().size() == 2);
 }
 
 TEST_CASE_METHOD(Fixture, "the gradient of keys goes by TMA in 16 bits and from registers in 32") {
@@ -90,7 +100,7 @@ TEST_CASE_METHOD(Fixture, "the gradient of keys goes by TMA in 16 bits and from 
 }
 
 TEST_CASE_METHOD(Fixture,
-                 "without keys the sums are converted, without queries the keys get zeros") {
+                 "without keys the queries get zeros, without queries the keys get zeros") {
   call.forward.k.seq = call.forward.v.seq = call.d_k.seq = call.d_v.seq = 0;
   Plan steps = planned();
   REQUIRE(steps.size() == 2);
@@ -136,6 +146,10 @@ TEST_CASE_METHOD(Fixture, "sections hold as many heads as the L2 does, and enoug
   CHECK(section() == 4);  // enough under a mask, whatever the L2 holds
   problem.mask = Problem().mask;
   CHECK(section() == 2);
+  call = fresh();
+  for (Tensor* tensor : {&call.forward.k, &call.forward.v, &call.d_k, &call.d_v})
+    tensor->seq = 16384;
+  CHECK(section() == 2);  // 128 tiles of keys each: two rounds of blocks
   schedule.set("section_heads", std::int64_t{3});
   CHECK(section() == 3);
 }
@@ -224,7 +238,7 @@ TEST_CASE("every pair of head dims has a backward schedule that fits") {
   CHECK(d_o_stages(256, 256) == 1);
 }
 
-TEST_CASE_METHOD(Fixture, "above 128 columns a block has 64 keys, and tiles of dQ have parts") {
+TEST_CASE_METHOD(Fixture, "above 128 columns a block has 64 keys") {
   problem.head_dim = 192;
   problem.value_head_dim = 128;
   for (Tensor* tensor : {&call.forward.q, &call.forward.k, &call.d_q, &call.d_k})
@@ -235,7 +249,7 @@ TEST_CASE_METHOD(Fixture, "above 128 columns a block has 64 keys, and tiles of d
   std::memcpy(&main, launch(steps, 1).parameters(), sizeof(main));
   std::memcpy(&sums, launch(steps, 0).parameters(), sizeof(sums));
   CHECK(launch(steps, 1).blocks == 2 * 2 * 8);
-  CHECK(main.d_q.parts == 3);
+  CHECK(main.d_q_sums.parts == 3);
   CHECK(sums.counter_count == 2 * 4 * 5 * 3);
 }
 

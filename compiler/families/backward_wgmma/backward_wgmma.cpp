@@ -128,7 +128,7 @@ BackwardTiling backward_tiling(const Problem& problem, const BackwardSchedule& s
 }
 
 int backward_section_heads(const Problem& problem, const BackwardSchedule& schedule,
-                           const Shape& shape, std::int64_t l2_bytes) {
+                           const Shape& shape, int multiprocessors, std::int64_t l2_bytes) {
   const std::int64_t all = std::max<std::int64_t>(shape.batch * shape.kv_heads, 1);
   if (schedule.section_heads > 0)
     return static_cast<int>(std::min<std::int64_t>(schedule.section_heads, all));
@@ -136,10 +136,18 @@ int backward_section_heads(const Problem& problem, const BackwardSchedule& sched
   const std::int64_t row_bytes =
       problem.group_size * (6LL * problem.head_dim + 2LL * problem.v_head_dim());
   std::int64_t fit = l2_bytes * 2 / 3 / std::max<std::int64_t>(shape.q_len * row_bytes, 1);
-  // Under a mask, later blocks of a head are shorter and catch up with those that they wait for:
-  // the fewer of them run at a time, the less they wait.
-  constexpr std::int64_t enough = 8;
-  if (!problem.mask.node().is_constant()) fit = std::max(fit, enough);
+  if (problem.mask.node().is_constant()) {
+    // More than two rounds of blocks gain nothing.
+    const std::int64_t tile_kv = backward_tiling(problem, schedule).tile_kv();
+    const std::int64_t key_tiles =
+        std::max<std::int64_t>((shape.kv_len + tile_kv - 1) / tile_kv, 1);
+    fit = std::min(fit, 2 * multiprocessors / key_tiles);
+  } else {
+    // Later blocks of a head are shorter and catch up with those that they wait for: the fewer of
+    // them run at a time, the less they wait.
+    constexpr std::int64_t enough = 8;
+    fit = std::max(fit, enough);
+  }
   std::int64_t heads = 1;
   while (heads * 2 <= std::min(fit, all)) heads *= 2;
   return static_cast<int>(heads);

@@ -37,10 +37,10 @@ Plan backward_plan(const Problem& problem, const Schedule& schedule, const Resol
 BackwardTiling backward_tiling(const Problem& problem,
                                const BackwardSchedule& schedule = {.tile_q = 64});
 
-/// Key-value heads (of batch * kv_heads) in one L2 section of the order of key tiles, on a device
-/// with an L2 of `l2_bytes`.
+/// Key-value heads (of batch * kv_heads) in one L2 section of the order of key tiles, on so many
+/// multiprocessors with an L2 of `l2_bytes`.
 int backward_section_heads(const Problem& problem, const BackwardSchedule& schedule,
-                           const Shape& shape, std::int64_t l2_bytes);
+                           const Shape& shape, int multiprocessors, std::int64_t l2_bytes);
 
 /// A kernel of a program that adds to the gradient of a named tensor what the score, or the sink,
 /// takes of it.
@@ -69,9 +69,9 @@ std::string backward_header(const Target& target);
 std::string backward_kernel(int threads, const char* bounds, const char* name,
                             const char* parameters);
 
-/// Threads of a block of the kernels: row sums, main, conversion, gradients of sinks, sums of
+/// Threads of a block of the kernels: row sums, main, clearing, gradients of sinks, sums of
 /// copies.
 inline constexpr int backward_sum_threads = 256, backward_threads = 512,
-                     backward_convert_threads = 256, sink_threads = 32, sum_copies_threads = 256;
+                     backward_clear_threads = 256, sink_threads = 32, sum_copies_threads = 256;
 
 }  // namespace streamattn

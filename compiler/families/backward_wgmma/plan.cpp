@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "compiler/expr/build.h"
 #include "compiler/expr/score_policy.h"
 #include "compiler/families/backward_wgmma/backward_wgmma.h"
 #include "compiler/families/launch_params.h"
@@ -11,7 +12,8 @@
 namespace streamattn {
 namespace {
 
-constexpr std::size_t row_sums = 0, main_kernel = 1, conversion = 2;  // of the program
+constexpr std::int64_t blocks_of_multiprocessor = 8;                // of kernels that move memory
+constexpr std::size_t row_sums = 0, main_kernel = 1, clearing = 2;  // of the program
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
@@ -53,27 +55,30 @@ RowSumParams sum_params(const BackwardCall& call, const Sizes& sizes, const Back
           .d_o_strides = strides(call.d_o),
           .lse_strides = strides(forward.lse),
           .to = to.statistics,
-          .counters = to.d_q.counters,
-          .counter_count = static_cast<int>(sizes.sums()) * to.d_q.parts,
+          .counters = to.d_q_sums.counters,
+          .counter_count = static_cast<int>(sizes.sums()) * to.d_q_sums.parts,
           .q_len = static_cast<int>(forward.q_len()),
           .heads = static_cast<int>(forward.heads()),
           .all_heads = static_cast<int>(sizes.all_heads)};
 }
 
-ConvertParams convert_params(const BackwardCall& call, const Sizes& sizes,
-                             const QuerySumParams& from) {
-  return {.from = from,
+ClearParams clear_params(const BackwardCall& call, const Sizes& sizes, const BackwardParams& p) {
+  return {.of = p.d_q_sums,
+          .count = static_cast<int>(sizes.sums()),
           .d_q = call.d_q.data,
           .strides = strides(call.d_q),
           .q_len = static_cast<int>(call.forward.q_len()),
           .heads = static_cast<int>(call.forward.heads()),
-          .all_heads = static_cast<int>(sizes.all_heads),
-          .scale = call.forward.scale,
-          .is_float = call.d_q.dtype == DType::f32,
-          .accumulate = call.accumulate};
+          .element_bytes = bytes(call.d_q.dtype),
+          .row_bytes = static_cast<int>(call.d_q.dim * bytes(call.d_q.dtype))};
 }
 
-/// Where a gradient of keys goes: one of map and direct is set.
+/// Whether every query sees some key, as far as the problem alone tells.
+bool surely_sees(const Problem& problem, const Sizes& sizes) {
+  return constant_of(problem.mask) == 1 && sizes.key_tiles > 0;
+}
+
+/// Where a gradient goes: one of map and direct is set.
 void set_output(const char* name, const Tensor& tensor, const DeviceFacts& device, void* anywhere,
                 TensorMap& map, DirectParams& direct) {
   if (tensor.dtype == DType::f32)
@@ -107,6 +112,7 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
   p.d_o = map("tensor map of d_o", call.d_o, tiling.tile_q);
   p.k = map("tensor map of k", forward.k, tiling.tile_kv());
   p.v = map("tensor map of v", forward.v, tiling.tile_kv());
+  set_output("tensor map of d_q", call.d_q, device, anywhere, p.d_q, p.d_q_direct);
   set_output("tensor map of d_k", call.d_k, device, anywhere, p.d_k, p.d_k_direct);
   set_output("tensor map of d_v", call.d_v, device, anywhere, p.d_v, p.d_v_direct);
   const std::int64_t rows = sizes.all_heads * sizes.rows;
@@ -115,10 +121,10 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
                   .padded_len = static_cast<int>(sizes.rows),
                   .lse_unit = 1};
   const std::int64_t parts = sizes.sums() * tiling.dq_parts();
-  p.d_q = {.sums = workspace.take<float>("sums of dQ", parts * tiling.dq_elements()),
-           .counters = workspace.take<unsigned>("counters of dQ", parts),
-           .tiles = static_cast<int>(sizes.rows / BackwardTiling::sum_rows),
-           .parts = tiling.dq_parts()};
+  p.d_q_sums = {.sums = workspace.take<float>("sums of dQ", parts * tiling.dq_elements()),
+                .counters = workspace.take<unsigned>("counters of dQ", parts),
+                .tiles = static_cast<int>(sizes.rows / BackwardTiling::sum_rows),
+                .parts = tiling.dq_parts()};
   p.sequence = sequence_params(forward);
   p.score = score_params(forward);
   if (!changes_score(problem)) {
@@ -126,21 +132,20 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
     p.score.scale_log2 = std::max(p.score.scale_log2, 0x1p-60F);
     p.statistics.lse_unit = p.score.scale_log2;
   }
-  p.order = {
-      .items = static_cast<int>(sizes.all_kv_heads * sizes.key_tiles),
-      .drawn = nullptr,
-      .last_draw = 0,
-      .key_tiles = static_cast<int>(sizes.key_tiles),
-      .kv_heads = static_cast<int>(forward.kv_heads()),
-      .all_kv_heads = static_cast<int>(sizes.all_kv_heads),
-      .section_heads = backward_section_heads(problem, schedule, forward.shape(), device.l2_bytes)};
+  const int sms = multiprocessors(forward, device);
+  p.order = {.items = static_cast<int>(sizes.all_kv_heads * sizes.key_tiles),
+             .drawn = nullptr,
+             .last_draw = 0,
+             .key_tiles = static_cast<int>(sizes.key_tiles),
+             .kv_heads = static_cast<int>(forward.kv_heads()),
+             .all_kv_heads = static_cast<int>(sizes.all_kv_heads),
+             .section_heads =
+                 backward_section_heads(problem, schedule, forward.shape(), sms, device.l2_bytes)};
   p.accumulate = call.accumulate;
   if (problem.dropout) p.dropout = dropout_params(forward.dropout);
 
-  const int sms = multiprocessors(forward, device);
   const bool has_rows = rows > 0, has_keys = sizes.key_tiles > 0;
   if (has_rows) {
-    constexpr std::int64_t blocks_of_multiprocessor = 8;
     const std::int64_t blocks =
         std::min(ceil_div(rows * 16, backward_sum_threads), sms * blocks_of_multiprocessor);
     add_launch(steps, row_sums, blocks, sum_params(call, sizes, p));
@@ -151,9 +156,9 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
     p.order.last_draw = static_cast<unsigned>(p.order.items + blocks) - 1;
     add_launch(steps, main_kernel, blocks, p, /*overlaps_previous=*/has_rows);
   }
-  if (has_rows)
-    add_launch(steps, conversion, sizes.sums(), convert_params(call, sizes, p.d_q),
-               /*overlaps_previous=*/true);
+  if (has_rows && !call.accumulate && !surely_sees(problem, sizes))
+    add_launch(steps, clearing, std::min(sizes.sums(), sms * blocks_of_multiprocessor),
+               clear_params(call, sizes, p), /*overlaps_previous=*/true);
   plan_element_gradients(problem, call, p.statistics, device, workspace, steps);
   return steps;
 }

@@ -70,18 +70,16 @@ Source main_kernel(const Problem& problem, const BackwardSchedule& schedule, con
           .parameter_bytes = sizeof(BackwardParams)};
 }
 
-Source conversion(const Problem& problem, const Target& target) {
+Source clear_unseen(const Target& target) {
   std::string text = backward_header(target);
-  text += llvm::formatv("// sums of dQ to {0} or f32, head_dim {1}\n", name(problem.dtype),
-                        problem.head_dim);
-  text += "#include \"backward/convert_query_sums.cuh\"\n\nstruct Spec {\n";
-  text += llvm::formatv("  using Element = streamattn::{0};\n", name(problem.dtype));
-  text += llvm::formatv("  static constexpr int head_dim = {0};\n};\n\n", problem.head_dim);
-  text += backward_kernel(backward_convert_threads, "", "convert_query_sums", "ConvertParams");
+  text += "// dQ of queries that see no key\n#include \"backward/clear_unseen.cuh\"\n\n";
+  text += llvm::formatv("struct Spec {{\n  static constexpr int threads = {0};\n};\n\n",
+                        backward_clear_threads);
+  text += backward_kernel(backward_clear_threads, "", "clear_unseen", "ClearParams");
   return {.text = std::move(text),
-          .entry = "streamattn_convert_query_sums",
-          .threads = backward_convert_threads,
-          .parameter_bytes = sizeof(ConvertParams)};
+          .entry = "streamattn_clear_unseen",
+          .threads = backward_clear_threads,
+          .parameter_bytes = sizeof(ClearParams)};
 }
 
 }  // namespace
@@ -104,7 +102,7 @@ std::string backward_kernel(int threads, const char* bounds, const char* name,
 Program backward_emit(const Problem& problem, const Schedule& chosen, const Target& target) {
   const auto schedule = settings_of<BackwardSchedule>(chosen);
   Program program = {row_sums(problem, target), main_kernel(problem, schedule, target),
-                     conversion(problem, target)};
+                     clear_unseen(target)};
   for (Source& source : element_sources(problem, target)) program.push_back(std::move(source));
   return program;
 }
