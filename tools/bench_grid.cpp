@@ -55,6 +55,7 @@ void BenchGridFlags::add_to(Flags& flags) {
   flags.add("kv-heads", "N", "key-value heads (heads)", kv_heads_);
   flags.add("layout", "bshd|bhsd", "of every tensor (bshd)", layout_);
   flags.add("packed", "sequences one behind the other, by offsets on the device", packed_);
+  flags.add("paged", "N", "K and V in pages of N tokens, lengths on the device", page_size_);
   flags.exclude({"batch", "tokens"});
   flags.exclude({"heads", "hidden"});
 }
@@ -77,6 +78,9 @@ BenchGrid BenchGridFlags::grid(const BenchGrid& defaults) const {
 std::vector<ForwardCase> BenchGridFlags::calls(const BenchGrid& defaults) const {
   const BenchGrid lists = grid(defaults);
   const SequenceLayout sequence_layout = packed_ ? SequenceLayout::packed : SequenceLayout::dense;
+  if (page_size_ && *page_size_ < 1)
+    throw Error(ErrorCode::invalid_config,
+                "--paged is " + std::to_string(*page_size_) + ", needs 1 or more");
   std::vector<ForwardCase> calls;
   for (const int head_dim : lists.head_dims) {
     const std::int64_t heads =
@@ -94,7 +98,7 @@ std::vector<ForwardCase> BenchGridFlags::calls(const BenchGrid& defaults) const 
                         .score = parse_score(score),
                         .sink = parse_sink(sink_),
                         .q_layout = sequence_layout,
-                        .kv_layout = sequence_layout,
+                        .kv_layout = page_size_ ? SequenceLayout::paged : sequence_layout,
                         .dropout = dropout_.has_value()};
         problem.validate();
         for (const std::int64_t seq : lists.seqs) {
@@ -107,6 +111,7 @@ std::vector<ForwardCase> BenchGridFlags::calls(const BenchGrid& defaults) const 
                            .dropout = {.rate = dropout_.value_or(0)},
                            .scalars = lists.scalars,
                            .operation = operation_.value_or(lists.operation)});
+          if (page_size_) calls.back().lengths.page_size = *page_size_;
         }
       }
     }

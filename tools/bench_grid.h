@@ -53,7 +53,7 @@ class BenchGridFlags {
   NamedFlags named_;
   std::vector<std::int64_t> seqs_;
   Layout layout_ = Layout::bshd;
-  std::optional<std::int64_t> q_len_, batch_, heads_, kv_heads_, tokens_, hidden_;
+  std::optional<std::int64_t> q_len_, batch_, heads_, kv_heads_, tokens_, hidden_, page_size_;
 };
 
 }  // namespace streamattn

@@ -31,7 +31,7 @@ TEST_CASE("bench times kernels that drop weights") {
   CHECK(wrong.complains("dropout: rate is 1.5000, must be at least 0 and less than 1"));
 }
 
-TEST_CASE("bench times sequences one behind the other") {
+TEST_CASE("bench times sequences one behind the other, and keys in pages") {
   const auto row_with = [](std::vector<std::string> more) {
     std::vector<std::string> args = {"bench", "--target",   "cpu",     "--head-dim", "16",
                                      "--seq", "64",         "--batch", "3",          "--rounds",
@@ -45,6 +45,14 @@ TEST_CASE("bench times sequences one behind the other") {
   CHECK(packed.getString("q_layout") == "packed");
   CHECK(packed.getString("kv_layout") == "packed");
   CHECK(packed.getNumber("flops") == row_with({}).getNumber("flops"));
+  const llvm::json::Object paged = row_with({"--packed", "--paged", "24"});
+  CHECK(paged.getString("q_layout") == "packed");
+  CHECK(paged.getString("kv_layout") == "paged");
+  CHECK(paged.getInteger("page_size") == 24);
+  CHECK(paged.getNumber("flops") == packed.getNumber("flops"));
+  const ToolRun wrong = tool({"bench", "--target", "cpu", "--paged", "0"});
+  CHECK(wrong.exit == Exit::usage);
+  CHECK(wrong.complains("--paged is 0, needs 1 or more"));
 }
 
 TEST_CASE("bench on the CPU compares schedules and prints JSON, CSV and a table") {
