@@ -45,6 +45,13 @@ struct BatchLayout {
   SA_ANYWHERE constexpr bool has_foreign_keys() const { return kv_packed || kv_paged || kv_lens; }
 };
 
+/// Pages of keys, and which are whose.
+struct PageParams {
+  const int* block_table;  // [batch, ...]
+  int block_table_stride;
+  int page_size;
+};
+
 /// The sequences of a batch. Arrays are unset where the layout does not have them.
 struct BatchParams {
   int batch;                   // sequences
@@ -53,9 +60,7 @@ struct BatchParams {
   int aligns_ends;             // not 0: the last query is at the last key, whatever q_position is
   const int *q_begins, *kv_begins;  // [batch + 1], rows of packed tensors
   const int *q_lens, *kv_lens;      // [batch]
-  const int* block_table;           // [batch, ...], pages of keys
-  int block_table_stride;
-  int page_size;
+  PageParams pages;
 };
 
 /// A tensor that a mask or a score names.
@@ -140,6 +145,14 @@ struct QueryListParams {
   int* words;  // 4, the first of them a count, and 8 for each tile
 };
 
+/// How tiles of K and V are loaded page by page.
+struct PagedKeysParams {
+  PageParams pages;
+  int box_rows;  // of the maps of k and v: divides a page and a tile; 0: rows are copied
+  RowsParams k;  // where they are copied; V is at v_rows
+  int kv_heads;
+};
+
 /// Parameters of query_tiles.
 struct QueryListingParams {
   BatchParams batch;
@@ -167,7 +180,8 @@ struct FlashParams {
   RowsParams v_rows;
   DropoutParams dropout;
   QueryListParams
-      queries;  // unset unless sequences differ: lengths in `sequence` then do not count
+      queries;            // unset unless sequences differ: lengths in `sequence` then do not count
+  PagedKeysParams paged;  // unset unless keys are paged
 };
 
 /// Parameters of combine, which merges the results of shares. Heads count as in OrderParams.
@@ -246,7 +260,7 @@ struct FlashTiling {
   SA_ANYWHERE constexpr int screen_places() const {
     return layout.is_equal() ? stages + 1 : 2 * stages + 2;
   }
-  /// Behind barriers (32 bytes), notes (16 bytes) and barriers of the queue.
+  /// Behind four barriers, notes (16 bytes) and barriers of the queue.
   SA_ANYWHERE constexpr int sequence_offset() const {
     return screen_offset() + 32 + 24 * screen_places();
   }

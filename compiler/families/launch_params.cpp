@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 #include "streamattn/error.h"
 
@@ -130,8 +131,8 @@ BatchParams batch_params(const BatchSizes& sizes, const Sequences& sequences) {
           .kv_begins = sequences.cu_seqlens_kv,
           .q_lens = sequences.q_lens,
           .kv_lens = sequences.kv_lens,
-          .block_table = sequences.block_table,
-          .block_table_stride = static_cast<int>(sequences.block_table_stride)};
+          .pages = {.block_table = sequences.block_table,
+                    .block_table_stride = static_cast<int>(sequences.block_table_stride)}};
 }
 
 BatchParams batch_params(const ForwardCall& call) {
@@ -140,8 +141,14 @@ BatchParams batch_params(const ForwardCall& call) {
   p.q_position = static_cast<int>(call.q_position);
   p.k_position = static_cast<int>(call.k_position);
   p.aligns_ends = call.aligns_ends ? 1 : 0;
-  p.page_size = static_cast<int>(call.k.seq);
+  p.pages.page_size = static_cast<int>(call.k.seq);
   return p;
+}
+
+int page_box_rows(const ForwardCall& call, int tile_kv) {
+  constexpr std::int64_t pattern = 8;
+  const std::int64_t rows = std::gcd(call.k.seq, std::int64_t{tile_kv});
+  return rows % pattern == 0 ? static_cast<int>(rows) : 0;
 }
 
 std::string refuse_columns(const char* what, int dim, int most) {

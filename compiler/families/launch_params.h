@@ -36,6 +36,10 @@ BatchParams batch_params(const BatchSizes& sizes, const Sequences& sequences);
 /// The same of a call, with them.
 BatchParams batch_params(const ForwardCall& call);
 
+/// Rows of a TMA box of K or V where the keys of a call are paged: of one page, of one tile of
+/// `tile_kv`, and whole groups of a swizzle pattern. 0 where pages have no such rows.
+int page_box_rows(const ForwardCall& call, int tile_kv);
+
 /// Why kernels that move rows by 16 bytes of 16-bit elements do not serve a head dim `dim`, called
 /// `what`, or blocks of `threads`, `most` at most, in which a row takes `lanes`; empty if they do.
 std::string refuse_columns(const char* what, int dim, int most);

@@ -3,6 +3,7 @@
 
 #include "append/append_params.h"
 #include "parts/batch.cuh"
+#include "parts/pages.cuh"
 
 namespace streamattn {
 
@@ -38,10 +39,8 @@ struct NewToken {
     to_entry = layout.kv_packed ? 0 : sequence;
     to_row = first_row + cache_row;
     if constexpr (layout.kv_paged) {
-      int page = cache_row / batch.page_size;
-      to_row = cache_row - page * batch.page_size;
-      to_entry =
-          load_global(batch.block_table + (long long)sequence * batch.block_table_stride + page);
+      KeyPlace at = place_in_pages(batch.pages, sequence, cache_row, room);
+      to_entry = at.entry, to_row = at.row;
     }
     return to_entry >= 0;
   }

@@ -4,9 +4,9 @@
 
 #include "decode/decode_shared.cuh"
 #include "decode/decode_stream.cuh"
+#include "parts/pages.cuh"
 #include "ptx/async_copy.cuh"
 #include "ptx/cluster.cuh"
-#include "ptx/tma.cuh"
 
 namespace streamattn {
 
@@ -49,43 +49,29 @@ struct DecodeProducer {
   }
 
  private:
-  struct Place {
-    int entry, row;  // of the tensor; no entry reads as zeros
-  };
-
   // ---- Boxes
 
   // The keys of a tile lie in boxes, each in one page where there are pages; a lane has one.
   SA_DEVICE void load_tile(const DecodePiece<Spec>& piece, int tile) {
     int key = tile * tile_kv + lane * params.box_rows;
     bool has_box = lane * params.box_rows < tile_kv;
-    Place at = has_box ? place(piece, key) : Place{};
+    KeyPlace at = has_box ? place(piece, key) : KeyPlace{};
     load<KTile>(shared.k_ring(), shared.k(stage.stage), params.k, has_box, piece.kv_head, at);
     load<VTile>(shared.v_ring(), shared.v(stage.stage), params.v, has_box, piece.kv_head, at);
   }
 
   template <class Tile>
   SA_DEVICE void load(typename Shared::Ring ring, u32 to, const TensorMap& map, bool has_box,
-                      int head, Place at) const {
+                      int head, KeyPlace at) const {
     if (lane == 0) ring.acquire(stage, Tile::bytes);
     __syncwarp();
     if (!has_box) return;
-    u32 full = ring.full + 8 * stage.stage;
-#pragma unroll
-    for (int c = 0; c < Tile::chunks; c++)
-      tma_load(to + c * Tile::chunk_bytes + lane * params.box_rows * Tile::span, map, full,
-               c * Tile::chunk, at.row, head, at.entry);
+    load_box<Tile>(to, lane * params.box_rows, map, ring.full_of(stage.stage), head, at);
   }
 
-  SA_DEVICE Place place(const DecodePiece<Spec>& piece, int key) const {
+  SA_DEVICE KeyPlace place(const DecodePiece<Spec>& piece, int key) const {
     if constexpr (Spec::layout.kv_paged) {
-      // A table has no entries behind the length.
-      if (key >= piece.sequence.kv_len) return {-1, 0};
-      const BatchParams& batch = params.batch;
-      int page = key / batch.page_size;
-      return {load_global(batch.block_table +
-                          (long long)piece.sequence.index * batch.block_table_stride + page),
-              key - page * batch.page_size};
+      return place_in_pages(params.batch.pages, piece.sequence.index, key, piece.sequence.kv_len);
     } else {
       return {piece.sequence.kv_entry(), piece.sequence.kv_row + key};
     }
@@ -95,8 +81,8 @@ struct DecodeProducer {
 
   // A lane finds the places of two keys; all lanes copy all rows.
   SA_DEVICE void copy_tile(const DecodePiece<Spec>& piece, int tile) {
-    Place low = place(piece, tile * tile_kv + lane),
-          high = place(piece, tile * tile_kv + 32 + lane);
+    KeyPlace low = place(piece, tile * tile_kv + lane),
+             high = place(piece, tile * tile_kv + 32 + lane);
     copy<KTile, tiling.head_dim>(shared.k_ring(), shared.k(stage.stage), params.k_data,
                                  params.k_strides, piece.kv_head, low, high);
     copy<VTile, tiling.value_head_dim>(shared.v_ring(), shared.v(stage.stage), params.v_data,
@@ -105,7 +91,7 @@ struct DecodeProducer {
 
   template <class Tile, int columns>
   SA_DEVICE void copy(typename Shared::Ring ring, u32 to, const void* data, const Strides& strides,
-                      int head, Place low, Place high) const {
+                      int head, KeyPlace low, KeyPlace high) const {
     constexpr int parts = Tile::padded / 8;  // of 16 bytes, of a row
     if (lane == 0) ring.wait_empty(stage);
     __syncwarp();
@@ -122,7 +108,7 @@ struct DecodeProducer {
       const u16* from = of_head + entry * strides.batch + in_page * strides.seq + part * 8;
       copy_async(to + Tile::place(row, part / 2, part % 2 * 16), exists ? from : of_head, exists);
     }
-    copy_async_arrive(ring.full + 8 * stage.stage);
+    copy_async_arrive(ring.full_of(stage.stage));
   }
 };
 

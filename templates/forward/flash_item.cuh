@@ -13,6 +13,10 @@ constexpr bool splits_keys = Spec::tiling.output == OutputPath::partial;
 template <class Spec>
 constexpr bool is_ragged = !Spec::tiling.layout.is_equal();
 
+/// Whether keys lie in pages.
+template <class Spec>
+constexpr bool is_paged = Spec::tiling.layout.kv_paged;
+
 template <class Spec, bool ragged = is_ragged<Spec>>
 struct FlashItemOf {
   using Type = WorkItem;
@@ -45,8 +49,8 @@ SA_DEVICE typename Spec::Score score_of(const FlashParams& params, WorkItem item
     return {params.score, item, sequence};
 }
 
-/// Where an item's rows are: entries of q, o and lse, and of k and v, and in these its sequence's
-/// first rows.
+/// Where an item's rows are: entries of q, o and lse, and of k and v where these have no pages, and
+/// in these its sequence's first rows.
 template <class Spec>
 SA_DEVICE int q_entry_of(WorkItem item) {
   return Spec::tiling.layout.q_packed ? 0 : item.batch;

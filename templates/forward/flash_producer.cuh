@@ -1,12 +1,13 @@
 // The loading side of forward attention on Hopper: one thread that feeds the math warpgroups by
-// TMA.
+// TMA, or a warp where keys lie in pages, a box of which each lane loads.
 #pragma once
 
 #include "forward/flash_epilogue.cuh"
+#include "parts/pages.cuh"
 
 namespace streamattn {
 
-/// The loading thread.
+/// The loading thread, or a lane of the loading warp.
 template <class Spec>
 struct FlashProducer {
   static constexpr FlashTiling tiling = Spec::tiling;
@@ -19,6 +20,7 @@ struct FlashProducer {
 
   const FlashParams& params;
   FlashShared<Spec> shared;
+  int lane;
 
   RingCursor<tiling.stages> kv = {};
   u32 screened = 0;  // place in the screen's queue
@@ -29,6 +31,7 @@ struct FlashProducer {
     int index = order.first();
     while (!order.done(index)) index = load_item(order, index);
     announce({}, 0);
+    if (!leads()) return;
     mbarrier_arrive(shared.q_full());
     if constexpr (has_screen<Spec>) shared.screen_queue().end(screened);
   }
@@ -36,6 +39,16 @@ struct FlashProducer {
  private:
   // Where O is stored over Q, the next Q has to wait for it; its first keys do not.
   static constexpr int keys_before_q = FlashEpilogue<Spec>::takes_q ? tiling.stages : 0;
+
+  // Whether this is the thread that does what is done once.
+  SA_DEVICE bool leads() const { return !is_paged<Spec> || lane == 0; }
+
+  SA_DEVICE int draw(const Order& order, int index) const {
+    if constexpr (!is_paged<Spec>) return order.next(index);
+    int next = 0;
+    if (leads()) next = order.next(index);
+    return __shfl_sync(~0u, next, 0);
+  }
 
   // Loads all that the item needs and returns the next one. That is drawn as late as hides the
   // latency of the draw, so that nobody sits on an item that another block could begin.
@@ -51,7 +64,7 @@ struct FlashProducer {
     for (bool more = true; more;) {
       u32 visit = walk.visit();
       more = walk.next();
-      if (!more) next = order.next(index);
+      if (!more) next = draw(order, index);
       if (until_q-- == 0) load_q(item);
       load_keys(item, visit);
     }
@@ -61,6 +74,7 @@ struct FlashProducer {
 
   SA_DEVICE void load_q(Item item) {
     announce(item, 1 + (is_ragged<Spec> ? first_kv_row_of<Spec>(item) : item.share));
+    if (!leads()) return;
     u32 full = acquire_q(item);
     int first_row = first_q_row_of<Spec>(item) * tiling.packed_heads + item.q_tile * tiling.tile_q;
     BoxPlace at = box_place<tiling.packed_heads>(first_row, item.head);
@@ -71,7 +85,7 @@ struct FlashProducer {
   SA_DEVICE u32 acquire_q(Item item) {
     if constexpr (tiling.layout.has_foreign_queries()) {
       int rows = item.q_len * tiling.packed_heads - item.q_tile * tiling.tile_q;
-      if (rows < tiling.tile_q) return push(Screened::q, rows, QTile::bytes);
+      if (rows < tiling.tile_q) return push(note(Screened::q, rows), QTile::bytes);
     }
     mbarrier_arrive_expect(shared.q_full(), QTile::bytes);
     return shared.q_full();
@@ -88,26 +102,69 @@ struct FlashProducer {
       keys = item.kv_len - first_key;
       is_cut = keys < tiling.tile_kv;
     }
-    u32 full = is_cut ? acquire_for_screen(shared.k_ring(), Screened::k, keys, KTile::bytes)
+    bool screens = screens_v<Spec> && Walk::hides_keys(visit);
+    Screened v_tile = screens ? Screened::v : Screened::v_rows;
+    if constexpr (is_paged<Spec>) {
+      load_pages(item, first_key, is_cut, v_tile);
+      return;
+    }
+    u32 full = is_cut ? acquire_for_screen(shared.k_ring(), note(Screened::k, keys), KTile::bytes)
                       : shared.k_ring().acquire(kv, KTile::bytes);
     load<KTile>(shared.k(kv.stage), params.k, full, row, kv_head, entry, CachePolicy::evict_last);
-    full = is_cut || (screens_v<Spec> && Walk::hides_keys(visit))
-               ? acquire_for_screen(shared.v_ring(), Screened::v, keys, VTile::bytes)
-               : shared.v_ring().acquire(kv, VTile::bytes);
+    full = is_cut || screens ? acquire_for_screen(shared.v_ring(), note(v_tile, keys), VTile::bytes)
+                             : shared.v_ring().acquire(kv, VTile::bytes);
     load<VTile>(shared.v(kv.stage), params.v, full, row, kv_head, entry, CachePolicy::evict_last);
     kv.advance();
   }
 
-  SA_DEVICE u32 acquire_for_screen(StageRing<tiling.stages> ring, Screened tile, int rows,
-                                   u32 bytes) {
+  // Of a tile where keys are paged each lane has a box, or the screen copies the rows of all.
+  SA_DEVICE void load_pages(Item item, int first_key, bool is_cut, Screened v_tile) {
+    const PagedKeysParams& paged = params.paged;
+    bool by_screen = is_cut || paged.box_rows == 0;
+    int row = lane * paged.box_rows;
+    KeyPlace at = {-1, 0};
+    if (row < tiling.tile_kv)
+      at = place_in_pages(paged.pages, item.batch, first_key + row, item.kv_len);
+    load_boxes<KTile>(shared.k_ring(), shared.k(kv.stage), params.k, by_screen, item, Screened::k,
+                      first_key, at);
+    load_boxes<VTile>(shared.v_ring(), shared.v(kv.stage), params.v,
+                      by_screen || v_tile == Screened::v, item, v_tile, first_key, at);
+    kv.advance();
+  }
+
+  template <class Tile>
+  SA_DEVICE void load_boxes(StageRing<tiling.stages> ring, u32 to, const TensorMap& map,
+                            bool by_screen, Item item, Screened tile, int first_key, KeyPlace at) {
+    const PagedKeysParams& paged = params.paged;
+    int kv_head = kv_head_of<Spec>(item), row = lane * paged.box_rows;
+    u32 full = 0;
+    if (leads()) {
+      int of_all = item.batch * paged.kv_heads + kv_head;
+      if (by_screen)
+        full = acquire_for_screen(
+            ring, make_int4(kv.stage, int(tile) + 4 * of_all, item.kv_len - first_key, first_key),
+            paged.box_rows > 0 ? Tile::bytes : 0);
+      else
+        full = ring.acquire(kv, Tile::bytes);
+    }
+    __syncwarp();
+    full = __shfl_sync(~0u, full, 0);
+    if (paged.box_rows > 0 && row < tiling.tile_kv)
+      load_box<Tile>(to, row, map, full, kv_head, at, CachePolicy::evict_last);
+  }
+
+  SA_DEVICE u32 acquire_for_screen(StageRing<tiling.stages> ring, int4 note, u32 bytes) {
     ring.wait_empty(kv);
-    return push(tile, rows, bytes);
+    return push(note, bytes);
+  }
+
+  SA_DEVICE int4 note(Screened tile, int rows) const {
+    return make_int4(kv.stage, int(tile), rows, 0);
   }
 
   // Announces a tile to the screen; returns the barrier for TMA.
-  SA_DEVICE u32 push(Screened tile, int rows, u32 bytes) {
-    u32 landed =
-        shared.screen_queue().push(screened, make_int4(kv.stage, int(tile), rows, 0), bytes);
+  SA_DEVICE u32 push(int4 note, u32 bytes) {
+    u32 landed = shared.screen_queue().push(screened, note, bytes);
     screened = screened == tiling.screen_places() - 1 ? 0 : screened + 1;
     return landed;
   }
@@ -115,8 +172,10 @@ struct FlashProducer {
   // Fills the slot, once every consumer warp has read Q and the slot before it.
   SA_DEVICE void announce(Item item, int more) {
     mbarrier_wait(shared.q_empty(), q_parity ^ 1);
-    store_shared(shared.slot(), make_int4(item.q_tile, item.head, item.batch, more));
-    if constexpr (is_ragged<Spec>) item.write_rows(shared.sequence_slot());
+    if (leads()) {
+      store_shared(shared.slot(), make_int4(item.q_tile, item.head, item.batch, more));
+      if constexpr (is_ragged<Spec>) item.write_rows(shared.sequence_slot());
+    }
     q_parity ^= 1;
   }
 

@@ -9,11 +9,15 @@
 //
 // Where sequences differ the rows behind one's last are others', or nobody's: in tiles of Q, K and
 // V that have such rows they become zero, as TMA makes those behind a tensor's.
+//
+// Where keys lie in pages too small for TMA, the screen brings their tiles to shared memory itself.
 #pragma once
 
 #include "forward/flash_shared.cuh"
 #include "parts/named_barriers.cuh"
+#include "parts/pages.cuh"
 #include "parts/swizzled_tile.cuh"
+#include "ptx/async_copy.cuh"
 #include "ptx/shared.cuh"
 
 namespace streamattn {
@@ -33,6 +37,7 @@ struct FlashScreen {
   using KTile = SwizzledTile<tiling.tile_kv, tiling.head_dim, tiling.element_bytes>;
   using VTile = SwizzledTile<tiling.tile_kv, tiling.value_head_dim, tiling.element_bytes>;
 
+  const FlashParams& params;
   FlashShared<Spec> shared;
   int warp, lane;  // among the screen's
 
@@ -42,8 +47,15 @@ struct FlashScreen {
     bool told = false;
     for (;;) {
       int4 note = queue.wait(at);
+      if (note.x < 0) return;
+      if constexpr (is_paged<Spec>) {
+        if (params.paged.box_rows == 0) {
+          // Read again behind it, for want of registers.
+          bring(note, at.stage & 1);
+          note = queue.wait(at);
+        }
+      }
       int stage = note.x;
-      if (stage < 0) return;
       if (!clears_rows(note) && !is_finite(shared.v(stage))) {
         clear(shared.v(stage));
         if (!told && lane == 0) mbarrier_arrive(shared.unclean(warp));
@@ -59,11 +71,47 @@ struct FlashScreen {
   static constexpr int vectors = tiling.v_bytes() / 16;  // of 16 bytes
   static constexpr int step = 32 * screen_warps;
 
+  SA_DEVICE static Screened tile_of(int4 note) {
+    return Screened(is_paged<Spec> ? note.y % 4 : note.y);
+  }
+
+  // Copies a tile of K or V from its pages, and waits for what all have copied: a phase for every
+  // note, which there are places for an even number of.
+  SA_DEVICE void bring(int4 note, u32 parity) const {
+    if (tile_of(note) == Screened::k)
+      copy_pages<KTile, tiling.head_dim>(shared.k(note.x), params.paged.k, note);
+    else if (tile_of(note) != Screened::q)
+      copy_pages<VTile, tiling.value_head_dim>(shared.v(note.x), params.v_rows, note);
+    copy_async_arrive(shared.copied());
+    mbarrier_wait(shared.copied(), parity);
+    fence_shared_to_async();
+  }
+
+  // Four lanes have a row, which they find, and copy it 64 bytes at a time: it takes fewer
+  // registers than to hand places on between lanes.
+  template <class Tile, int columns>
+  SA_DEVICE void copy_pages(u32 tile, const RowsParams& rows, int4 note) const {
+    constexpr int lanes = 4, parts = Tile::padded / 8;  // of 16 bytes, of a row
+    int of_all = note.y / 4, sequence = of_all / params.paged.kv_heads;
+    int head = of_all - sequence * params.paged.kv_heads;
+#pragma unroll 1
+    for (int row = (32 * warp + lane) / lanes; row < tiling.tile_kv; row += step / lanes) {
+      KeyPlace at = place_in_pages(params.paged.pages, sequence, note.w + row, note.w + note.z);
+      const u16* from = (const u16*)rows.data + head * rows.strides.head + lane % lanes * 8;
+      if (at.entry >= 0) from += at.entry * rows.strides.batch + at.row * rows.strides.seq;
+#pragma unroll 1
+      for (int part = lane % lanes; part < parts; part += lanes, from += 8 * lanes) {
+        bool exists = at.entry >= 0 && part * 8 < columns;
+        copy_async(tile + Tile::place(row, part / 2, part % 2 * 16), from, exists);
+      }
+    }
+  }
+
   // What a tile's readers wait for.
   SA_DEVICE u32 full_of(int4 note) const {
     if constexpr (is_ragged<Spec>) {
-      if (Screened(note.y) == Screened::q) return shared.q_full();
-      if (Screened(note.y) == Screened::k) return shared.k_ring().full_of(note.x);
+      if (tile_of(note) == Screened::q) return shared.q_full();
+      if (tile_of(note) == Screened::k) return shared.k_ring().full_of(note.x);
     }
     return shared.v_ring().full_of(note.x);
   }
@@ -71,11 +119,11 @@ struct FlashScreen {
   // Whether rows behind a sequence's last were all that there was to clear, and now are zero.
   SA_DEVICE bool clears_rows(int4 note) const {
     if constexpr (is_ragged<Spec>) {
-      Screened tile = Screened(note.y);
+      Screened tile = tile_of(note);
       if (tile == Screened::q) clear_rows<QTile>(shared.q(), note.z);
       if (tile == Screened::k) clear_rows<KTile>(shared.k(note.x), note.z);
-      if (tile == Screened::v && !screens_v<Spec>) clear_rows<VTile>(shared.v(note.x), note.z);
-      return tile != Screened::v || !screens_v<Spec>;
+      if (tile == Screened::v_rows) clear_rows<VTile>(shared.v(note.x), note.z);
+      return !screens_v<Spec> || tile != Screened::v;
     } else {
       return false;
     }
@@ -129,9 +177,10 @@ SA_DEVICE void restore_not_finite(const FlashParams& params, FlashItem<Spec> ite
   using Element = typename Spec::Element;
   constexpr FlashTiling tiling = Spec::tiling;
   const Strides& strides = params.v_rows.strides;
-  const u16* v = (const u16*)params.v_rows.data + kv_entry_of<Spec>(item) * strides.batch +
-                 first_kv_row_of<Spec>(item) * strides.seq + kv_head_of<Spec>(item) * strides.head +
-                 at.column();
+  const u16* v =
+      (const u16*)params.v_rows.data + kv_head_of<Spec>(item) * strides.head + at.column();
+  if constexpr (!is_paged<Spec>)
+    v += kv_entry_of<Spec>(item) * strides.batch + first_kv_row_of<Spec>(item) * strides.seq;
   auto walk = key_walk<Spec>(params, item, 0, tiling.tile_q);
   int first_row = first_query_of<Spec>(walk.sequence, item);
 #pragma unroll 1
@@ -146,9 +195,16 @@ SA_DEVICE void restore_not_finite(const FlashParams& params, FlashItem<Spec> ite
       for (int r = 0; r < 2; r++)
         sees[r] = walk.score.keeps(first_row + at.row(r) / tiling.packed_heads,
                                    walk.sequence.k_position + key, 0);
+      const u16* row = v + key * strides.seq;
+      if constexpr (is_paged<Spec>) {
+        KeyPlace in_page =
+            place_in_pages(params.paged.pages, item.batch, key, walk.sequence.kv_len);
+        if (in_page.entry < 0) continue;
+        row = v + in_page.entry * strides.batch + in_page.row * strides.seq;
+      }
       for_each_pair(o, [&](int r, int column, float& left, float& right) {
         if (column >= tiling.value_head_dim) return;
-        u32 pair = load_global((const u32*)(v + key * strides.seq + column));
+        u32 pair = load_global((const u32*)(row + column));
         pair &= times_zero(Element(), pair) | 0x80008000;
         float of_left = unpack(Element(), u16(pair)), of_right = unpack(Element(), u16(pair >> 16));
         if (!sees[r]) return;

@@ -15,8 +15,9 @@ template <class Spec>
 constexpr bool has_screen = screens_v<Spec> || is_ragged<Spec>;
 constexpr int screen_warps = 3;
 
-/// Tiles that go by way of it.
-enum class Screened { v, k, q };
+/// Tiles that go by way of it: V that hides keys, and those of which it clears rows alone. 0 takes
+/// no register.
+enum class Screened { v_rows, k, q, v };
 
 /// The shared memory of a block.
 template <class Spec>
@@ -47,7 +48,10 @@ struct FlashShared {
   /// Of a warp of the screen: phase 0 is complete once it has found V that is not finite in a tile
   /// that hides keys.
   SA_DEVICE u32 unclean(int warp) const { return base + tiling.screen_offset() + 8 * warp; }
-  /// Tiles on their way to the screen: {stage, Screened, rows that are the sequence's}.
+  /// Counts copies of a tile that the screen makes, one of every thread.
+  SA_DEVICE u32 copied() const { return unclean(screen_warps); }
+  /// Tiles on their way to the screen: {stage, Screened, rows that are the sequence's}. Where keys
+  /// are paged, {stage, Screened + 4 * KV head of all sequences, rows, first row of the sequence}.
   SA_DEVICE ScreenQueue screen_queue() const {
     u32 notes = base + tiling.screen_offset() + 32;
     return {notes, notes + 16 * tiling.screen_places()};

@@ -30,15 +30,17 @@ SA_DEVICE void run_flash_block(const FlashParams& params) {
     if constexpr (has_screen<Spec>) {
       for (int i = 0; i < screen_warps; i++) mbarrier_init(shared.unclean(i), 1);
       shared.screen_queue().init();
+      if constexpr (is_paged<Spec>) mbarrier_init(shared.copied(), 32 * screen_warps);
     }
     fence_mbarrier_init();
   }
   __syncthreads();
   if (warp < 4) {
     shrink_registers<Spec::producer_registers>();
-    if (warp == 0 && elect_one()) FlashProducer<Spec>{params, shared}.run();
+    if (warp == 0 && (is_paged<Spec> || elect_one()))
+      FlashProducer<Spec>{params, shared, int(threadIdx.x % 32)}.run();
     if constexpr (has_screen<Spec>)
-      if (warp > 0) FlashScreen<Spec>{shared, warp - 1, int(threadIdx.x % 32)}.run();
+      if (warp > 0) FlashScreen<Spec>{params, shared, warp - 1, int(threadIdx.x % 32)}.run();
   } else {
     grow_registers<Spec::consumer_registers>();
     Fragment at{warp / 4 - 1, warp % 4, int(threadIdx.x % 32)};

@@ -8,8 +8,8 @@ using namespace streamattn;
 namespace {
 
 constexpr const char *consumer = "decode/decode_consumer.cuh", *state = "decode/decode_state.cuh",
-                     *pieces = "decode/piece_memory.cuh", *output = "decode/output_rows.cuh",
-                     *cluster = "decode/cluster_merge.cuh",
+                     *pieces = "decode/piece_memory.cuh", *pages = "parts/pages.cuh",
+                     *output = "decode/output_rows.cuh", *cluster = "decode/cluster_merge.cuh",
                      *producer = "decode/decode_producer.cuh", *rows = "decode/decode_rows.cuh",
                      *stream = "decode/decode_stream.cuh", *block = "decode/decode_wgmma.cuh";
 
@@ -313,7 +313,7 @@ TEST_CASE("tiles and rows of decode that are taken for others are named, or give
        one_head},
       {"boxes arrive in each other's place",
        dense,
-       {producer, "to + c * Tile::chunk_bytes + lane", "to + (1 - c) * Tile::chunk_bytes + lane"},
+       {pages, "tile + c * Tile::chunk_bytes + row", "tile + (1 - c) * Tile::chunk_bytes + row"},
        "wrong result",
        one_head},
       {"an expected byte too few",
@@ -341,7 +341,7 @@ TEST_CASE("what copies of small pages lack is named") {
   } planted[] = {
       {{consumer, "params.box_rows == 0) fence", "params.box_rows < 0) fence"},
        "fence_shared_to_async is missing"},
-      {{producer, "    copy_async_arrive(ring.full + 8 * stage.stage);\n", ""}, "deadlock"},
+      {{producer, "    copy_async_arrive(ring.full_of(stage.stage));\n", ""}, "deadlock"},
       {{producer, "if (lane == 0) ring.wait_empty(stage);", ""}, "overwrites shared address"},
       {{block, "params.box_rows == 0 ? 32 : 1", "params.box_rows == 0 ? 31 : 1"}, "arrives"}};
   for (const auto& [fault, cause] : planted) {

@@ -46,20 +46,18 @@ TEST_CASE("random batches of many queries are as accurate as plain attention") {
   const SequenceDraw draw{.types = {DType::f16, DType::bf16},
                           .head_dims = {16, 64, 80, 128, 256},
                           .value_head_dims = {40, 64, 128, 256},
+                          .page_sizes = {1, 3, 8, 12, 16, 20, 24, 64, 128, 256},
                           .most_sequences = 9,
                           .most_queries = 700,
                           .most_keys = 1500};
-  const auto is_wanted = [](const Problem& problem) {
-    return problem.is_ragged() && problem.kv_layout != SequenceLayout::paged;
-  };
   llvm::parallelFor(0, problems, [&](std::size_t i) {
     const ForwardCase first = random_sequences(draw, i, 0);
-    if (is_wanted(first.problem)) gpu_jit().forward(first.problem, prefill);
+    if (first.problem.is_ragged()) gpu_jit().forward(first.problem, prefill);
   });
   for (std::uint64_t problem = 0; problem < problems; problem++) {
     for (std::uint64_t i = 0; i < cases_of_problem; i++) {
       const ForwardCase given = random_sequences(draw, problem, 1000 * problem + i);
-      if (!is_wanted(given.problem)) continue;
+      if (!given.problem.is_ragged()) continue;
       const ForwardKernel& kernel = gpu_jit().forward(given.problem, prefill);
       CHECK(kernel.schedule().family() == "flash_wgmma");
       check_case(given, kernel);
@@ -123,4 +121,9 @@ TEST_CASE("a captured launch is right for the lengths that stand there when it r
   given.shape.q_len = 700;  // many queries: work items are listed anew
   given.lengths.q = {700, 700, 700, 700};
   check_replays(given, steps);
+  given.problem.kv_layout = SequenceLayout::paged;
+  for (const std::int64_t page_size : {4, 64}) {
+    given.lengths.page_size = page_size;
+    check_replays(given, steps);
+  }
 }

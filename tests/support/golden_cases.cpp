@@ -111,7 +111,7 @@ std::vector<GoldenCase> packed_cases() {
 
 // Sequences that differ, by layouts, by ways of O, and with what takes part in a policy.
 std::vector<GoldenCase> ragged_cases() {
-  constexpr SequenceLayout packed = SequenceLayout::packed;
+  constexpr SequenceLayout packed = SequenceLayout::packed, paged = SequenceLayout::paged;
   std::vector<GoldenCase> cases;
   const auto add = [&](const char* suffix, const Problem& problem, const char* changes = "") {
     GoldenCase golden = chosen(problem);
@@ -145,6 +145,15 @@ std::vector<GoldenCase> ragged_cases() {
   add("_documents_ragged",
       {.head_dim = 64, .mask = causal() && document(), .q_layout = packed, .kv_layout = packed});
   add("_dropout_ragged", {.mask = causal(), .q_layout = packed, .q_lens = true, .dropout = true});
+  add("_paged", {.group_size = 4, .mask = causal(), .q_layout = packed, .kv_layout = paged},
+      "packed_heads=1");
+  add("_sinks_window_paged", {.head_dim = 64, .mask = streaming, .kv_layout = paged});
+  cases.back().scalars = {{"window", 150}, {"first", 4}};
+  add("_length_paged", {.dtype = DType::f16,
+                        .head_dim = 256,
+                        .mask = causal() && Expr::parse("k < length[batch]"),
+                        .kv_layout = paged,
+                        .q_lens = true});
   return cases;
 }
 

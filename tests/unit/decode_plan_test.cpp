@@ -1,6 +1,7 @@
 // Launches of decode_wgmma without a device: grids, memory of pieces, what it declines.
 #include <algorithm>
 
+#include "compiler/families/family.h"
 #include "compiler/operations/forward/sequences.h"
 #include "compiler/plan.h"
 #include "streamattn/compiler.h"
@@ -220,13 +221,8 @@ TEST_CASE("rows, stages and blocks of decode that do not fit are refused with wh
 }
 
 TEST_CASE("decode declines what it has no kernel for, and says why") {
-  const auto complaint = [](const Problem& problem) {
-    const Shape shape{.batch = 1, .kv_heads = 1, .q_len = 1, .kv_len = 100};
-    return error_of([&] { choose(Operation::forward, problem, shape, hopper(), ScheduleTable()); });
-  };
-  const auto says = [&](Problem problem, const char* why) {
-    problem.kv_layout = SequenceLayout::paged;  // which nobody else serves
-    CHECK_THAT(complaint(problem), contains_text(why));
+  const auto says = [](const Problem& problem, const char* why) {
+    CHECK(find_family("decode_wgmma").declines(problem, hopper()) == why);
   };
   says({.dtype = DType::f32}, "dtype f32: wgmma takes f16 and bf16");
   says({.head_dim = 12}, "head_dim 12 is not a multiple of 8");
@@ -250,7 +246,7 @@ TEST_CASE("items of a KV head have about as many rows") {
   CHECK(rows(17) == 48);  // three times
 }
 
-TEST_CASE("few queries are decoded, many are not but of pages") {
+TEST_CASE("few queries are decoded, many are not") {
   const auto family = [](const Problem& problem, std::int64_t q_len, std::int64_t batch = 1) {
     const Shape shape{.batch = batch, .kv_heads = 1, .q_len = q_len, .kv_len = 4096};
     return std::string(
@@ -267,7 +263,12 @@ TEST_CASE("few queries are decoded, many are not but of pages") {
   CHECK(family({}, 17) == "flash_wgmma");
   CHECK(family({.group_size = 8, .kv_lens = true}, 16) == "decode_wgmma");
   CHECK(family({.group_size = 8, .kv_lens = true}, 17) == "flash_wgmma");
-  CHECK(family({.kv_layout = SequenceLayout::paged}, 512) == "decode_wgmma");
+  const Problem paged{.group_size = 8, .kv_layout = SequenceLayout::paged};
+  CHECK(family(paged, 8, 200) == "decode_wgmma");  // a tile has the rows
+  CHECK(family(paged, 9, 22) == "flash_wgmma");    // tiles for a sixth of the multiprocessors
+  CHECK(family(paged, 9, 21) == "decode_wgmma");   // too few, each of which would have all keys
+  CHECK(family(paged, 512) == "flash_wgmma");
+  CHECK(family({.value_head_dim = 40, .kv_layout = SequenceLayout::paged}, 1) == "flash_wgmma");
 }
 
 }  // namespace streamattn

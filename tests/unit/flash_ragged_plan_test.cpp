@@ -88,6 +88,38 @@ TEST_CASE_METHOD(PackedFixture, "sections of sequences that differ are whole gro
   CHECK(section() == 16);
 }
 
+TEST_CASE_METHOD(PackedFixture, "boxes of pages are rows of one page and of one tile, or none") {
+  std::int32_t table = 0, lens = 0;  // nobody reads them
+  problem.kv_layout = SequenceLayout::paged;
+  call.sequences->cu_seqlens_kv = nullptr;
+  call.sequences->block_table = &table, call.sequences->block_table_stride = 9;
+  call.sequences->kv_lens = &lens;
+  for (Tensor* tensor : {&call.k, &call.v}) tensor->batch = 40;
+  const auto box_rows = [&](std::int64_t page_size, const char* knobs) {
+    schedule = parse_schedule(knobs, schedule);
+    call.k.seq = call.v.seq = page_size;
+    const auto p = parameters<FlashParams>(planned(), 1);
+    CHECK(p.paged.pages.page_size == page_size);
+    CHECK(p.paged.pages.block_table == &table);
+    CHECK(p.paged.pages.block_table_stride == 9);
+    CHECK(p.paged.kv_heads == 2);
+    CHECK(p.paged.k.data == call.k.data);
+    REQUIRE(boxes.size() == 4);
+    CHECK(boxes[1].rows == boxes[2].rows);
+    if (p.paged.box_rows > 0) CHECK(boxes[1].rows == p.paged.box_rows);
+    return p.paged.box_rows;
+  };
+  CHECK(box_rows(16, "tile_kv=64") == 16);
+  CHECK(box_rows(64, "") == 64);
+  CHECK(box_rows(256, "") == 64);
+  CHECK(box_rows(24, "") == 8);
+  CHECK(box_rows(12, "") == 0);
+  CHECK(box_rows(1, "") == 0);
+  CHECK(box_rows(64, "tile_kv=80") == 16);
+  CHECK(box_rows(20, "") == 0);  // swizzle patterns have 8 rows
+  CHECK(box_rows(40, "") == 40);
+}
+
 TEST_CASE("what needs lengths on the host is refused where sequences differ") {
   const auto refusal = [](const Problem& problem, const char* changes) {
     FlashSchedule schedule{.tile_q = 128, .tile_kv = 64};

@@ -22,7 +22,7 @@ TEST_CASE("the shipped tables can be read and say where their rows are") {
   }
 }
 
-TEST_CASE("shipped rows leave few queries and pages to the family for them") {
+TEST_CASE("shipped rows leave few queries to the family for them") {
   for (const int head_dim : {64, 128})
     for (const Expr& mask : {Expr(), causal()}) {
       const Problem dense{.head_dim = head_dim, .group_size = 4, .mask = mask};
@@ -38,7 +38,7 @@ TEST_CASE("shipped rows leave few queries and pages to the family for them") {
       CHECK(family(dense, prefill) == "flash_wgmma");
       CHECK(family(dense, decode) == "decode_wgmma");
       CHECK(family(paged, decode) == "decode_wgmma");
-      CHECK(family(paged, prefill) == "decode_wgmma");
+      CHECK(family(paged, prefill) == "flash_wgmma");
       CHECK(family(packed, decode) == "decode_wgmma");
       CHECK(family(packed, prefill) == "flash_wgmma");
     }
@@ -52,7 +52,7 @@ TEST_CASE("a shipped row is passed over where its family declines or refuses, a 
   const Shape shape{.batch = 4, .kv_heads = 8, .q_len = 512, .kv_len = 512};
   const Problem served{.head_dim = 128}, too_wide{.head_dim = 256};
   Problem declined = served;
-  declined.kv_layout = SequenceLayout::paged;
+  declined.value_head_dim = 4;
   for (const Problem& problem : {served, declined, too_wide})
     CHECK(row.fits(Operation::forward, problem, shape, hopper));
   row.is_shipped = true;
@@ -65,8 +65,8 @@ TEST_CASE("a shipped row is passed over where its family declines or refuses, a 
     return error_of([&] { choose(Operation::forward, problem, shape, hopper, pins); });
   };
   CHECK(pinned(declined) ==
-        "unsupported_problem: row pins.toml:1: flash_wgmma: kv_layout paged: the keys of a tile "
-        "must lie in one piece");
+        "unsupported_problem: row pins.toml:1: flash_wgmma: value_head_dim 4 is not a multiple of "
+        "8");
   CHECK_THAT(pinned(too_wide), Catch::Matchers::StartsWith(
                                    "invalid_schedule: row pins.toml:1: flash_wgmma: tile_kv 176"));
 }

@@ -70,7 +70,7 @@ Plan append_plan(const Problem& problem, const Schedule& chosen, const ResolvedC
                     .q_heads = static_cast<int>(call.q.heads),
                     .kv_heads = static_cast<int>(call.k.heads)};
   p.batch.k_position = static_cast<int>(call.k_position);
-  p.batch.page_size = static_cast<int>(call.k.seq);
+  p.batch.pages.page_size = static_cast<int>(call.k.seq);
   const std::int64_t lanes = append_lanes(problem), sms = multiprocessors(call.max_sms, device);
   p.item_heads = item_heads(schedule, tokens * heads * lanes, sms * append_threads);
   p.token_items = static_cast<int>(ceil_div(heads, p.item_heads));

@@ -2,7 +2,6 @@
 #include <llvm/Support/FormatVariadic.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include "compiler/families/decode_wgmma/decode_wgmma.h"
 #include "compiler/families/launch_params.h"
@@ -12,15 +11,6 @@ namespace streamattn {
 namespace {
 
 constexpr int tile_kv = DecodeTiling::tile_kv;
-
-// A box is rows of one page, whole groups of a swizzle pattern, and part of one tile; 0 where pages
-// have no such rows.
-int box_rows(const Problem& problem, const ForwardCall& call) {
-  constexpr std::int64_t pattern = 8;
-  if (problem.kv_layout != SequenceLayout::paged) return tile_kv;
-  const std::int64_t rows = std::gcd<std::int64_t>(call.k.seq, tile_kv);
-  return rows < pattern ? 0 : static_cast<int>(rows);
-}
 
 KeyStream longest_stream(const Problem& problem, const DecodeSchedule& schedule,
                          const ForwardCall& call, int box_rows) {
@@ -61,7 +51,8 @@ Plan decode_plan(const Problem& problem, const Schedule& chosen, const ResolvedC
   const auto schedule = settings_of<DecodeSchedule>(chosen);
   const auto& call = std::get<ForwardCall>(resolved);
   require_addressable(call);
-  const int rows = box_rows(problem, call);
+  const int rows =
+      problem.kv_layout == SequenceLayout::paged ? page_box_rows(call, tile_kv) : tile_kv;
   if (call.batch() == 0 || call.heads() == 0 || call.q_len() == 0) return {};
 
   const DecodeTiling tiling = decode_tiling(problem, schedule);

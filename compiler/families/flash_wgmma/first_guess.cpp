@@ -154,6 +154,8 @@ std::vector<Guess> guesses(const Problem& problem, const Shape& shape, const Tar
     if (shape.kv_len <= medium_row / 2) add({3, 96, 3, turns, q_in_registers, exact});
     add({3, 128, 2, turns, q_in_memory, exact});
   }
+  // Pages are most often of 16, 32 or 64 keys: these make the fewest boxes of a tile.
+  if (problem.kv_layout == SequenceLayout::paged) add({3, 64, 3});
   add({3, 112});
   if (!problem.mask.node().is_constant()) add({3, 80, 3});
   add({3, 80});

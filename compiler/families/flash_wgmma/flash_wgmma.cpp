@@ -27,8 +27,6 @@ std::string misses(const Target& target) {
 
 std::string declines(const Problem& problem, const Target&) {
   if (problem.dtype == DType::f32) return "dtype f32: wgmma takes f16 and bf16";
-  if (problem.kv_layout == SequenceLayout::paged)
-    return "kv_layout paged: the keys of a tile must lie in one piece";
   if (auto reason = check_head_dim("head_dim", problem.head_dim); !reason.empty()) return reason;
   return check_head_dim("value_head_dim", problem.v_head_dim());
 }
@@ -203,8 +201,12 @@ FlashRegisters flash_registers(const Problem& problem, const FlashSchedule& sche
   constexpr FlashRegisters more[] = {{56, 240}, {40, 232}, {32, 160}},
                            most[] = {{56, 240}, {56, 224}, {56, 152}};
   // A list takes more to walk over than a range, and so do the keys of sequences that differ: their
-  // numbers are no constants of the launch.
-  if (problem.is_ragged() && KeyRanges(problem.mask).seen.size() > 1)
+  // numbers are no constants of the launch. Several ranges take the most, and so do pages beside
+  // three warpgroups; beside two, what these compute of many columns takes it.
+  const bool is_paged = problem.kv_layout == SequenceLayout::paged;
+  const bool has_several_ranges = problem.is_ragged() && KeyRanges(problem.mask).seen.size() > 1;
+  const bool is_wide = is_paged && problem.v_head_dim() > 192;
+  if ((has_several_ranges && !is_wide) || (is_paged && schedule.math_warpgroups == 3))
     return most[schedule.math_warpgroups - 1];
   if (schedule.key_lists || problem.is_ragged()) return more[schedule.math_warpgroups - 1];
   return budgets[schedule.math_warpgroups - 1];

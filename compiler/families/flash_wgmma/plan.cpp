@@ -51,6 +51,14 @@ QueryListParams add_query_listing(Plan& steps, const ForwardCall& call, const Fl
   return queries;
 }
 
+/// How tiles of keys in pages are loaded.
+PagedKeysParams paged_params(const FlashSchedule& schedule, const ForwardCall& call) {
+  return {.pages = batch_params(call).pages,
+          .box_rows = page_box_rows(call, schedule.tile_kv),
+          .k = {call.k.data, strides(call.k)},
+          .kv_heads = static_cast<int>(call.kv_heads())};
+}
+
 /// The launch that merges the shares.
 void add_combine(Plan& steps, std::size_t kernel, const FlashSchedule& schedule,
                  const ForwardCall& call, const FlashParams& shares, int sms) {
@@ -141,8 +149,10 @@ Plan flash_plan(const Problem& problem, const Schedule& chosen, const ResolvedCa
   p.order = call.sequences ? order_params_of_batch(problem, schedule, call, device)
                            : order_params(problem, schedule, call, device);
   p.q = map("tensor map of q", call.q, tiling.tile_q, tiling.packed_heads);
-  p.k = map("tensor map of k", call.k, tiling.tile_kv);
-  p.v = map("tensor map of v", call.v, tiling.tile_kv);
+  if (tiling.layout.kv_paged) p.paged = paged_params(schedule, call);
+  const int kv_rows = p.paged.box_rows > 0 ? p.paged.box_rows : tiling.tile_kv;
+  p.k = map("tensor map of k", call.k, kv_rows);
+  p.v = map("tensor map of v", call.v, kv_rows);
   if (tiling.o_bytes() > 0) p.o = map("tensor map of o", call.o, 64, tiling.packed_heads);
   p.sequence = sequence_params(call);
   p.score = score_params(call);
