@@ -53,6 +53,43 @@ TEST_CASE("the model knows when splitting keys pays, and what an idle card costs
   CHECK(time(whole, {1, 1, 128, 4096}) == Approx(time(whole, {132, 1, 128, 4096})));
 }
 
+TEST_CASE("few queries have a time, and their rows are what it grows with") {
+  const Problem problem{.group_size = 8, .mask = causal()};
+  const Shape shape{4, 8, 1, 4096}, longer{4, 8, 1, 16384};
+  for (const Schedule& schedule : schedules(Operation::forward, problem, shape, hopper)) {
+    INFO(schedule.describe());
+    const Estimate takes = estimate(problem, schedule, shape, hopper);
+    CHECK(takes.microseconds > 0);
+    CHECK(takes.waves > 0);
+    CHECK(takes.registers > 0);
+    CHECK(takes.smem_bytes <= hopper.smem_bytes);
+    CHECK(takes.traffic_bytes > 4.0 * 8 * 4096 * 2 * 256);
+    CHECK(estimate(problem, schedule, longer, hopper).microseconds > takes.microseconds);
+  }
+  // From docs/decode.md: 64 and 8 heads, 32,768 keys.
+  const auto of_rows = [&](const char* knobs, std::int64_t q_len) {
+    const Schedule decode = parse_schedule(knobs);
+    return estimate(problem, decode, {1, 8, q_len, 32768}, hopper).microseconds;
+  };
+  CHECK(of_rows("family=decode_wgmma,tile_q=8,stages=3", 1) == Approx(37).epsilon(0.15));
+  CHECK(of_rows("family=decode_wgmma,tile_q=32,stages=2", 4) == Approx(54).epsilon(0.15));
+  CHECK(of_rows("family=decode_wgmma,tile_q=64,stages=4,blocks_per_sm=1", 8) ==
+        Approx(86).epsilon(0.15));
+}
+
+TEST_CASE("the models of two families agree on which of them many queries of pages are for") {
+  const Problem problem{.group_size = 4, .mask = causal(), .kv_layout = SequenceLayout::paged};
+  const Shape prefill{8, 8, 512, 8192};
+  const Schedule chosen = choose(Operation::forward, problem, prefill, hopper).schedule;
+  CHECK(chosen.family() == "flash_wgmma");
+  const Schedule decode = parse_schedule("family=decode_wgmma,tile_q=64,stages=4,blocks_per_sm=1");
+  CHECK(estimate(problem, decode, prefill, hopper).microseconds >
+        3 * estimate(problem, chosen, prefill, hopper).microseconds);
+  const Shape token{8, 8, 1, 8192};
+  CHECK(estimate(problem, parse_schedule("tile_q=8", decode), token, hopper).microseconds <
+        estimate(problem, chosen, token, hopper).microseconds);
+}
+
 TEST_CASE("what was measured to be fast is near the top of the list") {
   // From docs/flash_wgmma.md: the rows shipped for 16384 tokens at 2048 hidden columns.
   for (const char* mask : {"true", "k <= q"}) {

@@ -45,13 +45,7 @@ std::string refuses(const Problem& problem, const Schedule& schedule, const Targ
   return decode_refusal(problem, settings_of<DecodeSchedule>(schedule), target);
 }
 
-// What a math thread needs: O, S and P, what it knows of its columns, and about 70 for everything
-// else, fitted to compiled kernels.
-int registers_needed(const Problem& problem, const DecodeSchedule& schedule) {
-  return problem.v_head_dim() / 64 * schedule.tile_q / 2 + 2 * schedule.tile_q + 70;
-}
-
-// What it gets, in eights: warps are dealt out to four parts of a multiprocessor.
+// What a math thread gets, in eights: warps are dealt out to four parts of a multiprocessor.
 int registers_there(const DecodeSchedule& schedule, const Target& target) {
   constexpr int parts = 4, lanes = 32, most = 255;
   const int warps = schedule.blocks_per_sm * decode_threads / lanes;
@@ -88,7 +82,7 @@ std::string decode_refusal(const Problem& problem, const DecodeSchedule& schedul
                          +DecodeTiling::tile_kv);
   if (schedule.cluster > 1 && !target.has_clusters)
     return llvm::formatv("cluster {0}: {1} has no clusters", schedule.cluster, target.name);
-  if (const int needed = registers_needed(problem, schedule),
+  if (const int needed = decode_registers_needed(problem, schedule),
       cap = registers_there(schedule, target);
       needed > cap)
     return llvm::formatv(
@@ -103,6 +97,12 @@ std::string decode_refusal(const Problem& problem, const DecodeSchedule& schedul
         schedule.cluster > 1 ? llvm::formatv(" in clusters of {0}", schedule.cluster).str() : "",
         bytes, target.name, room);
   return {};
+}
+
+// O, S and P, what it knows of its columns, and about 70 for everything else, fitted to compiled
+// kernels.
+int decode_registers_needed(const Problem& problem, const DecodeSchedule& schedule) {
+  return problem.v_head_dim() / 64 * schedule.tile_q / 2 + 2 * schedule.tile_q + 70;
 }
 
 // Of a piece a thread has four columns of O of every 64, and six sums; O is there, too, and
@@ -124,6 +124,7 @@ Family decode_wgmma_family() {
           .refuses = refuses,
           .first_guess = decode_first_guess,
           .schedules = decode_schedules,
+          .estimate = decode_estimate,
           .walk = walk,
           .emit = decode_emit,
           .plan = decode_plan};

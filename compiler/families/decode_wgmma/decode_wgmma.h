@@ -39,6 +39,8 @@ std::optional<Schedule> decode_first_guess(const Problem& problem, const Shape& 
                                            const Target& target);
 std::vector<Schedule> decode_schedules(const Problem& problem, const Shape& shape,
                                        const Target& target);
+Estimate decode_estimate(const Problem& problem, const Schedule& schedule, const Shape& shape,
+                         const Target& target);
 Program decode_emit(const Problem& problem, const Schedule& schedule, const Target& target);
 Plan decode_plan(const Problem& problem, const Schedule& schedule, const ResolvedCall& call,
                  const DeviceFacts& device, WorkspaceSlices& workspace);
@@ -62,6 +64,9 @@ std::int64_t decode_blocks(const DecodeTiling& tiling, const DecodeSchedule& sch
 
 /// Tiles and shared memory of the kernel.
 DecodeTiling decode_tiling(const Problem& problem, const DecodeSchedule& schedule);
+
+/// Registers that a math thread needs.
+int decode_registers_needed(const Problem& problem, const DecodeSchedule& schedule);
 
 /// Pieces of an item that a thread loads before it adds the first: as many as there are registers
 /// for.

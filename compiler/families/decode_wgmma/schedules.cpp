@@ -149,17 +149,40 @@ std::optional<DecodeSchedule> in_clusters(const Problem& problem, DecodeSchedule
   return {};
 }
 
+/// The stream of a call whose items have `keys` keys each.
+KeyStream stream_of(const Problem& problem, const DecodeSchedule& schedule, const Shape& shape,
+                    std::int64_t keys) {
+  const std::int64_t rows = rows_of_head(problem, shape);
+  return {.items = shape.batch * shape.kv_heads * ((rows + schedule.tile_q - 1) / schedule.tile_q),
+          .tiles =
+              std::max<std::int64_t>((keys + DecodeTiling::tile_kv - 1) / DecodeTiling::tile_kv, 1),
+          .box_rows = DecodeTiling::tile_kv};
+}
+
 // By the model.
 double microseconds_of(const Problem& problem, const DecodeSchedule& schedule, const Shape& shape,
                        const Target& target) {
-  const std::int64_t rows = rows_of_head(problem, shape);
-  const KeyStream stream = {
-      .items = shape.batch * shape.kv_heads * ((rows + schedule.tile_q - 1) / schedule.tile_q),
-      .tiles = std::max<std::int64_t>(
-          (shape.kv_len + DecodeTiling::tile_kv - 1) / DecodeTiling::tile_kv, 1),
-      .box_rows = DecodeTiling::tile_kv};
+  const KeyStream stream = stream_of(problem, schedule, shape, shape.kv_len);
   const DecodeTiling tiling = decode_tiling(problem, schedule);
   return microseconds_of(tiling, stream, pieces_of_item(tiling, schedule, stream, target.sm_count));
+}
+
+// What the products and the softmax of so many tiles take on all multiprocessors, whatever their
+// loads do: fitted to 54 and 86 us of 4 and 8 queries of 64/8 heads of 128 columns and 32K keys on
+// an H200, docs/decode.md. In proportion to columns is assumed.
+double microseconds_of_arithmetic(const DecodeTiling& tiling, std::int64_t tiles, int sms) {
+  constexpr double of_tile = 0.71, of_row = 0.032, columns = 256;
+  const double width = (tiling.head_dim + tiling.value_head_dim) / columns;
+  return static_cast<double>(tiles) / sms * width * (of_tile + of_row * tiling.rows);
+}
+
+// Of a launch with this schedule.
+std::int64_t pieces_at_launch(const DecodeTiling& tiling, const DecodeSchedule& schedule,
+                              const KeyStream& stream, int sms) {
+  if (stream.items == 0) return 1;
+  if (tiling.split > 0) return stream.places(tiling.split) / stream.items;
+  const std::int64_t shares = decode_blocks(tiling, schedule, stream, sms) / schedule.cluster;
+  return std::max<std::int64_t>(shares / stream.items, 1);
 }
 
 std::optional<DecodeSchedule> guess(const Problem& problem, const Shape& shape,
@@ -212,6 +235,29 @@ std::vector<Schedule> decode_schedules(const Problem& problem, const Shape& shap
       if (const auto clustered = in_clusters(problem, schedule, cluster, target)) add(*clustered);
   });
   return all;
+}
+
+Estimate decode_estimate(const Problem& problem, const Schedule& given, const Shape& shape,
+                         const Target& target) {
+  const auto schedule = settings_of<DecodeSchedule>(given);
+  const DecodeTiling tiling = decode_tiling(problem, schedule);
+  const std::int64_t keys =
+      walked_keys(problem.mask, shape.kv_len - shape.q_len, shape.kv_len, shape.kv_len);
+  const KeyStream stream = stream_of(problem, schedule, shape, keys);
+  const std::int64_t tiles = stream.items * stream.tiles;
+  const std::int64_t pieces = pieces_at_launch(tiling, schedule, stream, target.sm_count);
+  const double element = bytes(problem.dtype), merged = pieces > 1 ? 2.0 * sizeof(float) : 0;
+  const double rows =
+      static_cast<double>(shape.batch * shape.kv_heads * rows_of_head(problem, shape));
+  return {.registers = decode_registers_needed(problem, schedule),
+          .smem_bytes = tiling.bytes(),
+          .traffic_bytes = static_cast<double>(tiles) * (tiling.k_bytes() + tiling.v_bytes()) +
+                           rows * (problem.head_dim * element +
+                                   problem.v_head_dim() * (bytes(problem.output_dtype()) +
+                                                           merged * static_cast<double>(pieces))),
+          .waves = static_cast<double>(stream.items * pieces * schedule.cluster) / target.sm_count,
+          .microseconds = std::max(microseconds_of(tiling, stream, pieces),
+                                   microseconds_of_arithmetic(tiling, tiles, target.sm_count))};
 }
 
 std::int64_t decode_blocks(const DecodeTiling& tiling, const DecodeSchedule& schedule,
