@@ -3,8 +3,8 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 set(objects $<TARGET_OBJECTS:streamattn_support> $<TARGET_OBJECTS:streamattn_compiler>
-            $<TARGET_OBJECTS:streamattn_runtime> $<TARGET_OBJECTS:streamattn_measure>
-            $<TARGET_OBJECTS:streamattn_autotune>)
+            $<TARGET_OBJECTS:streamattn_shipped> $<TARGET_OBJECTS:streamattn_runtime>
+            $<TARGET_OBJECTS:streamattn_measure> $<TARGET_OBJECTS:streamattn_autotune>)
 
 # LLVM is linked in and hidden. Threads of the CPU target stay, and so must their code: nodelete.
 set(exports ${PROJECT_SOURCE_DIR}/cmake/exports.map)
@@ -25,10 +25,11 @@ add_custom_command(
   COMMAND ${CMAKE_COMMAND} -E env LD=${CMAKE_LINKER} NM=${CMAKE_NM} OBJCOPY=${CMAKE_OBJCOPY}
           ${PROJECT_SOURCE_DIR}/cmake/merge_static ${static_object} ${static_exports}
           $<TARGET_FILE:streamattn_autotune> $<TARGET_FILE:streamattn_measure>
-          $<TARGET_FILE:streamattn_runtime> $<TARGET_FILE:streamattn_compiler>
-          $<TARGET_FILE:streamattn_support> $<TARGET_FILE:LLVMSupport> $<TARGET_FILE:LLVMDemangle>
-  DEPENDS streamattn_autotune streamattn_measure streamattn_runtime streamattn_compiler
-          streamattn_support
+          $<TARGET_FILE:streamattn_runtime> $<TARGET_FILE:streamattn_shipped>
+          $<TARGET_FILE:streamattn_compiler> $<TARGET_FILE:streamattn_support>
+          $<TARGET_FILE:LLVMSupport> $<TARGET_FILE:LLVMDemangle>
+  DEPENDS streamattn_autotune streamattn_measure streamattn_runtime streamattn_shipped
+          streamattn_compiler streamattn_support
           ${PROJECT_SOURCE_DIR}/cmake/merge_static ${static_exports}
   COMMENT "Merging the static library" VERBATIM)
 add_library(streamattn_static STATIC ${static_object})

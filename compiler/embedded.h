@@ -10,7 +10,4 @@ namespace streamattn {
 /// Device templates, named by their path below templates/.
 std::span<const EmbeddedFile> embedded_templates();
 
-/// Tuned schedules, named by their path below configs/.
-std::span<const EmbeddedFile> embedded_configs();
-
 }  // namespace streamattn

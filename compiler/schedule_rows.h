@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -64,6 +65,11 @@ struct ScheduleRow {
 
   /// The problem that a row without an open field is for. Throws Error (invalid_problem).
   Problem only_problem() const;
+};
+
+/// Rows never change, so tables share them.
+struct ScheduleTable::Rows {
+  std::vector<std::shared_ptr<const ScheduleRow>> list;
 };
 
 /// The keys of `when` that are about the shape and hold a number or a range.

@@ -1,39 +1,16 @@
 // Schedule rows from files, in order.
 #include "streamattn/schedule_table.h"
 
-#include <llvm/ADT/StringExtras.h>
-#include <llvm/ADT/StringRef.h>
-
 #include <algorithm>
 #include <utility>
 #include <vector>
 
-#include "compiler/embedded.h"
 #include "compiler/schedule_rows.h"
 #include "compiler/toml.h"
 #include "streamattn/error.h"
 #include "support/files.h"
 
 namespace streamattn {
-namespace {
-
-// Blank lines in place of what tuners recorded, a third of the time that reading takes: rows stay
-// on their lines.
-std::string without_records(llvm::StringRef text) {
-  std::string rows;
-  rows.reserve(text.size());
-  for (const llvm::StringRef line : llvm::split(text, '\n')) {
-    if (!line.starts_with("from = ")) rows += line;
-    rows += '\n';
-  }
-  return rows;
-}
-
-}  // namespace
-
-struct ScheduleTable::Rows {
-  std::vector<ScheduleRow> list;
-};
 
 ScheduleTable::ScheduleTable() : rows_(std::make_unique<Rows>()) {}
 ScheduleTable::ScheduleTable(const ScheduleTable& other)
@@ -47,7 +24,8 @@ ScheduleTable::~ScheduleTable() = default;
 
 ScheduleTable ScheduleTable::parse(std::string_view text, std::string_view origin) {
   ScheduleTable table;
-  table.rows_->list = read_schedule_rows(text, origin);
+  for (ScheduleRow& row : read_schedule_rows(text, origin))
+    table.rows_->list.push_back(std::make_shared<const ScheduleRow>(std::move(row)));
   return table;
 }
 
@@ -61,30 +39,18 @@ ScheduleTable ScheduleTable::load(const std::filesystem::path& path) {
   return parse(file.bytes, path.native());
 }
 
-const ScheduleTable& ScheduleTable::shipped() {
-  static const ScheduleTable table = [] {
-    ScheduleTable rows;
-    for (const EmbeddedFile& file : embedded_configs()) {
-      rows.append(parse(without_records(file.text), "configs/" + std::string(file.name)));
-    }
-    for (ScheduleRow& row : rows.rows_->list) row.is_shipped = true;
-    return rows;
-  }();
-  return table;
-}
-
 void ScheduleTable::append(const ScheduleTable& other) {
-  const std::vector<ScheduleRow> added = other.rows_->list;  // a copy: `other` may be this table
+  const auto added = other.rows_->list;  // a copy: `other` may be this table
   rows_->list.insert(rows_->list.end(), added.begin(), added.end());
 }
 
 std::optional<ScheduleTable::Match> ScheduleTable::find(Operation operation, const Problem& problem,
                                                         const Shape& shape, const Target& target,
                                                         std::string_view device) const {
-  for (const ScheduleRow& row : rows_->list) {
-    const bool is_foreign = !device.empty() && !row.device.empty() && row.device != device;
-    if (!is_foreign && row.fits(operation, problem, shape, target))
-      return Match{row.schedule, row.origin, row.device, row.record};
+  for (const auto& row : rows_->list) {
+    const bool is_foreign = !device.empty() && !row->device.empty() && row->device != device;
+    if (!is_foreign && row->fits(operation, problem, shape, target))
+      return Match{row->schedule, row->origin, row->device, row->record};
   }
   return std::nullopt;
 }
@@ -93,10 +59,11 @@ std::vector<Schedule> ScheduleTable::nearest(Operation operation, const Problem&
                                              const Shape& shape, const Target& target,
                                              std::size_t most) const {
   std::vector<std::pair<double, const ScheduleRow*>> order;
-  for (const ScheduleRow& row : rows_->list)
-    if (const auto distance = row.distance(operation, problem, shape, target))
-      order.emplace_back(*distance, &row);
-  std::ranges::sort(order);  // of equally near ones in the order of the table, in which they lie
+  for (const auto& row : rows_->list)
+    if (const auto distance = row->distance(operation, problem, shape, target))
+      order.emplace_back(*distance, row.get());
+  const auto distance_of = [](const auto& entry) { return entry.first; };
+  std::ranges::stable_sort(order, {}, distance_of);  // equally near ones in the order of the table
   std::vector<Schedule> schedules;
   for (const auto& [distance, row] : order)
     if (schedules.size() < most && std::ranges::find(schedules, row->schedule) == schedules.end())

@@ -48,8 +48,4 @@ TEST_CASE("embedded device templates are the files in templates") {
   check_same_as_on_disk(embedded_templates(), fs::path(STREAMATTN_SOURCE_DIR) / "templates");
 }
 
-TEST_CASE("embedded schedules are the files in configs") {
-  check_same_as_on_disk(embedded_configs(), fs::path(STREAMATTN_SOURCE_DIR) / "configs");
-}
-
 }  // namespace streamattn
