@@ -16,7 +16,6 @@
 #include "runtime/gpu/executor.h"
 #include "runtime/memo.h"
 #include "support/environment.h"
-#include "support/hash.h"
 #include "support/log.h"
 #include "support/per_process.h"
 
@@ -79,14 +78,6 @@ struct Kernels {
   Memo<KernelType> made;
   Answers<KernelType> answers;
 };
-
-/// What tells a kernel from all others of this process, which has one compiler.
-std::string identity(const Source& source) {
-  FieldHasher hasher("streamattn loaded kernel");
-  hasher.add(0, source.flat);
-  hasher.add(1, source.target);
-  return base32(hasher.digest());
-}
 
 bool is_served(const GpuDevice& device) {
   for (const Target* target : served_targets())
@@ -165,7 +156,7 @@ struct Jit::State {
 
   // What one process has asked for; a forked child asks anew and keeps what it was given before.
   struct Memory {
-    Memo<LoadedKernel> loaded;  // by source
+    Memo<LoadedKernel> loaded;  // by text
     std::tuple<Kernels<ForwardKernel>, Kernels<BackwardKernel>, Kernels<AppendKernel>,
                Kernels<MergeKernel>>
         kernels;
@@ -176,7 +167,9 @@ struct Jit::State {
 // Schedules that differ in nothing that is compiled in, and programs that share a kernel, load it
 // once.
 std::shared_ptr<LoadedKernel> Jit::State::load(const Source& source) {
-  return memory.get().loaded.get(identity(source), [&] {
+  // Templates of the library never change; those of a folder may, between two calls.
+  const std::string& key = options.template_dir ? source.flat : source.text;
+  return memory.get().loaded.get(key, [&] {
     bool compiled = false;
     const Binary binary = cache.find_or_compile(
         source, [&] { return Provenance{compile_options(target), compiler_identity()}; },

@@ -29,23 +29,38 @@ class Flattener {
  private:
   void add(llvm::StringRef text, llvm::StringRef file) {
     add_place(1, file);
-    for (int number = 1; !text.empty(); number++) {
-      auto [line, rest] = text.split('\n');
+    std::size_t number = 1;  // of the first line in `text`
+    while (!text.empty()) {
+      const llvm::StringRef plain = text.take_front(next_directive(text));
+      out_ += plain;
+      if (plain.size() == text.size()) break;
+      auto [line, rest] = text.drop_front(plain.size()).split('\n');
       text = rest;
-      llvm::StringRef name = line;
-      if (name.consume_front("#include \"")) {
-        name = name.split('"').first;
+      number += plain.count('\n') + 1;
+      if (line.consume_front("#include \"")) {
+        const llvm::StringRef name = line.split('"').first;
         if (seen_.insert(name).second) add_template(name, file);
-        add_place(number + 1, file);
+        add_place(number, file);
       } else {
-        if (line != "#pragma once") out_ += line;
         out_ += '\n';
       }
     }
+    if (out_.back() != '\n') out_ += '\n';
+  }
+
+  // Where the next line is that is not copied; the end of `text` where there is none. A kernel has
+  // thousands of lines, few of which begin so.
+  static std::size_t next_directive(llvm::StringRef text) {
+    for (std::size_t at = text.find('#'); at != text.npos; at = text.find('#', at + 1)) {
+      const llvm::StringRef line = text.drop_front(at).split('\n').first;
+      const bool is_directive = line.starts_with("#include \"") || line == "#pragma once";
+      if (is_directive && (at == 0 || text[at - 1] == '\n')) return at;
+    }
+    return text.size();
   }
 
   // Every emit comes by here some 40 times: no formatv.
-  void add_place(int number, llvm::StringRef file) {
+  void add_place(std::size_t number, llvm::StringRef file) {
     out_ += "#line ";
     out_ += std::to_string(number);
     out_ += " \"";

@@ -1,6 +1,7 @@
 // Looking for NVRTC on disk and in this process.
 #include "compiler/toolchain/nvrtc_search.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <link.h>
 
@@ -8,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <set>
 
@@ -35,13 +37,19 @@ Place toolkit(const fs::path& root) {
   return {root / "lib64", root / "lib", root / "targets/x86_64-linux/lib"};
 }
 
+struct CloseListing {
+  void operator()(DIR* listing) const { ::closedir(listing); }
+};
+
 /// The entries of `folder` whose name begins with `prefix`, latest name first; none if there is no
 /// such folder.
 std::vector<fs::path> entries(const fs::path& folder, std::string_view prefix) {
   std::vector<fs::path> found;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (entry.path().filename().native().starts_with(prefix)) found.push_back(entry.path());
+  // Not directory_iterator: a toolkit has a hundred libraries, and that makes a path of each.
+  const std::unique_ptr<DIR, CloseListing> listing(::opendir(folder.c_str()));
+  while (const dirent* entry = listing ? ::readdir(listing.get()) : nullptr) {
+    if (std::string_view(entry->d_name).starts_with(prefix))
+      found.push_back(folder / entry->d_name);
   }
   std::ranges::sort(found, std::greater());
   return found;
@@ -105,6 +113,9 @@ void add_toolkits(std::vector<Place>& places) {
     for (llvm::StringRef folder : folders) places.push_back({folder.str()});
   }
   places.push_back(toolkit("/usr/local/cuda"));
+}
+
+void add_toolkits_of_releases(std::vector<Place>& places) {
   for (const fs::path& root : entries("/usr/local", "cuda-")) places.push_back(toolkit(root));
 }
 
@@ -112,7 +123,9 @@ void add_toolkits(std::vector<Place>& places) {
 std::optional<fs::path> library_in(const Place& place) {
   for (const fs::path& path : place) {
     std::error_code ignored;
-    if (fs::is_regular_file(path, ignored)) return path;
+    const fs::file_type type = fs::status(path, ignored).type();
+    if (type == fs::file_type::regular) return path;
+    if (type != fs::file_type::directory) continue;
     for (const char* soname : sonames) {
       if (fs::is_regular_file(path / soname, ignored)) return path / soname;
     }
@@ -199,7 +212,8 @@ std::vector<NvrtcFiles> search_nvrtc(NvrtcSearch extent) {
     return found;
   }
   bool any_usable = false;
-  for (const auto add_places : {add_own_places, add_loaded, add_toolkits, add_python_places}) {
+  for (const auto add_places :
+       {add_own_places, add_loaded, add_toolkits, add_toolkits_of_releases, add_python_places}) {
     std::vector<Place> places;
     add_places(places);
     any_usable |= add_all(places);
