@@ -23,7 +23,21 @@ TEST_CASE_METHOD(Fixture, "a plan launches one block for each item, up to the mu
   CHECK(blocks() == 132);
   call.max_sms = 7;
   CHECK(blocks() == 7);
-  CHECK(words == 3);
+}
+
+TEST_CASE_METHOD(Fixture, "items are drawn from a counter where blocks have more than one") {
+  REQUIRE(schedule.get("tile_order") == KnobValue("dynamic"));
+  const auto counter = [&] {
+    FlashParams p;
+    std::memcpy(&p, std::get<KernelLaunch>(planned().front()).parameters(), sizeof p);
+    return p.order.item_counter;
+  };
+  call.max_sms = 8;
+  CHECK(counter() == nullptr);
+  CHECK(words == 0);
+  call.max_sms = 7;
+  CHECK(counter() == &word);
+  CHECK(words == 1);
 }
 
 TEST_CASE_METHOD(Fixture, "packed heads count as one, in boxes of their rows by position") {

@@ -166,9 +166,11 @@ Plan flash_plan(const Problem& problem, const Schedule& chosen, const ResolvedCa
   } else {
     p.output = output_params(call);
   }
-  if (schedule.tile_order == TileOrder::dynamic) p.order.item_counter = device.zero_words(1);
-
   const int sms = multiprocessors(call, device);
+  // Where each block has one item none is drawn, and the driver is spared a question.
+  if (schedule.tile_order == TileOrder::dynamic && p.order.items > sms)
+    p.order.item_counter = device.zero_words(1);
+
   Plan steps;
   std::size_t kernel = 0;
   if (schedule.key_lists) {
