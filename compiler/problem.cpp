@@ -9,7 +9,6 @@
 #include "compiler/expr/build.h"
 #include "compiler/expr/names.h"
 #include "compiler/expr/refuse.h"
-#include "compiler/expr/score_policy.h"
 #include "compiler/problem_fields.h"
 #include "streamattn/error.h"
 
@@ -55,6 +54,12 @@ void require_dimension(const char* field, int value) {
 
 }  // namespace
 
+// Makes no expression: launches ask, too.
+bool Problem::changes_score() const {
+  const ExprNode& node = score.node();
+  return node.op != ExprOp::variable || node.variable != Variable::score;
+}
+
 void Problem::validate() const {
   require_dimension("head_dim", head_dim);
   require_dimension("value_head_dim", v_head_dim());
@@ -95,7 +100,7 @@ std::string Problem::describe() const {
   std::string text =
       llvm::formatv("{0} -> {1}, head_dim {2}{3}, group {4}; mask: {5}", name(dtype),
                     name(output_dtype()), head_dim, value_dim, group_size, mask.text());
-  if (changes_score(*this)) text += "; score: " + score.text();
+  if (changes_score()) text += "; score: " + score.text();
   if (sink) text += "; sink: " + sink->text();
   if (q_layout != SequenceLayout::dense) text += llvm::formatv("; q {0}", name(q_layout));
   if (kv_layout != SequenceLayout::dense) text += llvm::formatv("; kv {0}", name(kv_layout));

@@ -86,7 +86,7 @@ std::vector<PeerFigure> Baseline::find(const ForwardCase& call) const {
                      problem.group_size == 1 && problem.v_head_dim() == problem.head_dim &&
                      shape.q_len == shape.kv_len && call.layout == Layout::bshd;
   const bool is_causal = problem.mask.same_as(causal());
-  const bool is_changed = !problem.score.same_as(Problem().score) || problem.sink;
+  const bool is_changed = problem.changes_score() || problem.sink;
   if (!plain || is_changed || (!is_causal && !problem.mask.same_as(Expr()))) return {};
   for (const Row& row : rows_) {
     if (row.operation == call.operation && row.head_dim == problem.head_dim &&

@@ -34,7 +34,7 @@ std::string peer_cell(const BenchRow& row, const std::string& peer) {
 Table table(const std::vector<BenchRow>& rows) {
   const std::vector<std::string> peers = peer_names(rows);
   const bool has_scores = std::ranges::any_of(rows, [](const BenchRow& row) {
-    return row.call.problem.sink || !row.call.problem.score.same_as(Problem().score);
+    return row.call.problem.sink || row.call.problem.changes_score();
   });
   const bool moves = std::ranges::any_of(rows, [](const BenchRow& row) { return row.bytes > 0; });
   std::vector<std::string> header = {"head_dim", "mask"};

@@ -67,7 +67,7 @@ class Policy {
         names_(problem),
         ranges_(problem.mask),
         cuda_(names_, problem.group_size),
-        changes_(changes_score(problem)) {}
+        changes_(problem.changes_score()) {}
 
   // Functions first: they say which members there are.
   std::string text() { return written(seen() + full() + keeps() + change() + sink()); }
@@ -272,11 +272,6 @@ Problem without_sink(const Problem& problem) {
 }
 
 }  // namespace
-
-bool changes_score(const Problem& problem) {
-  const ExprNode& node = problem.score.node();
-  return node.op != ExprOp::variable || node.variable != Variable::score;
-}
 
 std::string transposed_score_policy(const Problem& problem) {
   return Policy(without_sink(problem), ElementLoads::where_used).transposed_text();

@@ -15,9 +15,6 @@ enum class ElementLoads {
   where_used,  ///< element by element
 };
 
-/// Whether the score is more than the scaled product. Makes no expression: launches ask, too.
-bool changes_score(const Problem& problem);
-
 /// The struct `ProblemScore`, a score policy (templates/parts/scores.cuh), to stand in namespace
 /// streamattn.
 std::string score_policy(const Problem& problem, ElementLoads loads = ElementLoads::ahead);

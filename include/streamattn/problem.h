@@ -48,6 +48,9 @@ struct STREAMATTN_API Problem {
   int v_head_dim() const { return value_head_dim.value_or(head_dim); }
   bool has_kv_lens() const { return kv_lens || kv_layout == SequenceLayout::paged; }
 
+  /// Whether the score makes anything else of a scaled product than what it is.
+  bool changes_score() const;
+
   /// Whether lengths stand on the device, sequence by sequence.
   bool is_ragged() const {
     return q_lens || has_kv_lens() || q_layout != SequenceLayout::dense ||

@@ -21,7 +21,6 @@ constexpr Shape shapes[] = {{.batch = 1, .kv_heads = 2, .q_len = 300, .kv_len = 
 bool is_small(const Problem& problem) {
   return std::max(problem.head_dim, problem.v_head_dim()) <= 128;
 }
-bool is_scored(const Problem& problem) { return !problem.score.same_as(Problem().score); }
 
 /// Those whose problem `is_meant`, with all shapes.
 void check_goldens(bool (*is_meant)(const Problem&)) {
@@ -46,11 +45,13 @@ void check_golden(const char* name, const BackwardCase& given, const Emulation& 
 }  // namespace
 
 TEST_CASE("golden backward kernels agree with float64 under several seeds") {
-  check_goldens([](const Problem& problem) { return is_small(problem) && !is_scored(problem); });
+  check_goldens(
+      [](const Problem& problem) { return is_small(problem) && !problem.changes_score(); });
 }
 
 TEST_CASE("golden backward kernels with scores agree with float64 under several seeds") {
-  check_goldens([](const Problem& problem) { return is_small(problem) && is_scored(problem); });
+  check_goldens(
+      [](const Problem& problem) { return is_small(problem) && problem.changes_score(); });
 }
 
 TEST_CASE("golden backward kernels of large head dims agree with float64 under several seeds") {

@@ -80,6 +80,13 @@ TEST_CASE("the description of a problem is one canonical line") {
         "bf16 -> bf16, head_dim 128, group 1; mask: true; dropout");
 }
 
+TEST_CASE("a problem says whether its score is more than the scaled product") {
+  CHECK_FALSE(Problem{}.changes_score());
+  CHECK_FALSE(Problem{.score = Expr::parse("score + 0", ExprRole::score)}.changes_score());
+  for (const char* text : {"score * 2", "0.5", "tanh(score)", "q - k"})
+    CHECK(Problem{.score = Expr::parse(text, ExprRole::score)}.changes_score());
+}
+
 TEST_CASE("problems differ exactly where their descriptions do") {
   const Problem problems[] = {
       {},

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "compiler/expr/score_policy.h"
 #include "compiler/families/refusals.h"
 #include "compiler/operations/backward/evaluate.h"
 
@@ -51,7 +50,7 @@ int math_registers_needed(const Problem& problem, int tile_q) {
 // Whether a visit may have 128 queries: S, P and the weights of dP take twice the registers.
 bool has_room_for_large_tiles(const Problem& problem) {
   return !problem.dropout && padded_columns(problem.head_dim) <= 64 &&
-         padded_columns(problem.v_head_dim()) <= 64 && !changes_score(problem);
+         padded_columns(problem.v_head_dim()) <= 64 && !problem.changes_score();
 }
 
 // Of the threads of a launch, which setmaxnreg shares out.

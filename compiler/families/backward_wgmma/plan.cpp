@@ -127,7 +127,7 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
                 .parts = tiling.dq_parts()};
   p.sequence = sequence_params(forward);
   p.score = score_params(forward);
-  if (!changes_score(problem)) {
+  if (!problem.changes_score()) {
     // Smaller ones would have LSEs in units of them overflow. Scores are 0 then in any case.
     p.score.scale_log2 = std::max(p.score.scale_log2, 0x1p-60F);
     p.statistics.lse_unit = p.score.scale_log2;

@@ -10,7 +10,7 @@ FlatProblem::FlatProblem(const Problem& problem) : FlatProblem(problem, ExprName
 FlatProblem::FlatProblem(const Problem& problem, const ExprNames& names)
     : ranges(problem.mask, names) {
   if (!problem.mask.same_as(Expr())) mask.emplace(problem.mask, names);
-  if (!problem.score.same_as(Problem().score)) score.emplace(problem.score, names);
+  if (problem.changes_score()) score.emplace(problem.score, names);
   if (problem.sink) sink.emplace(*problem.sink, names);
 }
 
