@@ -11,19 +11,30 @@
 #include <llvm/Support/FormatVariadic.h>
 
 #include "streamattn/error.h"
+#include "support/hash.h"
 
 namespace streamattn {
 namespace {
 
 constexpr std::size_t most_bytes = std::size_t{1} << 30;
 
-std::string line_of(const llvm::json::Object& object) {
-  llvm::json::Object copy = object;
-  return llvm::formatv("{0}\n", llvm::json::Value(std::move(copy)));
+constexpr const char* sum_key = "sum";
+
+std::string text_of(llvm::json::Object object) {
+  return llvm::formatv("{0}", llvm::json::Value(std::move(object)));
+}
+
+/// What tells that a line is as it was written; of the line without it.
+std::string sum_of(const llvm::json::Object& line) {
+  return base32(digest(text_of(line))).substr(0, 12);
 }
 
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& complaint) {
   throw Error(ErrorCode::invalid_config, "journal " + path.native() + " " + complaint);
+}
+
+[[noreturn]] void fail_at(const std::string& origin, std::size_t line, const char* complaint) {
+  throw Error(ErrorCode::invalid_config, llvm::formatv("{0}:{1}: {2}", origin, line, complaint));
 }
 
 std::string read_whole(const std::filesystem::path& path) {
@@ -46,31 +57,44 @@ std::string difference(const llvm::json::Object& found, const llvm::json::Object
   return text;
 }
 
-}  // namespace
-
-std::vector<llvm::json::Object> journal_lines(const std::string& text, const std::string& origin) {
+/// The objects in the lines of `text`, without a torn last one.
+std::vector<llvm::json::Object> lines_of_json(const std::string& text, const std::string& origin) {
   std::vector<llvm::json::Object> lines;
-  int number = 0;
   llvm::StringRef rest = text;
   while (!rest.empty()) {
-    number++;
     const std::size_t end = rest.find('\n');
     if (end == llvm::StringRef::npos) break;  // torn
     auto value = llvm::json::parse(rest.take_front(end));
     rest = rest.drop_front(end + 1);
     if (!value || !value->getAsObject()) {
       llvm::consumeError(value.takeError());
-      fail(origin, llvm::formatv("has something else than a JSON object in line {0}", number));
+      fail_at(origin, lines.size() + 1, "the line is no JSON object");
     }
     lines.push_back(std::move(*value->getAsObject()));
   }
   return lines;
 }
 
-std::vector<llvm::json::Object> read_journal(const std::filesystem::path& path) {
-  auto lines = journal_lines(read_whole(path), path.native());
+}  // namespace
+
+std::vector<llvm::json::Object> read_json_lines(const std::filesystem::path& path) {
+  auto lines = lines_of_json(read_whole(path), path.native());
   if (lines.empty()) fail(path, "is empty");
   return lines;
+}
+
+void take_sums(std::vector<llvm::json::Object>& lines, const std::string& origin) {
+  for (std::size_t i = 0; i < lines.size(); i++) {
+    const auto sum = lines[i].getString(sum_key);
+    if (!sum)
+      fail_at(origin, i + 1, "the line has no \"sum\": it is damaged, or of an earlier version");
+    llvm::json::Object line;
+    for (const auto& [key, value] : lines[i])
+      if (key.str() != sum_key) line[key] = value;
+    if (*sum != sum_of(line))
+      fail_at(origin, i + 1, "the line is damaged: its \"sum\" is that of another");
+    lines[i] = std::move(line);
+  }
 }
 
 Journal::Journal(const std::filesystem::path& path, Open how, const llvm::json::Object& head)
@@ -92,7 +116,8 @@ Journal::Journal(const std::filesystem::path& path, Open how, const llvm::json::
   if (how != Open::new_file) {
     const std::string text = read_whole(path);
     const std::size_t whole = text.rfind('\n') + 1;  // 0 where there is no line
-    lines_ = journal_lines(text, path.native());
+    lines_ = lines_of_json(text, path.native());
+    take_sums(lines_, path.native());
     if (how == Open::resume && whole < text.size() &&
         ::ftruncate(file_.get(), static_cast<off_t>(whole)) != 0)
       fail(path, "has a torn line that cannot be cut off: " + std::string(std::strerror(errno)));
@@ -107,7 +132,9 @@ Journal::Journal(const std::filesystem::path& path, Open how, const llvm::json::
 }
 
 void Journal::append(const llvm::json::Object& line) {
-  const std::string text = line_of(line);
+  llvm::json::Object summed = line;
+  summed[sum_key] = sum_of(line);
+  const std::string text = text_of(std::move(summed)) + "\n";
   const ssize_t written = ::write(file_.get(), text.data(), text.size());
   if (written != static_cast<ssize_t>(text.size()))
     fail(path_, "cannot be written: " +

@@ -13,7 +13,8 @@
 namespace streamattn {
 
 /// A file of JSON objects, a line each, that only grows. A line is one write: after a kill at any
-/// moment the file holds every line but the one that was being written.
+/// moment the file holds every line but the one that was being written. Each has a "sum" of its
+/// own, so that a line that was damaged, or changed by hand, is noticed.
 class Journal {
  public:
   enum class Open { new_file, resume, read_only };
@@ -38,11 +39,12 @@ class Journal {
   std::vector<llvm::json::Object> lines_;
 };
 
-/// The lines of a journal's text, without a torn last one. Throws Error
-/// (invalid_config) for a line in the middle that is no JSON object.
-std::vector<llvm::json::Object> journal_lines(const std::string& text, const std::string& origin);
+/// The lines of a file of JSON objects, one at least, without a torn last one. Throws Error
+/// (invalid_config) with file and line for one that is something else.
+std::vector<llvm::json::Object> read_json_lines(const std::filesystem::path& path);
 
-/// The lines of a journal, its head in front. Throws Error (invalid_config) where there is none.
-std::vector<llvm::json::Object> read_journal(const std::filesystem::path& path);
+/// Takes the sums off the lines of a journal, the file `origin`. Throws Error (invalid_config) with
+/// file and line for one that is not what was written.
+void take_sums(std::vector<llvm::json::Object>& lines, const std::string& origin);
 
 }  // namespace streamattn

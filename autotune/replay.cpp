@@ -33,8 +33,9 @@ class AbsentDevice final : public TuneDevice {
 
 TuneReport replay_tune_job(const std::filesystem::path& journal, const TuneJob& job,
                            const TuneMethod& method) {
-  const std::vector<llvm::json::Object> lines = read_journal(journal);
+  std::vector<llvm::json::Object> lines = read_json_lines(journal);
   if (is_finals_head(lines.front())) return read_finals(lines, journal.native(), job);
+  take_sums(lines, journal.native());
   AbsentDevice device(lines.front());
   const TuneSettings settings{.method = method,
                               .journal = journal,

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <fstream>
 #include <map>
+#include <regex>
 #include <set>
 
 #include "autotune/replay.h"
@@ -285,10 +286,11 @@ TEST_CASE("a journal that another tuning writes is left alone") {
   {
     const Journal other(resume.journal, Journal::Open::new_file,
                         llvm::json::Object{{"first", true}});
+    const std::string first = read_file(resume.journal);
     std::ofstream(resume.journal, std::ios::app) << "{\"half\":";
     CHECK_THAT(error_of([&] { one.run(device, small_job(), resume); }),
                contains_text("is written by another tuning at this moment"));
-    CHECK(read_file(resume.journal) == "{\"first\":true}\n{\"half\":");
+    CHECK(read_file(resume.journal) == first + "{\"half\":");
   }
   std::filesystem::remove(resume.journal);
   CHECK(one.run(device, small_job(), resume).rows != "");
@@ -326,7 +328,33 @@ TEST_CASE("a journal is not overwritten, and not another job's") {
              contains_text("belongs to another tuning: job was"));
   write_file(resume.journal, read_file(resume.journal).insert(0, "nonsense\n"));
   CHECK_THAT(error_of([&] { one.run(device, small_job(), resume); }),
-             contains_text("has something else than a JSON object in line 1"));
+             contains_text(resume.journal.native() + ":1: the line is no JSON object"));
+}
+
+TEST_CASE("a journal with a changed digit, or without sums, is refused by file and line") {
+  SimulatedDevice device({.truth = arbitrary_time});
+  const TunerRun one;
+  one.run(device, small_job(), one.settings());
+  const auto resume = one.settings(Journal::Open::resume);
+  const std::string text = read_file(resume.journal);
+  const auto complaint = [&](const std::string& changed) {
+    write_file(resume.journal, changed);
+    const std::string resumed = error_of([&] { one.run(device, small_job(), resume); });
+    CHECK(error_of([&] { replay_tune_job(resume.journal, small_job()); }) == resumed);
+    return resumed;
+  };
+  const std::string place = "invalid_config: " + resume.journal.native();
+  const std::size_t last = text.rfind('\n', text.size() - 2) + 1;
+  const auto lines = std::ranges::count(text, '\n');
+  for (const std::size_t line : {std::size_t{0}, last}) {
+    std::string changed = text;
+    char& digit = changed[changed.find_first_of("0123456789", line)];
+    digit = digit == '9' ? '1' : static_cast<char>(digit + 1);
+    CHECK(complaint(changed) == place + ":" + std::to_string(line == 0 ? 1 : lines) +
+                                    ": the line is damaged: its \"sum\" is that of another");
+  }
+  CHECK(complaint(std::regex_replace(text, std::regex(",\"sum\":\"[a-z2-7]*\""), "")) ==
+        place + ":1: the line has no \"sum\": it is damaged, or of an earlier version");
 }
 
 TEST_CASE("rows say how their times were taken, and a journal of another way is not gone on with") {
