@@ -60,9 +60,15 @@ Tensor convert(const streamattn_tensor& from, const char* name) {
           .head_stride = from.head_stride};
 }
 
-/// Elements [0, count) of an array of the caller's.
+/// Elements [0, count) of an array of the caller's, `most` at the most: a count that was never set
+/// may be anything.
 template <class Element>
-std::span<const Element> list(const Element* first, std::size_t count, const char* name) {
+std::span<const Element> list(const Element* first, std::size_t count, std::size_t most,
+                              const char* name) {
+  if (count > most)
+    throw Error(ErrorCode::invalid_argument, "there are " + std::to_string(count) + " " + name +
+                                                 ", a problem names " + std::to_string(most) +
+                                                 " at the most");
   if (count > 0) require(first, name);
   return {first, count};
 }
@@ -78,11 +84,13 @@ void convert_launch(const CArgs& from, Args& to, ConvertedNames& names) {
   to.dropout = {from.dropout.rate, from.dropout.seed, from.dropout.offset};
   to.max_sms = from.max_sms;
   to.workspace = {from.workspace, from.workspace_bytes};
-  for (const auto& scalar : list(from.scalars, from.scalar_count, "scalars")) {
+  for (const auto& scalar :
+       list(from.scalars, from.scalar_count, NamedValues::most_scalars, "scalars")) {
     require(scalar.name, "the name of a scalar");
     names.scalars.push_back({scalar.name, scalar.value});
   }
-  for (const auto& tensor : list(from.tensors, from.tensor_count, "tensors")) {
+  for (const auto& tensor :
+       list(from.tensors, from.tensor_count, NamedValues::most_tensors, "tensors")) {
     require(tensor.name, "the name of a tensor");
     TensorArg& added = names.tensors.emplace_back();
     added = {.name = tensor.name,
@@ -157,7 +165,8 @@ ConvertedBackward::ConvertedBackward(const streamattn_backward_args& from) {
   d_v = convert(from.d_v, "d_v: dtype");
   accumulate = from.accumulate != 0;
   convert_launch(from, *this, names);
-  for (const auto& gradient : list(from.gradients, from.gradient_count, "gradients")) {
+  for (const auto& gradient :
+       list(from.gradients, from.gradient_count, NamedValues::most_tensors, "gradients")) {
     require(gradient.name, "the name of a gradient");
     TensorGradient& added = gradient_args.emplace_back();
     added = {.name = gradient.name, .data = gradient.data};

@@ -46,6 +46,10 @@ TEST_CASE("gradients asked for in C are those of C++") {
   REQUIRE(streamattn_backward_workspace(kernel, &args, &bytes) == STREAMATTN_OK);
   CHECK(bytes == 0);
   REQUIRE(streamattn_launch_backward(kernel, &args, nullptr) == STREAMATTN_OK);
+  args.gradient_count = std::size_t{1} << 60;
+  CHECK(streamattn_launch_backward(kernel, &args, nullptr) == STREAMATTN_INVALID_ARGUMENT);
+  CHECK(streamattn_last_error() ==
+        std::string("there are 1152921504606846976 gradients, a problem names 6 at the most"));
 
   const TensorArg tensors[] = {TensorArg::dense("slope", slope.data(), DType::f32, {heads})};
   std::vector<float> expected(heads, NAN);

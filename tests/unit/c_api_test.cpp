@@ -117,6 +117,12 @@ TEST_CASE("scores, sinks, scalars and tensors given in C reach the kernel") {
   fails("tensors is null");
   args.scalars = nullptr;
   fails("scalars is null");
+  for (const std::size_t count : {std::size_t{9}, std::size_t{1} << 60}) {
+    args.scalar_count = count;
+    fails("there are " + std::to_string(count) + " scalars, a problem names 8 at the most");
+  }
+  args.scalar_count = 0, args.tensor_count = std::size_t{1} << 60;
+  fails("there are 1152921504606846976 tensors, a problem names 6 at the most");
   std::size_t bytes = 0;
   args.scalar_count = args.tensor_count = 0;
   CHECK(streamattn_forward_workspace(kernel, &args, &bytes) == STREAMATTN_INVALID_ARGUMENT);
