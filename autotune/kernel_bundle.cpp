@@ -3,7 +3,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <string>
 
 #include <llvm/Support/FormatVariadic.h>
@@ -35,9 +34,8 @@ std::string read(const fs::path& path, std::size_t most_bytes) {
 }
 
 void write(const fs::path& path, const std::string& bytes) {
-  std::ofstream out(path, std::ios::binary | std::ios::trunc);
-  out << bytes;
-  if (!out.flush()) fail(path, "cannot be written");
+  if (const int error = replace_file(path, bytes); error != 0)
+    fail(path, "cannot be written: " + std::string(std::strerror(error)));
 }
 
 RowProgram program_of(const ScheduleRow& row) {
@@ -111,8 +109,9 @@ BundleCount export_bundle(const fs::path& rows, const fs::path& folder) {
   return count;
 }
 
-BundleCount install_bundle(const fs::path& folder) {
-  ScheduleTable::load(folder / "rows.toml");  // which says what is wrong with it
+BundleCount install_bundle(const fs::path& folder, const fs::path& rows) {
+  const std::string text = read(folder / "rows.toml", most_toml_bytes);
+  ScheduleTable::parse(text, (folder / "rows.toml").native());  // which says what is wrong with it
   BundleCount count;
   const auto cache = open_cache();
   std::error_code error;
@@ -129,6 +128,7 @@ BundleCount install_bundle(const fs::path& folder) {
     count.kernels++, count.fresh += result == 0;
   }
   if (error) fail(folder, "has no kernels: " + error.message());
+  write(rows, text);
   return count;
 }
 

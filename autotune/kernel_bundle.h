@@ -34,8 +34,9 @@ struct BundleCount {
 /// compile_failed, invalid_config, cache_io).
 BundleCount export_bundle(const std::filesystem::path& rows, const std::filesystem::path& folder);
 
-/// Puts the kernels of a bundle into the kernel cache, each after its checksum was verified. Throws
-/// Error (invalid_config) for a folder that is no bundle or is damaged, (cache_io, cache_refused).
-BundleCount install_bundle(const std::filesystem::path& folder);
+/// Puts the kernels of a bundle into the kernel cache, each after its checksum was verified, and
+/// then its rows in the place of the file `rows`, of which nobody reads half. Throws Error
+/// (invalid_config) for a folder that is no bundle or is damaged, (cache_io, cache_refused).
+BundleCount install_bundle(const std::filesystem::path& folder, const std::filesystem::path& rows);
 
 }  // namespace streamattn

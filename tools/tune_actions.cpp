@@ -1,5 +1,4 @@
 // `streamattn tune export`, `install` and `worker`.
-#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -38,12 +37,7 @@ Exit tune_install_action(llvm::ArrayRef<std::string> args, llvm::raw_ostream& ou
   if (!flags.parse(args, out)) return Exit::ok;
   if (rows.empty() || folder.empty())
     throw Error(ErrorCode::invalid_config, "tune install needs --from DIR and --rows FILE");
-  const BundleCount count = install_bundle(folder);
-  std::error_code error;
-  std::filesystem::copy_file(std::filesystem::path(folder) / "rows.toml", rows,
-                             std::filesystem::copy_options::overwrite_existing, error);
-  if (error)
-    throw Error(ErrorCode::invalid_config, "cannot write " + rows + ": " + error.message());
+  const BundleCount count = install_bundle(folder, rows);
   out << count.kernels << " kernels, " << count.fresh << " of them new in the cache\n";
   return Exit::ok;
 }

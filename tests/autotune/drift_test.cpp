@@ -1,6 +1,9 @@
 // Rows measured again, and the kernels of rows moved to another machine.
 #include "autotune/drift.h"
 
+#include <fstream>
+#include <iterator>
+
 #include "autotune/kernel_bundle.h"
 #include "autotune/local_device.h"
 #include "autotune/tuned_rows.h"
@@ -116,10 +119,10 @@ TEST_CASE("a machine that installs what another exported compiles nothing") {
     CHECK(export_bundle(rows, bundle).fresh == 0);
   }
   const ScopedVariable there("STREAMATTN_CACHE_DIR", (folder.path() / "there").string());
-  const BundleCount installed = install_bundle(bundle);
+  const BundleCount installed = install_bundle(bundle, folder.path() / "installed.toml");
   CHECK(installed.kernels == 1);
   CHECK(installed.fresh == 1);
-  CHECK(install_bundle(bundle).fresh == 0);
+  CHECK(install_bundle(bundle, folder.path() / "installed.toml").fresh == 0);
   const BuildOutcome warm = build_program(problem, quick, hopper, {});
   CHECK(warm.ok());
   CHECK(warm.is_from_cache);
@@ -130,20 +133,45 @@ TEST_CASE("a machine that installs what another exported compiles nothing") {
   CHECK_FALSE(cold.is_from_cache);
 }
 
+TEST_CASE("installed rows take the place of older ones at once, and damaged ones none") {
+  const ScratchFolder folder;
+  const ScopedVariable cache("STREAMATTN_CACHE_DIR", (folder.path() / "cache").string());
+  const auto bundle = folder.path() / "bundle", rows = folder.path() / "rows.toml";
+  std::filesystem::create_directories(bundle / "kernels");
+  write_file(bundle / "rows.toml", rows_text(2048));
+  const std::string old = "# before\n" + rows_text(4096);
+  write_file(rows, old);
+  std::ifstream reader(rows);  // of another process, in the middle of the file
+  REQUIRE(reader.get() == '#');
+  install_bundle(bundle, rows);
+  CHECK(read_file(rows) == rows_text(2048));
+  CHECK("#" + std::string(std::istreambuf_iterator<char>(reader), {}) == old);
+
+  write_file(bundle / "rows.toml", "schedule = 3");
+  CHECK_THAT(error_of([&] { install_bundle(bundle, rows); }), contains_text("rows.toml:1:12: "));
+  CHECK(read_file(rows) == rows_text(2048));
+  write_file(bundle / "rows.toml", rows_text(2048));
+  CHECK_THAT(error_of([&] { install_bundle(bundle, "/nonexistent/rows.toml"); }),
+             contains_text("/nonexistent/rows.toml cannot be written: No such file"));
+}
+
 TEST_CASE("a damaged bundle is refused") {
   const ScratchFolder folder;
   const ScopedVariable cache("STREAMATTN_CACHE_DIR", (folder.path() / "cache").string());
-  CHECK_THAT(error_of([&] { install_bundle(folder.path() / "nothing"); }),
+  CHECK_THAT(error_of([&] {
+               install_bundle(folder.path() / "nothing", folder.path() / "installed.toml");
+             }),
              contains_text("cannot be read"));
   const auto bundle = folder.path() / "bundle";
   std::filesystem::create_directories(bundle / "kernels");
   write_file(bundle / "rows.toml", rows_text(2048));
   write_file(bundle / "kernels" / "odd", "x");
-  CHECK_THAT(error_of([&] { install_bundle(bundle); }),
+  CHECK_THAT(error_of([&] { install_bundle(bundle, folder.path() / "installed.toml"); }),
              contains_text("is not named after a kernel's key"));
   std::filesystem::remove(bundle / "kernels" / "odd");
   write_file(bundle / "kernels" / KernelKey{}.text(), "no kernel");
-  CHECK_THAT(error_of([&] { install_bundle(bundle); }), contains_text("cannot be used: "));
+  CHECK_THAT(error_of([&] { install_bundle(bundle, folder.path() / "installed.toml"); }),
+             contains_text("cannot be used: "));
 }
 
 }  // namespace
