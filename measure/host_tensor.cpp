@@ -1,8 +1,11 @@
 // Layouts, random contents and poison of host tensors.
 #include "measure/host_tensor.h"
 
+#include <llvm/Support/FormatVariadic.h>
+
 #include <algorithm>
 
+#include "measure/host_memory.h"
 #include "runtime/cpu/threads.h"
 #include "support/half.h"
 
@@ -13,9 +16,20 @@ std::int64_t round_up(std::int64_t value, std::int64_t step) {
   return (value + step - 1) / step * step;
 }
 
+/// In doubles, before anything is multiplied in integers.
+void require_memory_for(DType type, const Sizes& sizes, std::int64_t gap) {
+  const auto& [batch, seq, heads, dim] = sizes;
+  double elements = static_cast<double>(dim) + static_cast<double>(gap);
+  for (const std::int64_t size : {batch, seq, heads}) elements *= static_cast<double>(size);
+  require_memory(llvm::formatv("a tensor of [{0}, {1}, {2}, {3}] {4} elements", batch, seq, heads,
+                               dim, streamattn::name(type)),
+                 elements * bytes(type));
+}
+
 /// The view of `sizes` in memory that does not exist yet.
 Tensor lay_out(DType type, const Sizes& sizes, Layout layout, std::int64_t gap) {
   const auto& [batch, seq, heads, dim] = sizes;
+  require_memory_for(type, sizes, gap);
   const std::int64_t row = dim + gap;
   Tensor view{nullptr, type, batch, seq, heads, dim};
   switch (layout) {

@@ -33,8 +33,8 @@ class HostTensor {
  public:
   static constexpr std::byte poison_byte{0xFF};  ///< of every byte: a NaN of every type
 
-  /// Poisoned all over. `gap` elements more
-  /// lie between the rows.
+  /// Poisoned all over. `gap` elements more lie between the rows. Throws Error (invalid_argument)
+  /// where this machine has not the memory.
   HostTensor(DType type, const Sizes& sizes, Layout layout, std::int64_t gap = 0);
   HostTensor(HostTensor&&) = default;
 

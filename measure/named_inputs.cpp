@@ -13,6 +13,7 @@
 
 #include "compiler/expr/build.h"
 #include "compiler/expr/names.h"
+#include "measure/host_memory.h"
 #include "measure/random_inputs.h"
 #include "runtime/cpu/threads.h"
 #include "streamattn/error.h"
@@ -26,6 +27,7 @@ constexpr std::string_view kind_names[] = {"random",  "slopes", "documents",
                                            "lengths", "bits",   "constant"};
 constexpr std::int64_t most_elements = std::int64_t{1} << 31;
 constexpr std::int64_t largest_index = 1 << 30;
+constexpr double past_words = 0x1p31;
 
 template <typename... Values>
 [[noreturn]] void refuse(const char* format, Values&&... values) {
@@ -271,6 +273,28 @@ InputKind parse_input_kind(std::string_view text) {
   return static_cast<InputKind>(found - std::begin(kind_names));
 }
 
+void check_number(const NamedInput& input) {
+  if (!input.number) return;
+  const double number = *input.number;
+  const auto require = [&](bool holds, const char* needed) {
+    if (!holds)
+      refuse("{0}: the number is {1}, needs {2}", name(input.kind), shortest(number), needed);
+  };
+  switch (input.kind) {
+    case InputKind::slopes:
+      refuse("slopes takes no number, {0} is given", shortest(number));
+    case InputKind::random:
+      return require(std::abs(number) < past_words, "to lie between -2^31 and 2^31");
+    case InputKind::documents:
+    case InputKind::lengths:
+      return require(number >= 1 && number < past_words, "1 or more, and less than 2^31");
+    case InputKind::bits:
+      return require(number >= 0 && number <= 1, "a share of ones, 0 to 1");
+    case InputKind::constant:
+      return require(!std::isnan(number), "to be one");
+  }
+}
+
 std::string_view name(InputKind kind) { return kind_names[static_cast<int>(kind)]; }
 
 std::string input_kinds() { return llvm::join(std::begin(kind_names), std::end(kind_names), "|"); }
@@ -304,6 +328,10 @@ NamedInputs::NamedInputs(const Problem& problem, const InputExtent& extent,
     NamedInput input{names_[i], default_kind(name, uses[i])};
     for (const NamedInput& given : tensors)
       if (given.name == name.name) input = given;
+    check_number(input);
+    if (!is_real(name.dtype) && std::abs(input.number.value_or(0)) >= past_words)
+      refuse("tensor \"{0}\": {1} is no {2}", name.name, shortest(*input.number),
+             streamattn::name(name.dtype));
     TensorArg tensor{.name = names_[i], .dtype = name.dtype, .rank = name.rank};
     std::int64_t elements = 1;
     for (int d = name.rank - 1; d >= 0; d--) {
@@ -312,6 +340,8 @@ NamedInputs::NamedInputs(const Problem& problem, const InputExtent& extent,
       if (llvm::MulOverflow(elements, tensor.sizes[d], elements) || elements > most_elements)
         refuse("tensor \"{0}\": its indices reach more than 2^31 elements", name.name);
     }
+    require_memory(llvm::formatv("tensor \"{0}\"", name.name),
+                   static_cast<double>(elements * bytes(name.dtype)));
     memory_.emplace_back(elements * bytes(name.dtype));
     tensor.data = memory_.back().data();
     fill(tensor, memory_.back().data(), input, extent, seed + i);

@@ -43,6 +43,10 @@ struct NamedInput {
   std::optional<double> number = {};
 };
 
+/// Throws Error (invalid_argument) for a number that the kind has no use for, or none that it could
+/// have.
+void check_number(const NamedInput& input);
+
 /// The largest positions and counts in a call: what sizes of named tensors follow from.
 struct InputExtent {
   std::int64_t batch, heads, kv_heads, q_len, kv_len;
@@ -54,8 +58,8 @@ struct InputExtent {
 /// real, documents where an index is a position, else lengths.
 class NamedInputs {
  public:
-  /// Throws Error (invalid_argument) for a tensor that the problem does not name, and for more than
-  /// 2^31 elements.
+  /// Throws Error (invalid_argument) for a tensor that the problem does not name, for a number as
+  /// check_number(), and for more than 2^31 elements, or than this machine has memory for.
   NamedInputs(const Problem& problem, const InputExtent& extent,
               const std::vector<NamedNumber>& scalars, const std::vector<NamedInput>& tensors,
               std::uint64_t seed);

@@ -1,10 +1,16 @@
 // Packs and pages sequences.
 #include "measure/sequence_inputs.h"
 
+#include <llvm/Support/FormatVariadic.h>
+
 #include <algorithm>
 #include <limits>
 #include <numeric>
 #include <random>
+#include <string_view>
+
+#include "measure/host_memory.h"
+#include "streamattn/error.h"
 
 namespace streamattn {
 namespace {
@@ -14,7 +20,15 @@ constexpr std::int32_t garbage = std::numeric_limits<std::int32_t>::max();
 constexpr std::int64_t gap = 3;
 
 std::int64_t pages_for(std::int64_t keys, std::int64_t page_size) {
-  return (keys + page_size - 1) / page_size;
+  return keys / page_size + (keys % page_size != 0 ? 1 : 0);
+}
+
+/// Throws Error (invalid_argument) for what 32-bit lengths and offsets cannot say.
+void require_countable(std::string_view what, std::int64_t count) {
+  if (count <= std::numeric_limits<std::int32_t>::max()) return;
+  throw Error(
+      ErrorCode::invalid_argument,
+      llvm::formatv("{0}: {1} are more than 32-bit lengths and offsets can say", what, count));
 }
 
 }  // namespace
@@ -23,11 +37,15 @@ SequenceInputs::SequenceInputs(const Problem& problem, const Shape& shape,
                                const SequenceLengths& lengths, std::uint64_t seed)
     : q_{shape.batch, shape.q_len, shape.q_len, {}, {}, {}},
       kv_{shape.batch, shape.kv_len, shape.kv_len, {}, {}, {}} {
+  require_memory(llvm::formatv("a batch of {0} sequences", shape.batch),
+                 2.0 * sizeof(std::int64_t) * static_cast<double>(shape.batch));
   for (std::int64_t i = 0; i < shape.batch; i++) {
     q_.lengths.push_back(lengths.q_len(i, shape));
     kv_.lengths.push_back(lengths.kv_len(i, shape));
   }
   if (!problem.is_ragged()) return;
+  require_countable("rows of a sequence of q", q_.longest);
+  require_countable("rows of a sequence of k", kv_.longest);
   if (problem.q_lens) q_.lens.assign(q_.lengths.begin(), q_.lengths.end());
   if (problem.has_kv_lens()) kv_.lens.assign(kv_.lengths.begin(), kv_.lengths.end());
   view_.batch = shape.batch;
@@ -50,6 +68,7 @@ void SequenceInputs::Side::pack(bool has_lens) {
   cu_seqlens = {has_lens ? 2 : 0};
   for (std::size_t i = 0; i < lengths.size(); i++) {
     const std::int64_t room = lengths[i] + (has_lens ? static_cast<std::int64_t>(i % 3) : 0);
+    require_countable("rows of packed sequences", cu_seqlens.back() + room);
     cu_seqlens.push_back(cu_seqlens.back() + static_cast<std::int32_t>(room));
   }
   batch = 1;
@@ -59,8 +78,13 @@ void SequenceInputs::Side::pack(bool has_lens) {
 void SequenceInputs::page(std::int64_t page_size, std::uint64_t seed) {
   std::int64_t used = 0;
   for (const std::int64_t length : kv_.lengths) used += pages_for(length, page_size);
+  require_countable("pages of k", used);
   view_.pages = pages_for(kv_.longest, page_size);
   view_.block_table_stride = view_.pages + gap;
+  require_memory(
+      llvm::formatv("a block table of {0} sequences x {1} pages", kv_.lengths.size(), view_.pages),
+      sizeof(std::int32_t) * static_cast<double>(kv_.lengths.size()) *
+          static_cast<double>(view_.block_table_stride));
   table_.assign(kv_.lengths.size() * view_.block_table_stride, garbage);
   std::vector<std::int32_t> free(used + 2);
   std::iota(free.begin(), free.end(), 0);

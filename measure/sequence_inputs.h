@@ -27,6 +27,8 @@ struct SequenceLengths {
 /// is garbage.
 class SequenceInputs {
  public:
+  /// Throws Error (invalid_argument) for more rows than 32-bit lengths and offsets can say, and for
+  /// more pages and sequences than this machine has memory for.
   SequenceInputs(const Problem& problem, const Shape& shape, const SequenceLengths& lengths,
                  std::uint64_t seed);
 

@@ -116,6 +116,7 @@ std::vector<ForwardCase> BenchGridFlags::calls(const BenchGrid& defaults) const 
       }
     }
   }
+  for (const ForwardCase& call : calls) require_read(call);
   named_.apply_to(calls);
   for (const ForwardCase& call : calls) require_scalars(call);
   return calls;

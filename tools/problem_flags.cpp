@@ -75,22 +75,27 @@ void NamedFlags::add_to(Flags& flags) {
               read_value("--set " + name.str(), value, number);
               scalars_.push_back({name.str(), number});
             });
-  flags.add(
-      "tensor", "NAME=KIND[:X]", "contents of a tensor: " + input_kinds() + "; may be repeated",
-      [this](llvm::StringRef text) {
-        const auto [name, value] =
-            named_value("--tensor", text, "a name and a kind, as slope=slopes");
-        require_new("--tensor", tensors_, name);
-        const auto [kind, number] = value.split(':');
-        NamedInput input{.name = name.str()};
-        try {
-          input.kind = parse_input_kind({kind.data(), kind.size()});
-        } catch (const Error& error) {
-          throw Error(ErrorCode::invalid_config, "--tensor " + name.str() + ": " + error.what());
-        }
-        if (kind.size() < value.size()) read_value("--tensor " + name.str(), number, input.number);
-        tensors_.push_back(std::move(input));
-      });
+  flags.add("tensor", "NAME=KIND[:X]",
+            "contents of a tensor: " + input_kinds() + "; may be repeated",
+            [this](llvm::StringRef text) {
+              const auto [name, value] =
+                  named_value("--tensor", text, "a name and a kind, as slope=slopes");
+              require_new("--tensor", tensors_, name);
+              const auto [kind, number] = value.split(':');
+              NamedInput input{.name = name.str()};
+              const std::string flag = "--tensor " + name.str();
+              if (kind.size() < value.size()) {
+                if (kind == "zeros") reject_value(flag, value, "zeros, or constant:X");
+                read_value(flag, number, input.number);
+              }
+              try {
+                input.kind = parse_input_kind({kind.data(), kind.size()});
+                check_number(input);
+              } catch (const Error& error) {
+                throw Error(ErrorCode::invalid_config, flag + ": " + error.what());
+              }
+              tensors_.push_back(std::move(input));
+            });
 }
 
 void NamedFlags::apply_to(std::vector<ForwardCase>& calls) const {
@@ -123,6 +128,28 @@ void require_scalars(const ForwardCase& call) {
                   "--set " + scalar.name + "=X is missing: the problem names the " +
                       std::string(name(scalar.dtype)) + " scalar \"" + scalar.name + "\"");
   }
+}
+
+void require_read(const ForwardCase& call) {
+  const bool is_merge = call.operation == Operation::merge;
+  if (!is_merge && call.operation != Operation::append) return;
+  const Problem& problem = call.problem;
+  const auto refuse = [&](bool is_given, const char* flags) {
+    if (is_given)
+      throw Error(ErrorCode::invalid_config, std::string(flags) + ": --op " +
+                                                 std::string(name(call.operation)) +
+                                                 " has no use for it");
+  };
+  refuse(!problem.mask.same_as(Expr()), "--mask or --causal");
+  refuse(problem.changes_score(), "--score");
+  refuse(problem.sink.has_value(), "--sink");
+  refuse(problem.dropout, "--dropout");
+  refuse(call.scale.has_value(), "--scale");
+  refuse(call.q_offset.has_value(), "--q-offset");
+  refuse(call.q_rows.has_value(), "--q-rows");
+  refuse(call.kv_rows.has_value(), "--kv-rows");
+  refuse(is_merge && call.k_offset != 0, "--k-offset");
+  refuse(is_merge && problem.is_ragged(), "--lengths, --q-lengths, --packed or --paged");
 }
 
 Expr parse_score(const std::string& text) {
@@ -192,6 +219,7 @@ ForwardCase ProblemFlags::call() const {
   if (call.shape.batch < 0 || call.shape.q_len < 0 || call.shape.kv_len < 0) {
     throw Error(ErrorCode::invalid_config, "batch and lengths must be >= 0");
   }
+  require_read(call);
   std::vector calls = {call};
   named_.apply_to(calls);
   return calls.front();

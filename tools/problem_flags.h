@@ -49,6 +49,10 @@ class NamedFlags {
 /// Throws Error (invalid_config) unless all scalars that the call's problem names have a value.
 void require_scalars(const ForwardCase& call);
 
+/// Throws Error (invalid_config) for flags that the call's operation has no use for: of masks,
+/// scores and rows, where it is append or merge.
+void require_read(const ForwardCase& call);
+
 /// A problem's score and sink from text; empty: none. Throws Error (invalid_problem).
 Expr parse_score(const std::string& text);
 std::optional<Expr> parse_sink(const std::string& text);

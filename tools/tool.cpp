@@ -6,6 +6,7 @@
 #include <llvm/Support/Format.h>
 
 #include <exception>
+#include <new>
 #include <string_view>
 #include <vector>
 
@@ -126,6 +127,10 @@ Exit run_tool(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out, llvm::ra
     out.flush();
     err << "streamattn: " << name(error.code()) << ": " << error.what() << "\n";
     return exit_code(error.code());
+  } catch (const std::bad_alloc&) {
+    out.flush();
+    err << "streamattn: this machine has not the memory that this needs; smaller sizes need less\n";
+    return Exit::environment;
   } catch (const std::exception& error) {
     out.flush();
     err << "streamattn: " << error.what() << "\n";

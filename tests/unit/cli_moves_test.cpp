@@ -53,6 +53,33 @@ TEST_CASE("flags of appends and merges need these") {
             "--rope: unknown rope style \"neox\", known: none");
 }
 
+TEST_CASE("flags that appends and merges have no use for are refused") {
+  const auto complaint = [](std::vector<std::string> flags) {
+    flags.insert(flags.begin(), {"run", "--target", "cpu", "--seq", "7"});
+    const ToolRun ran = tool(flags);
+    CHECK(ran.exit == Exit::usage);
+    return ran.err;
+  };
+  const std::vector<std::vector<std::string>> of_masks = {
+      {"--causal"},        {"--mask", "k == q"}, {"--score", "score / 2"},
+      {"--sink", "0.5"},   {"--scale", "2"},     {"--dropout", "0.1"},
+      {"--q-offset", "3"}, {"--q-rows", "1:2"},  {"--kv-rows", "1:2"}};
+  for (const char* operation : {"append", "merge"})
+    for (std::vector<std::string> flags : of_masks) {
+      const std::string flag = flags.front();
+      flags.insert(flags.end(), {"--op", operation});
+      CHECK_THAT(complaint(flags),
+                 contains_text(flag) &&
+                     contains_text(std::string(": --op ") + operation + " has no use for it"));
+    }
+  CHECK_THAT(complaint({"--op", "merge", "--k-offset", "1"}), contains_text("--k-offset: --op"));
+  for (const char* flag : {"--packed", "--lengths=3,4", "--paged=4"})
+    CHECK_THAT(complaint({"--op", "merge", flag}), contains_text("or --paged: --op merge"));
+  const ToolRun bench = tool({"bench", "--target", "cpu", "--op", "append", "--causal"});
+  CHECK(bench.exit == Exit::usage);
+  CHECK(bench.complains("--mask or --causal: --op append has no use for it"));
+}
+
 TEST_CASE("explain refuses operations that read no mask") {
   const ToolRun ran = tool({"explain", "--op", "append"});
   CHECK(ran.exit == Exit::usage);

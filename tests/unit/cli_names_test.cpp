@@ -94,6 +94,20 @@ TEST_CASE("a benchmark is over masks and scores, each with the names that it has
   CHECK(rows[0].getAsObject()->getObject("scalars") == nullptr);
 }
 
+TEST_CASE("numbers that a kind of tensor has no use for are refused with the flag") {
+  const auto complaint = [](const std::string& kind) {
+    const ToolRun ran = tool({"run", "--target", "cpu", "--seq", "7", "--score", "score + l[k]",
+                              "--tensor", "l=" + kind});
+    CHECK(ran.exit == Exit::usage);
+    return ran.err;
+  };
+  CHECK_THAT(complaint("random:nan"), contains_text("--tensor l: random: the number is nan"));
+  CHECK_THAT(complaint("lengths:-5"), contains_text("--tensor l: lengths: the number is -5"));
+  CHECK_THAT(complaint("bits:2"), contains_text("--tensor l: bits: the number is 2"));
+  CHECK_THAT(complaint("slopes:1"), contains_text("--tensor l: slopes takes no number"));
+  CHECK_THAT(complaint("zeros:5"), contains_text("--tensor l is \"zeros:5\", needs zeros, or"));
+}
+
 TEST_CASE("names that do not fit are refused with the flag that is wrong") {
   struct Case {
     std::vector<std::string> flags;

@@ -44,6 +44,29 @@ TEST_CASE("gradients that are 0 but for rounding are right") {
   }
 }
 
+TEST_CASE("what no memory holds is refused by what it is and how much it takes") {
+  const auto complaint = [](std::vector<std::string> flags) {
+    flags.insert(flags.begin(), {"run", "--target", "cpu"});
+    const ToolRun ran = tool(flags);
+    CHECK(ran.exit == Exit::usage);
+    return ran.err;
+  };
+  CHECK_THAT(complaint({"--paged", "99999999999", "--lengths", "3"}),
+             contains_text("a tensor of [3, 99999999999, 8, 128] bf16 elements takes 614400.0 GB "
+                           "of memory, this machine has "));
+  CHECK_THAT(complaint({"--op", "merge", "--shares", "100000000"}),
+             contains_text("a tensor of [100000000, 1024, 8, 128] bf16 elements takes 209715.2 GB "
+                           "of memory, this machine has "));
+  CHECK_THAT(complaint({"--lengths", "3000000000"}),
+             contains_text("rows of a sequence of k: 3000000000 are more than 32-bit lengths"));
+  CHECK_THAT(complaint({"--packed", "--lengths", "2000000000,2000000000"}),
+             contains_text("rows of packed sequences: 4000000000 are more than 32-bit lengths"));
+  CHECK_THAT(complaint({"--paged", "1", "--lengths", "2000000000,2000000000"}),
+             contains_text("pages of k: 4000000000 are more than 32-bit lengths"));
+  CHECK_THAT(complaint({"--batch", "1099511627776", "--seq", "1"}),
+             contains_text("a batch of 1099511627776 sequences takes 17592.2 GB of memory"));
+}
+
 TEST_CASE("flags of gradients need the backward pass") {
   for (const char* flag : {"--accumulate", "--grad-dtype=f32"}) {
     const ToolRun ran = tool({"run", "--target", "cpu", "--seq", "7", flag});

@@ -129,6 +129,32 @@ TEST_CASE("kinds have names") {
         "invalid_argument: unknown kind of input \"slope\", did you mean \"slopes\"?");
 }
 
+TEST_CASE("numbers that a kind has no use for are refused") {
+  const auto complaint = [](InputKind kind, double number) {
+    return error_of([&] { check_number({"t", kind, number}); });
+  };
+  using Kind = InputKind;
+  const std::string place = "invalid_argument: ";
+  CHECK(complaint(Kind::slopes, 2) == place + "slopes takes no number, 2 is given");
+  CHECK(complaint(Kind::random, NAN) ==
+        place + "random: the number is nan, needs to lie between -2^31 and 2^31");
+  CHECK(complaint(Kind::random, -2) == "nothing");
+  for (const Kind kind : {Kind::lengths, Kind::documents}) {
+    for (const double number : {-5.0, 0.5, 0x1p31, double{NAN}})
+      CHECK_THAT(complaint(kind, number), contains_text("needs 1 or more, and less than 2^31"));
+    CHECK(complaint(kind, 1) == "nothing");
+  }
+  for (const double share : {2.0, -0.1, double{NAN}})
+    CHECK_THAT(complaint(Kind::bits, share), contains_text("needs a share of ones, 0 to 1"));
+  CHECK(complaint(Kind::bits, 1) == "nothing");
+  CHECK(complaint(Kind::constant, NAN) == place + "constant: the number is nan, needs to be one");
+  CHECK(complaint(Kind::constant, -INFINITY) == "nothing");
+  CHECK(error_of([] { of_mask("t[k] == 0", {{"t", InputKind::constant, 1e10}}); }) ==
+        place + "tensor \"t\": 1e+10 is no i32");
+  CHECK_THAT(error_of([] { of_mask("t[k] == 0", {{"t", InputKind::lengths, -5}}); }),
+             contains_text("lengths: the number is -5"));
+}
+
 TEST_CASE("tensors that a problem does not name, or too large ones, are refused") {
   CHECK(error_of([] { of_mask("t[k] == 0", {{"other", InputKind::bits}}); }) ==
         "invalid_argument: tensor \"other\": the problem names no such tensor, known: t");
