@@ -92,13 +92,17 @@ struct BackwardLoader {
     bool more = find_next();
     visit.flags |= more ? 0 : QueryVisit::last;
 
-    if constexpr (!tiling.loads_q_first()) load_d_o(row, visit.head, batch, first);
     auto q_at = shared.q_of(at);
-    shared.q_ring().wait_empty(q_at);
-    visit.store(shared.slot(at));
+    if constexpr (tiling.loads_q_first()) shared.q_ring().wait_empty(q_at);
+    visit.store(shared.visit(at));
     int part =
         all_head * params.d_q_sums.tiles * tiling.dq_parts() + visit.q_tile * tiling.visit_parts();
     SumTurn{part, previous, item().key_tile, visit.flags}.store(shared.turn(at));
+    if constexpr (!tiling.loads_q_first()) {
+      load_d_o(row, visit.head, batch, first);
+      shared.q_ring().wait_empty(q_at);
+    }
+    QueryVisit::load(shared.visit(at)).store(shared.slot(q_at));
     u32 full = shared.q_ring().acquire(q_at, Tiles::Q::bytes + tiling.statistic_bytes());
     load<typename Tiles::Q>(shared.q(q_at), params.q, full, row, visit.head, batch,
                             CachePolicy::evict_last);

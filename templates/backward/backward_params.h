@@ -157,20 +157,21 @@ struct BackwardTiling {
   SA_ANYWHERE constexpr int slot_offset() const {
     return delta_offset() + d_o_stages() * statistic_bytes();
   }
-  SA_ANYWHERE constexpr int turn_offset() const { return slot_offset() + visits * 16; }
-  SA_ANYWHERE constexpr int item_offset() const { return turn_offset() + visits * 16; }
+  SA_ANYWHERE constexpr int item_offset() const { return slot_offset() + q_stages() * 16; }
   SA_ANYWHERE constexpr int number_offset() const { return item_offset() + items * 16; }
   SA_ANYWHERE constexpr int visits_offset() const { return number_offset() + math_warps * 16; }
   SA_ANYWHERE constexpr int barrier_offset() const { return visits_offset() + 16; }
-  SA_ANYWHERE constexpr int bytes() const { return barrier_offset() + barrier_bytes; }
+  SA_ANYWHERE constexpr int visit_offset() const { return barrier_offset() + barrier_bytes; }
+  SA_ANYWHERE constexpr int turn_offset() const { return visit_offset() + visits * 16; }
+  SA_ANYWHERE constexpr int bytes() const { return turn_offset() + visits * 16; }
 
  private:
   // What bytes() is at most with so many stages of dO and dS.
   SA_ANYWHERE constexpr int bytes_with(int d_o_count, int ds_count) const {
     return k_bytes() + v_bytes() + q_stages() * q_bytes() + d_o_count * d_o_bytes() +
            ds_count * ds_bytes() + dq_buffers * dq_bytes() + weights_bytes() +
-           2 * most_stages * statistic_bytes() + 16 * (2 * visits + items + math_warps + 1) +
-           barrier_bytes;
+           2 * most_stages * statistic_bytes() +
+           16 * (most_stages + 2 * visits + items + math_warps + 1) + barrier_bytes;
   }
   SA_ANYWHERE static constexpr int tile_bytes(int rows, int columns) {
     return rows * padded_columns(columns, element_bytes) * element_bytes;

@@ -143,10 +143,11 @@ struct BackwardShared {
   SA_DEVICE static DOCursor d_o_of(VisitCursor visit) { return {visit.uses}; }
   SA_DEVICE static DSCursor ds_of(VisitCursor visit) { return {visit.uses}; }
   SA_DEVICE u32 weights() const { return base + tiling.weights_offset(); }
-  /// What a visit is, written before its Q is announced, and may be read until whoever does so has
-  /// given back Q of the next one.
-  SA_DEVICE u32 slot(VisitCursor at) const {
-    return base + tiling.slot_offset() + at.uses % tiling.visits * 16;
+  /// The visit whose Q is in the stage; written before that is announced.
+  SA_DEVICE u32 slot(QCursor at) const { return base + tiling.slot_offset() + at.stage() * 16; }
+  /// The same, and its turn, which may be read until whoever does so has given back Q of the next.
+  SA_DEVICE u32 visit(VisitCursor at) const {
+    return base + tiling.visit_offset() + at.uses % tiling.visits * 16;
   }
   SA_DEVICE u32 turn(VisitCursor at) const {
     return base + tiling.turn_offset() + at.uses % tiling.visits * 16;

@@ -98,7 +98,7 @@ struct KeyGradients {
 
   /// Of the visit. The slot holds until Q is released.
   SA_DEVICE int flags() const {
-    return __shfl_sync(~0u, QueryVisit::load(shared.slot(visit)).flags, 0);
+    return __shfl_sync(~0u, QueryVisit::load(shared.slot(shared.q_of(visit))).flags, 0);
   }
 
   // Has addresses worked out anew: ptxas keeps them over a loop, in registers that it then lacks.
@@ -229,7 +229,7 @@ struct KeyGradients {
   SA_DEVICE void find_dropped() {
     static_assert(tiling.tile_q == 64, "a thread has a bit for each of 32 elements");
     KeyItem item = this->item();
-    QueryVisit here = QueryVisit::load(shared.slot(visit));
+    QueryVisit here = QueryVisit::load(shared.slot(shared.q_of(visit)));
     Sequence sequence(params.sequence, WorkItem{here.q_tile, here.head, item.batch, 0});
     int row = item.key_tile * tiling.tile_kv() + at.first_row() + at.warp * 16;
     drop = {DropoutBytes(params.dropout, item.batch, here.head),
@@ -241,7 +241,7 @@ struct KeyGradients {
   template <class Hide>
   SA_DEVICE void each_hidden(float (&s)[tiling.tile_q / 2], Hide hide) const {
     KeyItem item = this->item();
-    QueryVisit here = QueryVisit::load(shared.slot(visit));
+    QueryVisit here = QueryVisit::load(shared.slot(shared.q_of(visit)));
     WorkItem query{here.q_tile, here.head, item.batch, 0};
     Sequence sequence(params.sequence, query);
     Score score(params.score, query, sequence);
@@ -255,15 +255,15 @@ struct KeyGradients {
     });
   }
 
-  // Any score: P goes on as it is to dV, and times the slope to dS. A weight of 0 has none,
-  // whatever the slope.
+  // Any score: P goes on to dV, and times the slope to dS. A weight of 0 has none, whatever it is.
   SA_DEVICE void weigh_changed(float (&s)[tiling.tile_q / 2], Weights& sloped, int flags) {
     static_assert(tiling.tile_q == 64, "a thread has a bit for each of 32 elements");
     forget_addresses();
     u32 hidden = 0;
     if (flags & QueryVisit::masked) each_hidden(s, [&](float&, int i) { hidden |= 1u << i; });
+    forget_addresses();
     KeyItem item = this->item();
-    QueryVisit here = QueryVisit::load(shared.slot(visit));
+    QueryVisit here = QueryVisit::load(shared.slot(shared.q_of(visit)));
     WorkItem query{here.q_tile, here.head, in_uniform_register(item.batch), 0};
     Sequence sequence(params.sequence, query);
     Score score(params.score, query, sequence);

@@ -75,7 +75,7 @@ struct QueryGradient {
     }
   }
 
-  SA_DEVICE QueryVisit here() const { return QueryVisit::load(shared.slot(visit)); }
+  SA_DEVICE QueryVisit here() const { return QueryVisit::load(shared.visit(visit)); }
 
   // Adds what others have, which is in the buffer, and makes it dQ, in the buffer or in memory.
   SA_DEVICE void complete(Chunk& dq, u32 buffer, int part, int chunk) const {

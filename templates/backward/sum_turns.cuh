@@ -40,7 +40,7 @@ struct SumTurns {
       shared.q_ring().wait(q_at);
       SumTurn turn = SumTurn::load(shared.turn(here));
       if (turn.part < 0) return;
-      QueryVisit visit = QueryVisit::load(shared.slot(here));
+      QueryVisit visit = QueryVisit::load(shared.visit(here));
       if (next.uses / parts != here.uses) shared.q_ring().release(q_at);
       int part = turn.part + at.uses % parts;
       if (turn.flags & QueryVisit::completes)
