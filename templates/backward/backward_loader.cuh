@@ -27,7 +27,7 @@ struct BackwardLoader {
 #pragma unroll 1
     while (draw()) {
       head_in_group = Spec::group_size - 1;
-      tile = (walk().sequence.q_len + tiling.tile_q - 1) / tiling.tile_q;
+      tile = climbs() ? -1 : query_tiles();
       bool more = find_next();
       load_keys(more);
       if constexpr (!tiling.by_role())
@@ -67,7 +67,7 @@ struct BackwardLoader {
     keys.wait_empty(items);
     if constexpr (tiling.by_role()) shared.gradient_ring().wait_empty(items);
     KeyItem item = this->item();
-    item.is_seen = is_seen;
+    item.flags |= is_seen ? KeyItem::seen : 0;
     item.store(shared.item(items));
     keys.acquire(items, Tiles::K::bytes + Tiles::V::bytes);
     int row = item.key_tile * tiling.tile_kv();
@@ -82,10 +82,15 @@ struct BackwardLoader {
   SA_DEVICE bool load_visit() {
     Walk here = walk();
     int batch = item().batch;
-    QueryVisit visit{tile, head(), batch,
-                     (here.is_masked() ? QueryVisit::masked : 0) |
-                         (here.is_last_key_tile() ? QueryVisit::completes : 0)};
-    int previous = here.previous_key_tile();
+    int previous = here.previous_key_tile(), next = here.next_key_tile();
+    if (climbs()) {
+      int before = previous;
+      previous = next;
+      next = before;
+    }
+    QueryVisit visit{
+        tile, head(), batch,
+        (here.is_masked() ? QueryVisit::masked : 0) | (next < 0 ? QueryVisit::completes : 0)};
     int row = visit.q_tile * tiling.tile_q;
     int all_head = batch * params.order.kv_heads * Spec::group_size + visit.head;
     long long first = (long long)all_head * params.statistics.padded_len + row;
@@ -124,6 +129,11 @@ struct BackwardLoader {
               full);
   }
 
+  SA_DEVICE bool climbs() const { return item().flags & KeyItem::climbs; }
+  SA_DEVICE int query_tiles() const {
+    return (params.sequence.q_len + tiling.tile_q - 1) / tiling.tile_q;
+  }
+
   SA_DEVICE int head() const { return item().kv_head * Spec::group_size + head_in_group; }
 
   SA_DEVICE Walk walk() const {
@@ -140,7 +150,8 @@ struct BackwardLoader {
     do {
       if (++head_in_group < Spec::group_size) continue;
       head_in_group = 0;
-      if (--tile < 0) return false;
+      tile += climbs() ? 1 : -1;
+      if (tile < 0 || tile >= query_tiles()) return false;
     } while (!walk().sees());
     return true;
   }

@@ -24,6 +24,7 @@ struct QuerySumParams {
 
 /// Work items are (section of key-value heads, key tile, head of the section), the last one
 /// fastest. A tile of keys waits for tiles before it alone, which blocks have then drawn earlier.
+/// In sections that climb, key tiles and their walks go the other way round.
 struct KeyOrderParams {
   int items;
   // Counts items that blocks have drawn, and one more draw for each block. The last of these makes
@@ -33,6 +34,7 @@ struct KeyOrderParams {
   int key_tiles;
   int kv_heads, all_kv_heads;  // all: batch * kv_heads
   int section_heads;           // heads of a section; the last section may have fewer
+  int climbing_sections;       // the first ones
 };
 
 /// A float32 gradient that goes straight from registers to memory.

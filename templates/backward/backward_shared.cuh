@@ -29,14 +29,17 @@ using ItemCursor = UseCursor<1>;
 struct KeyItem {
   int key_tile;  // negative: there are no more
   int kv_head, batch;
-  int is_seen;  // by some query tile
+  int flags;
+
+  /// seen: by some query tile. climbs: its walk goes from the first query tile to the last.
+  static constexpr int seen = 1, climbs = 2;
 
   SA_DEVICE static KeyItem load(u32 slot) {
     int4 found = load_shared(slot);
     return {found.x, found.y, found.z, found.w};
   }
   SA_DEVICE void store(u32 slot) const {
-    store_shared(slot, make_int4(key_tile, kv_head, batch, is_seen));
+    store_shared(slot, make_int4(key_tile, kv_head, batch, flags));
   }
 };
 
@@ -48,8 +51,10 @@ SA_DEVICE KeyItem key_item(const KeyOrderParams& order, int index) {
   int in_section = index - first_head * order.key_tiles;
   int key_tile = in_section / heads_here;
   int head = first_head + in_section - key_tile * heads_here;
+  bool climbs = section < order.climbing_sections;
+  if (climbs) key_tile = order.key_tiles - 1 - key_tile;
   int batch = head / order.kv_heads;
-  return {key_tile, head - batch * order.kv_heads, batch, 0};
+  return {key_tile, head - batch * order.kv_heads, batch, climbs ? KeyItem::climbs : 0};
 }
 
 /// A visit to a query tile, as its slot in shared memory holds it.

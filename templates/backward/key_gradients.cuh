@@ -55,7 +55,7 @@ struct KeyGradients {
     for (ItemCursor next; take_item(next); next = {items().uses + 1}) {
       clear(dk);
       clear(dv);
-      if (item().is_seen)
+      if (item().flags & KeyItem::seen)
         visit_queries();
       else
         release_keys();

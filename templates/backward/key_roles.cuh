@@ -39,7 +39,7 @@ struct ValueRole : KeyRole<Spec> {
 #pragma unroll 1
     for (ItemCursor next; this->take_item(next); next = {this->items().uses + 1}) {
       this->clear(dv);
-      if (this->item().is_seen) visit_queries();
+      if (this->item().flags & KeyItem::seen) visit_queries();
       this->release_keys();
       this->wait_keys_read();
       this->template pass_on<DVTile, tiling.value_head_dim>(
@@ -114,7 +114,7 @@ struct KeysRole : KeyRole<Spec> {
 #pragma unroll 1
     for (ItemCursor next; this->take_item(next); next = {this->items().uses + 1}) {
       this->clear(dk);
-      if (this->item().is_seen) visit_queries();
+      if (this->item().flags & KeyItem::seen) visit_queries();
       this->release_keys();
       this->wait_keys_read();
       this->template pass_on<DKTile, tiling.head_dim>(dk, params.score.scale, params.d_k_direct,

@@ -37,7 +37,7 @@ struct QueryGradient {
       shared.keys_ring().wait(items);
       KeyItem item = KeyItem::load(shared.item(items));
       if (item.key_tile < 0) return;
-      if (item.is_seen)
+      if (item.flags & KeyItem::seen)
         visit_queries();
       else
         release_keys();

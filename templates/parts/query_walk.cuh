@@ -55,19 +55,21 @@ struct QueryWalk {
     }
   }
 
-  /// Whether the queries see no key of the tiles behind this one.
-  SA_DEVICE bool is_last_key_tile() const {
-    int behind = key_tile * tile_kv + tile_kv;
+  /// The key tile behind this one that the queries see the nearest; -1: none.
+  SA_DEVICE int next_key_tile() const {
+    int behind = key_tile + 1;
     if constexpr (Score::trivial) {
-      return behind >= sequence.kv_len;
+      return behind * tile_kv < sequence.kv_len ? behind : -1;
     } else {
-      bool found = false;
+      int nearest = -1;
 #pragma unroll
       for (int i = 0; i < Score::range_count; i++) {
         Span rows = sequence.keys(score.seen(i, queries()));
-        found = found || (!rows.empty() && rows.end > behind);
+        int candidate = max(rows.begin / tile_kv, behind);
+        if (rows.empty() || candidate * tile_kv >= rows.end) continue;
+        nearest = nearest < 0 ? candidate : min(nearest, candidate);
       }
-      return !found;
+      return nearest;
     }
   }
 

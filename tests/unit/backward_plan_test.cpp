@@ -133,25 +133,43 @@ TEST_CASE_METHOD(Fixture, "the workspace of a backward launch is linear in the q
   CHECK(at_length(6400) == once);
 }
 
-TEST_CASE_METHOD(Fixture, "sections hold as many heads as the L2 does, and enough under a mask") {
-  const auto section = [&] {
+TEST_CASE_METHOD(Fixture, "sections hold two rounds of blocks that fit the L2, the last descends") {
+  const auto sections = [&] {
     BackwardParams p;
     const Plan steps = planned();
     std::memcpy(&p, launch(steps, 1).parameters(), sizeof(p));
-    return p.order.section_heads;
+    return std::pair(p.order.section_heads, p.order.climbing_sections);
   };
-  CHECK(section() == 4);  // all
+  const auto all_long = [&] {
+    for (Tensor* tensor : {&call.forward.k, &call.forward.v, &call.d_k, &call.d_v})
+      tensor->seq = 16384;
+  };
+  CHECK(sections() == std::pair(2, 1));  // at least two, of 4 heads
   for (Tensor* tensor : {&call.forward.q, &call.forward.o, &call.forward.lse, &call.d_o, &call.d_q})
     tensor->seq = 16384;
-  CHECK(section() == 4);  // enough under a mask, whatever the L2 holds
+  CHECK(sections() == std::pair(2, 1));  // 16 MB a head
   problem.mask = Problem().mask;
-  CHECK(section() == 2);
+  CHECK(sections() == std::pair(2, 0));
   call = fresh();
-  for (Tensor* tensor : {&call.forward.k, &call.forward.v, &call.d_k, &call.d_v})
-    tensor->seq = 16384;
-  CHECK(section() == 2);  // 128 tiles of keys each: two rounds of blocks
+  CHECK(sections() == std::pair(4, 0));
+  all_long();
+  CHECK(sections() == std::pair(2, 0));  // 128 tiles of keys each: two rounds of blocks
+  problem.mask = causal();
   schedule.set("section_heads", std::int64_t{3});
-  CHECK(section() == 3);
+  CHECK(sections() == std::pair(3, 1));
+  schedule.set("section_heads", std::int64_t{1});
+  CHECK(sections() == std::pair(1, 3));
+  call.forward.max_sms = 7;  // changes no bits
+  CHECK(sections() == std::pair(1, 3));
+}
+
+TEST_CASE_METHOD(Fixture,
+                 "sections of large groups do not climb, and have enough heads in a mask") {
+  problem.group_size = 8;
+  const BackwardSections sections =
+      backward_sections(problem, {.tile_q = 128}, {4, 8, 16384, 16384}, 132, hopper().l2_bytes);
+  CHECK(sections.heads == 8);
+  CHECK(sections.climbing == 0);
 }
 
 TEST_CASE_METHOD(Fixture, "what TMA cannot move and what no kernel computes is refused by name") {

@@ -126,30 +126,36 @@ BackwardTiling backward_tiling(const Problem& problem, const BackwardSchedule& s
   return {problem.head_dim, problem.v_head_dim(), schedule.tile_q};
 }
 
-int backward_section_heads(const Problem& problem, const BackwardSchedule& schedule,
-                           const Shape& shape, int multiprocessors, std::int64_t l2_bytes) {
+BackwardSections backward_sections(const Problem& problem, const BackwardSchedule& schedule,
+                                   const Shape& shape, int multiprocessors, std::int64_t l2_bytes) {
   const std::int64_t all = std::max<std::int64_t>(shape.batch * shape.kv_heads, 1);
-  if (schedule.section_heads > 0)
-    return static_cast<int>(std::min<std::int64_t>(schedule.section_heads, all));
   // Q and dO, which all key tiles of a head read, and the sums of dQ, which they add to.
   const std::int64_t row_bytes =
       problem.group_size * (6LL * problem.head_dim + 2LL * problem.v_head_dim());
+  const bool is_masked = !problem.mask.node().is_constant();
+  // Blocks in a section that climbs are a query tile apart, and all these tiles are in use.
+  const bool climbs = is_masked && multiprocessors * schedule.tile_q * row_bytes <= l2_bytes / 2;
+
   std::int64_t fit = l2_bytes * 2 / 3 / std::max<std::int64_t>(shape.q_len * row_bytes, 1);
-  if (problem.mask.node().is_constant()) {
+  if (is_masked && !climbs) {
+    // Later blocks of a head are shorter and catch up with those that they wait for: the fewer of
+    // them run at a time, the less they wait.
+    constexpr std::int64_t enough = 8;
+    fit = std::max(fit, enough);
+  } else {
     // More than two rounds of blocks gain nothing.
     const std::int64_t tile_kv = backward_tiling(problem, schedule).tile_kv();
     const std::int64_t key_tiles =
         std::max<std::int64_t>((shape.kv_len + tile_kv - 1) / tile_kv, 1);
     fit = std::min(fit, 2 * multiprocessors / key_tiles);
-  } else {
-    // Later blocks of a head are shorter and catch up with those that they wait for: the fewer of
-    // them run at a time, the less they wait.
-    constexpr std::int64_t enough = 8;
-    fit = std::max(fit, enough);
+    if (climbs) fit = std::min(fit, all / 2);
   }
   std::int64_t heads = 1;
   while (heads * 2 <= std::min(fit, all)) heads *= 2;
-  return static_cast<int>(heads);
+  if (schedule.section_heads > 0) heads = std::min<std::int64_t>(schedule.section_heads, all);
+  // The last one does not: its longest items would be the last ones of all.
+  const std::int64_t climbing = climbs ? (all - 1) / heads : 0;
+  return {.heads = static_cast<int>(heads), .climbing = static_cast<int>(climbing)};
 }
 
 }  // namespace streamattn

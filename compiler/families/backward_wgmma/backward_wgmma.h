@@ -37,10 +37,16 @@ Plan backward_plan(const Problem& problem, const Schedule& schedule, const Resol
 BackwardTiling backward_tiling(const Problem& problem,
                                const BackwardSchedule& schedule = {.tile_q = 64});
 
-/// Key-value heads (of batch * kv_heads) in one L2 section of the order of key tiles, on so many
-/// multiprocessors with an L2 of `l2_bytes`.
-int backward_section_heads(const Problem& problem, const BackwardSchedule& schedule,
-                           const Shape& shape, int multiprocessors, std::int64_t l2_bytes);
+/// How the order of key tiles is cut: sections of so many key-value heads (of batch * kv_heads)
+/// share the L2; the first `climbing` ones are walked from the last key tile to the first, each
+/// from its first query tile on.
+struct BackwardSections {
+  int heads, climbing;
+};
+
+/// Those of a shape on so many multiprocessors with an L2 of `l2_bytes`.
+BackwardSections backward_sections(const Problem& problem, const BackwardSchedule& schedule,
+                                   const Shape& shape, int multiprocessors, std::int64_t l2_bytes);
 
 /// A kernel of a program that adds to the gradient of a named tensor what the score, or the sink,
 /// takes of it.

@@ -133,14 +133,16 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
     p.statistics.lse_unit = p.score.scale_log2;
   }
   const int sms = multiprocessors(forward, device);
+  const BackwardSections sections = backward_sections(problem, schedule, forward.shape(),
+                                                      device.multiprocessors, device.l2_bytes);
   p.order = {.items = static_cast<int>(sizes.all_kv_heads * sizes.key_tiles),
              .drawn = nullptr,
              .last_draw = 0,
              .key_tiles = static_cast<int>(sizes.key_tiles),
              .kv_heads = static_cast<int>(forward.kv_heads()),
              .all_kv_heads = static_cast<int>(sizes.all_kv_heads),
-             .section_heads =
-                 backward_section_heads(problem, schedule, forward.shape(), sms, device.l2_bytes)};
+             .section_heads = sections.heads,
+             .climbing_sections = sections.climbing};
   p.accumulate = call.accumulate;
   if (problem.dropout) p.dropout = dropout_params(forward.dropout);
 
