@@ -202,21 +202,12 @@ class Policy {
   /// cap * tanh(score / cap), the whole of it: what tanh() / factor leaves is the product, up to
   /// the scale.
   std::string cap() {
-    const ExprNode& node = problem_.score.node();
-    if (node.op != ExprOp::multiply) return {};
-    for (const int i : {0, 1}) {
-      const Expr &factor = node.operands[i], &tanh = node.operands[1 - i];
-      if (tanh.node().op != ExprOp::tanh) continue;
-      const Expr argument = tanh.node().operands[0];
-      std::string tangent_factor;
-      if (!argument.same_as(Problem().score / factor) ||
-          !cuda_.is_scaled_score(argument, tangent_factor))
-        continue;
-      through_tanh_ = true;
-      changes_ = false;
-      return function("float tangent_factor()", tangent_factor);
-    }
-    return {};
+    const std::optional<Expr> argument = argument_of_cap(problem_.score);
+    std::string tangent_factor;
+    if (!argument || !cuda_.is_scaled_score(*argument, tangent_factor)) return {};
+    through_tanh_ = true;
+    changes_ = false;
+    return function("float tangent_factor()", tangent_factor);
   }
 
   std::string elements() {
@@ -302,6 +293,18 @@ std::optional<Expr> element_ahead(const Expr& score) {
       found = part;
   });
   return found;
+}
+
+std::optional<Expr> argument_of_cap(const Expr& score) {
+  const ExprNode& node = score.node();
+  if (node.op != ExprOp::multiply) return {};
+  for (const int i : {0, 1}) {
+    const Expr &factor = node.operands[i], &tanh = node.operands[1 - i];
+    if (tanh.node().op != ExprOp::tanh) continue;
+    const Expr argument = tanh.node().operands[0];
+    if (argument.same_as(Problem().score / factor)) return argument;
+  }
+  return {};
 }
 
 std::string score_policy(const Problem& problem, ElementLoads loads) {

@@ -36,4 +36,7 @@ std::string sink_policy(const Problem& problem, std::string_view tensor);
 /// if there is one: the first, more would not fit the registers.
 std::optional<Expr> element_ahead(const Expr& score);
 
+/// Of a score that is cap * tanh(score / cap): what stands in tanh.
+std::optional<Expr> argument_of_cap(const Expr& score);
+
 }  // namespace streamattn

@@ -205,24 +205,27 @@ struct FlashConsumer {
     pin(s);
     release(shared.k_ring(), held);
     clear();
-    score_tile<true>();
-    softmax();
-    drop_weights();
+    weigh</*bounded=*/true>();
     pack_p();
   }
 
-  /// Returns whether what was accumulated so far is to be rescaled.
-  SA_DEVICE bool softmax() {
-    if constexpr (Spec::stale_reference) return stats.stale(s, walk.score.scale_log2);
-    stats.exact(s, walk.score.scale_log2);
-    return true;
-  }
-
-  // Once they are in the sums.
-  SA_DEVICE void drop_weights() {
+  /// Products become weights. Without `bounded` all keys of the tile exist. Returns whether what was
+  /// accumulated so far is to be rescaled.
+  template <bool bounded>
+  SA_DEVICE bool weigh() {
+    const Score& score = walk.score;
+    bool is_capped = false, moved = true;
+    if constexpr (!bounded && Spec::stale_reference && Score::through_tanh && !Score::changes)
+      is_capped = !walk.masked() && stats.cap(s, score.tangent_factor(), score.scale_log2);
+    if (!is_capped) score_tile<bounded>();
+    if constexpr (Spec::stale_reference)
+      moved = !is_capped && stats.stale(s, score.scale_log2);
+    else
+      stats.exact(s, score.scale_log2);
     if constexpr (drops<Spec>)
       FlashDropout<Spec>{params, item, first_query(), at}.drop(
           walk.sequence.k_position + walk.tile * tiling.tile_kv, s);
+    return moved;
   }
 
   // All of an item after the first tile's softmax, but the last PV.
@@ -254,9 +257,7 @@ struct FlashConsumer {
     wgmma_wait<1>();
     pin(s);
     release(shared.k_ring(), held);
-    score_tile<false>();
-    bool moved = softmax();
-    drop_weights();
+    bool moved = weigh</*bounded=*/false>();
 
     wgmma_wait<0>();
     pin(o);
@@ -366,8 +367,7 @@ struct FlashConsumer {
   // Position of the tile's first query.
   SA_DEVICE int first_query() const { return first_query_of<Spec>(walk.sequence, item); }
 
-  /// Products become scores, of keys that the policy hides or, with `bounded`, that do not exist
-  /// -inf.
+  /// Products become scores; of keys that are hidden or, with `bounded`, do not exist, -inf.
   template <bool bounded>
   SA_DEVICE void score_tile() {
     const Score& score = walk.score;

@@ -30,18 +30,22 @@ SA_DEVICE float tangent(float x) {
   return 1 - 2 * reciprocal_approx(1 + exp2_approx(x * 2.88539008177793f));
 }
 
+template <int N>
+SA_DEVICE float largest_magnitude(const float (&tile)[N]) {
+  // Four maxima side by side: one would be a chain of dependent instructions.
+  float largest[4] = {};
+#pragma unroll
+  for (int i = 0; i < N; i++) largest[i % 4] = fmaxf(largest[i % 4], fabsf(tile[i]));
+  return fmaxf(fmaxf(largest[0], largest[1]), fmaxf(largest[2], largest[3]));
+}
+
 /// x becomes tanh(factor * x) / factor. Small arguments, which most scores are, go without special
 /// functions, of which softmax needs all that there are: a polynomial, fitted for the least largest
 /// error.
 template <int N>
 SA_DEVICE void tangents(float (&tile)[N], float factor) {
   constexpr float small = 0.35f;
-  // Four maxima side by side: one would be a chain of dependent instructions.
-  float largest[4] = {};
-#pragma unroll
-  for (int i = 0; i < N; i++) largest[i % 4] = fmaxf(largest[i % 4], fabsf(tile[i]));
-  float all = fmaxf(fmaxf(largest[0], largest[1]), fmaxf(largest[2], largest[3]));
-  if (__any_sync(~0u, all * fabsf(factor) > small)) {
+  if (__any_sync(~0u, largest_magnitude(tile) * fabsf(factor) > small)) {
     float inverse = 1 / factor;
 #pragma unroll
     for (int i = 0; i < N; i++) tile[i] = tangent(factor * tile[i]) * inverse;

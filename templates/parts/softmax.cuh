@@ -3,6 +3,7 @@
 // After Milakov and Gimelshein, "Online normalizer calculation for softmax" (2018), in base 2.
 #pragma once
 
+#include "parts/expressions.cuh"
 #include "parts/fragment.cuh"
 
 namespace streamattn {
@@ -68,6 +69,26 @@ struct RowStats {
     if (moved) move_reference(s, unset, base);
     exponentiate(s);
     return moved;
+  }
+
+  /// s becomes 2^(scale_log2 * tanh(factor * s) / factor - reference) in one pass with nothing to
+  /// wait for, where in the warp all |factor * s| are below 0.25 and no score exceeds a reference,
+  /// which all rows have, by 2^8. Otherwise nothing changes, and the answer is no. The polynomial
+  /// is fitted for the least largest error.
+  template <int N>
+  SA_DEVICE bool cap(float (&s)[N], float factor, float scale_log2) {
+    float largest = largest_magnitude(s);
+    float excess = fmaf(largest, scale_log2, -fminf(reference[0], reference[1]));
+    if (__any_sync(~0u, largest * fabsf(factor) > 0.25f || excess > 8)) return false;
+    float f2 = factor * factor;
+    float c1 = scale_log2 * 0.9999996f, c3 = scale_log2 * f2 * -0.33321908f,
+          c5 = scale_log2 * f2 * f2 * 0.12841613f;
+    for_each(s, [&](int r, int, float& x) {
+      float square = x * x;
+      x = fmaf(x, fmaf(fmaf(c5, square, c3), square, c1), -reference[r]);
+    });
+    exponentiate(s);
+    return true;
   }
 
   /// Adds up the quad. After the last tile, as the rest.

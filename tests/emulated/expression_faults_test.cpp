@@ -255,6 +255,8 @@ TEST_CASE("faults in the arithmetic of expressions are noticed") {
   ForwardCase negative = with_scalars(masked("q // n == k // n"), {{"n", 50}});
   negative.q_offset = -120, negative.k_offset = -170;
   ForwardCase remainder = with_scalars(masked("(q - k) % n == 1"), {{"n", 3}});
+  ForwardCase beside_a_tile = scored(softcap(50));
+  beside_a_tile.q_offset = 63;  // the first row sees all of a tile, and nothing of the one before
   ForwardCase vectors = scored(additive_bias("bias", DType::bf16));
   ForwardCase both_sides = scored(relative_bias(5));
   both_sides.problem.mask = true;
@@ -277,11 +279,23 @@ TEST_CASE("faults in the arithmetic of expressions are noticed") {
        {expressions, "fmaf(fmaf(c7, square, c5), square, c3)", "fmaf(c7, square, c5) * square"},
        scored(softcap(50))},
       {"tangents of large scores are taken for small ones",
-       {expressions, "all * fabsf(factor) > small", "false"},
+       {expressions, "largest_magnitude(tile) * fabsf(factor) > small", "false"},
        scored(softcap(0.5))},
       {"tangents keep their factor",
        {expressions, "tangent(factor * tile[i]) * inverse", "tangent(factor * tile[i])"},
        scored(softcap(0.5))},
+      {"a cap in one pass lacks a term",
+       {softmax, "fmaf(fmaf(c5, square, c3), square, c1)", "c1"},
+       scored(softcap(50))},
+      {"a cap in one pass lacks its last term",
+       {softmax, "fmaf(c5, square, c3)", "c3"},
+       scored(softcap(15))},
+      {"large scores are capped in one pass",
+       {softmax, "largest * fabsf(factor) > 0.25f", "false"},
+       scored(softcap(0.5))},
+      {"scores of rows without a reference are capped in one pass",
+       {softmax, " || excess > 8", ""},
+       beside_a_tile},
       {"vectors of elements are not exchanged",
        {expressions, "exchange(x[0], x[4], upper, 2);", ""},
        vectors},

@@ -125,6 +125,20 @@ TEST_CASE("tiles are halved where short rows leave multiprocessors idle") {
   CHECK(tile_q(8, 900) == 128);
 }
 
+TEST_CASE(
+    "scores that are capped, and no others, have a stale maximum wherever they are computed") {
+  const Shape long_rows = {2, 16, 8192, 8192};
+  const auto softmax = [&](const Expr& score) {
+    const Problem problem{.head_dim = 64, .mask = causal(), .score = score};
+    return std::get<std::string>(
+        choose(Operation::forward, problem, long_rows, hopper()).schedule.get("softmax"));
+  };
+  CHECK(softmax(Problem().score) == "exact");
+  CHECK(softmax(softcap(30)) == "stale");
+  CHECK(softmax(Expr::parse("tanh(score / cap) * cap", ExprRole::score)) == "stale");
+  CHECK(softmax(Expr::parse("30 * tanh(score / 20)", ExprRole::score)) == "exact");
+}
+
 TEST_CASE("no mask leaves a head dim without a schedule, whatever the score, dropout and output") {
   const Expr masks[] = {{}, causal(), causal() && document(), Expr::parse("map[q // 64, k // 64]")};
   const Expr scores[] = {Problem().score, softcap(5), additive_bias("bias", DType::bf16),

@@ -213,7 +213,8 @@ FlashSchedule schedule_of(const Guess& guess, const Problem& problem, const Shap
           .split_keys = guess.split_keys,
           .key_lists = is_data_dependent(problem.mask) && !problem.is_ragged(),
           .packed_heads = packed_heads(guess, problem, shape),
-          .softmax = guess.softmax};
+          // Only beside a reference that stays is a cap worked out under exponentials.
+          .softmax = argument_of_cap(problem.score) ? stale : guess.softmax};
 }
 
 // Whether a head has so few rows that a warpgroup of its only tile gets none.
