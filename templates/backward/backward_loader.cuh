@@ -30,10 +30,8 @@ struct BackwardLoader {
       tile = climbs() ? -1 : query_tiles();
       bool more = find_next();
       load_keys(more);
-      if constexpr (!tiling.by_role())
-        if (more) more = load_visit</*is_first=*/true>();
 #pragma unroll 1
-      while (more) more = load_visit</*is_first=*/false>();
+      while (more) more = load_visit();
       items.advance();
     }
     shared.keys_ring().wait_empty(items);
@@ -78,9 +76,8 @@ struct BackwardLoader {
   }
 
   /// Loads the visit that the walk is at. Whether there is one behind it.
-  template <bool is_first>
   SA_DEVICE bool load_visit() {
-    Walk here = walk();
+    Walk here = walk(head_in_group);
     int batch = item().batch;
     int previous = here.previous_key_tile(), next = here.next_key_tile();
     if (climbs()) {
@@ -114,7 +111,7 @@ struct BackwardLoader {
     bulk_load(shared.lse(q_at), params.statistics.minus_lse + first, tiling.statistic_bytes(),
               full);
     // dK and dV of the item before are in all other stages of Q, and in stages of dO.
-    if constexpr (!tiling.by_role() && is_first) shared.gradient_ring().wait_empty(items);
+    if constexpr (!tiling.by_role()) shared.gradient_ring().wait_empty(items);
     if constexpr (tiling.loads_q_first()) load_d_o(row, visit.head, batch, first);
     at.advance();
     return more;
@@ -136,11 +133,13 @@ struct BackwardLoader {
 
   SA_DEVICE int head() const { return item().kv_head * Spec::group_size + head_in_group; }
 
-  SA_DEVICE Walk walk() const {
+  // `tiles` query tiles at once, those of the walk's direction.
+  SA_DEVICE Walk walk(int in_group, int tiles = 1) const {
     KeyItem item = this->item();
-    WorkItem query{0, item.kv_head * Spec::group_size + head_in_group, item.batch, 0};
+    WorkItem query{0, item.kv_head * Spec::group_size + in_group, item.batch, 0};
     Sequence sequence(params.sequence, query);
-    return {sequence, Score(params.score, query, sequence), item.key_tile, tile};
+    int first = climbs() ? tile : max(tile + 1 - tiles, 0);
+    return {sequence, Score(params.score, query, sequence), item.key_tile, first, tiles};
   }
 
   // Tiles from the last to the first, of all heads of the group before the next one: blocks of
@@ -150,10 +149,33 @@ struct BackwardLoader {
     do {
       if (++head_in_group < Spec::group_size) continue;
       head_in_group = 0;
-      tile += climbs() ? 1 : -1;
-      if (tile < 0 || tile >= query_tiles()) return false;
-    } while (!walk().sees());
+      if (!find_tile()) return false;
+    } while (!walk(head_in_group).sees());
     return true;
+  }
+
+  // The next tile of which some head of the group sees keys. What none sees is passed over in
+  // strides that double, and that halve again where there may be one.
+  SA_DEVICE bool find_tile() {
+    int passed = 1;
+    bool grows = true;
+#pragma unroll 1
+    for (int tiles = 1;;) {
+      tile += climbs() ? passed : -passed;
+      if (tile < 0 || tile >= query_tiles()) return false;
+      bool seen = group_sees(tiles);
+      if (seen && tiles == 1) return true;
+      grows = !seen && (grows || tiles == 1);
+      passed = seen ? 0 : tiles;
+      tiles = grows ? 2 * tiles : max(tiles / 2, 1);
+    }
+  }
+
+  SA_DEVICE bool group_sees(int tiles) const {
+    bool seen = false;
+#pragma unroll 1
+    for (int i = 0; i < Spec::group_size && !seen; i++) seen = walk(i, tiles).sees();
+    return seen;
   }
 
   template <class Tile>

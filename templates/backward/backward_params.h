@@ -105,6 +105,8 @@ struct BackwardTiling {
   static constexpr int most_bytes = 227 << 10;  // that a block may have
 
   SA_ANYWHERE constexpr bool by_role() const { return head_dim > 128 || value_head_dim > 128; }
+  /// Warpgroups that write dS, of warpgroup_keys each.
+  SA_ANYWHERE constexpr int ds_writers() const { return tile_kv() / warpgroup_keys; }
   SA_ANYWHERE constexpr int tile_kv() const { return by_role() ? warpgroup_keys : 128; }
   /// Of Q: it is in use until dK of its visit is complete, which is in the middle of the next one.
   /// So with three stages the next Q is always there; where roles are shared there is room for two.

@@ -108,6 +108,12 @@ struct BackwardTiles {
   using DV = SwizzledTile<64, tiling.value_head_dim, bytes>;
 };
 
+/// Whether dS is given back through named barriers: nobody loops for these, so that math can ask
+/// when its products are done. With one stage that matters; with two a barrier is only slower.
+/// Other scores than products leave no register for it.
+template <class Spec>
+constexpr bool frees_ds_by_name = Spec::tiling.ds_stages() == 1 && !Spec::Score::changes;
+
 /// The shared memory of a block.
 template <class Spec>
 struct BackwardShared {

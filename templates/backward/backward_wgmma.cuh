@@ -27,7 +27,7 @@ SA_DEVICE void run_backward_block(const BackwardParams& params) {
     shared.gradient_ring().init(1, 8);
     shared.q_ring().init(12 + SumTurns<Spec>::readers);  // read by math; others see whose it is
     shared.d_o_ring().init(8);
-    shared.ds_ring().init(4, by_role ? 4 : 8);  // written by warps, read by four
+    shared.ds_ring().init(4, 4 * Spec::tiling.ds_writers());  // written by warps, read by four
     shared.sum_ring().init(4);
     if constexpr (by_role) shared.weights_ring().init(4, 4);
     fence_mbarrier_init();

@@ -299,7 +299,7 @@ struct KeyGradients {
   SA_DEVICE void differentiate(const Weights& weights) {
     shared.d_o_ring().wait(shared.d_o_of(visit));
     // Here and no later: ptxas serialises products around a loop that they cross.
-    shared.ds_ring().wait_empty(shared.ds_of(visit));
+    if constexpr (!frees_ds_by_name<Spec>) shared.ds_ring().wait_empty(shared.ds_of(visit));
     float dp[tiling.tile_q / 2];
     multiply_dp(dp);
     add_to_dv();
@@ -313,6 +313,7 @@ struct KeyGradients {
       if constexpr (!drops<Spec>) shared.d_o_ring().release(shared.d_o_of(visit));
       if constexpr (!is_first) shared.q_ring().release(shared.q_of(visit.before()));
     }
+    if constexpr (frees_ds_by_name<Spec>) named_barrier_sync(ds_empty_barrier(at.warpgroup), 256);
     store_ds(dp, [&](int i) { return weights[i]; });
     if constexpr (drops<Spec>)  // delta lies beside dO
       if (at.leads_warp()) shared.d_o_ring().release(shared.d_o_of(visit));
@@ -358,8 +359,7 @@ struct KeyGradients {
 
   SA_DEVICE u32 number() const { return shared.number(first_warp + at.warpgroup * 4 + at.warp); }
 
-  // Where the lane's row of dS begins. Of the thread's index anew each time, as kept it would take
-  // a register that there is not.
+  // Where the lane's row of dS begins. Worked out anew each time: there is no register to keep it.
   SA_DEVICE static u32 ds_place() {
     u64 thread = threadIdx.x;
     pin(thread);

@@ -32,6 +32,7 @@ struct QueryGradient {
   VisitCursor visit = {};
 
   SA_DEVICE void run() {
+    if constexpr (frees_ds_by_name<Spec>) free_ds();
 #pragma unroll 1
     while (true) {
       shared.keys_ring().wait(items);
@@ -95,8 +96,15 @@ struct QueryGradient {
   }
 
   SA_DEVICE void release_operands(bool is_last) const {
-    if (at.leads_warp()) shared.ds_ring().release(shared.ds_of(visit));
+    if constexpr (frees_ds_by_name<Spec>)
+      free_ds();
+    else if (at.leads_warp())
+      shared.ds_ring().release(shared.ds_of(visit));
     if (is_last) release_keys();
+  }
+
+  SA_DEVICE void free_ds() const {
+    for (int w = 0; w < tiling.ds_writers(); w++) named_barrier_arrive(ds_empty_barrier(w), 256);
   }
 
   SA_DEVICE void release_keys() const {

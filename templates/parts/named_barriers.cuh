@@ -18,6 +18,10 @@ constexpr int query_sums_barrier = 5;
 /// Math warpgroup w, between writing dS and multiplying it. 6 and 7.
 SA_DEVICE constexpr int ds_barrier(int warpgroup) { return 6 + warpgroup; }
 
+/// Math warpgroup w, to write the one stage of dS, and the warpgroup of dQ, when it has read what
+/// was there. 8 and 9.
+SA_DEVICE constexpr int ds_empty_barrier(int warpgroup) { return 8 + warpgroup; }
+
 /// The threads of math warpgroup w on their way through the memory of O. 8 to 10.
 SA_DEVICE constexpr int output_barrier(int warpgroup) { return 8 + warpgroup; }
 

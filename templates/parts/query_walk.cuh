@@ -5,13 +5,14 @@
 
 namespace streamattn {
 
-/// A tile of queries of one head, and a tile of keys.
+/// A tile of queries of one head, or some in a row, and a tile of keys.
 template <class Score, int tile_q, int tile_kv>
 struct QueryWalk {
   Sequence sequence;
   Score score;
   int key_tile;
-  int tile;  // of queries
+  int tile;       // of queries
+  int tiles = 1;  // from it on, where more than one is asked for
 
   /// Whether some query of the tile does not see some key of the key tile, or that has keys that
   /// do not exist.
@@ -74,7 +75,9 @@ struct QueryWalk {
   }
 
  private:
-  SA_DEVICE Span queries() const { return sequence.queries(tile * tile_q, tile * tile_q + tile_q); }
+  SA_DEVICE Span queries() const {
+    return sequence.queries(tile * tile_q, (tile + tiles) * tile_q);
+  }
 
   SA_DEVICE Span key_rows() const {
     return {key_tile * tile_kv, min(key_tile * tile_kv + tile_kv, sequence.kv_len)};
