@@ -44,13 +44,6 @@ std::int64_t count_nan_rows(const ForwardCall& call) {
   return count;
 }
 
-/// The largest relative error of rounding to `type`.
-double unit_roundoff(DType type) {
-  if (type == DType::bf16) return 0x1p-8;
-  if (type == DType::f16) return 0x1p-11;
-  return 0x1p-24;
-}
-
 // In float32 a result is a few roundings away from the exact one (scale, exponential, sum,
 // division) where the plain one may be lucky, as for a row of one key.
 constexpr double float_noise = 4 * 0x1p-24;

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "measure/backward_reference.h"
+#include "support/half.h"
 
 namespace streamattn {
 namespace {
@@ -14,11 +15,6 @@ namespace {
 // and the exponential is approximate.
 double rounding(Arithmetic arithmetic) {
   return arithmetic == Arithmetic::gpu ? 32 * 0x1p-24 : 8 * 0x1p-24;
-}
-
-double unit_roundoff(DType type) {
-  if (type == DType::bf16) return 0x1p-8;
-  return type == DType::f16 ? 0x1p-11 : 0x1p-24;
 }
 
 double norm(const std::vector<double>& values) {

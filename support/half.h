@@ -1,4 +1,4 @@
-// Exact conversions between float and the 16-bit element types.
+// Exact conversions between float and the 16-bit element types, and what rounding to these costs.
 #pragma once
 
 #include <bit>
@@ -69,6 +69,12 @@ inline void store_element(void* data, DType type, std::int64_t index, float valu
 inline float rounded(DType type, float value) {
   if (type == DType::bf16) return float_from_bf16(bf16_from_float(value));
   return type == DType::f16 ? float_from_f16(f16_from_float(value)) : value;
+}
+
+/// The largest relative error of rounded() to `type`, where it neither overflows nor is denormal.
+constexpr double unit_roundoff(DType type) {
+  if (type == DType::bf16) return 0x1p-8;
+  return type == DType::f16 ? 0x1p-11 : 0x1p-24;
 }
 
 }  // namespace streamattn

@@ -4,6 +4,7 @@
 #include "measure/accuracy.h"
 #include "measure/operands.h"
 #include "streamattn/jit.h"
+#include "support/half.h"
 #include "tests/support/catch.h"
 
 namespace streamattn {
@@ -51,6 +52,21 @@ TEST_CASE("a wrong log-sum-exp fails the check") {
   Computed computed;
   computed.lse(100) += 0.01F;
   CHECK_FALSE(computed.check().ok());
+}
+
+TEST_CASE("where plain attention has no error, as much as rounding the weights costs is allowed") {
+  const DType type = GENERATE(DType::bf16, DType::f16);
+  const Arithmetic arithmetic = GENERATE(Arithmetic::float32, Arithmetic::gpu);
+  const auto check_off_by = [&](double error) {
+    // Rows of one key are its V.
+    Computed off({.problem = {.dtype = type, .out_dtype = DType::f32, .head_dim = 16},
+                  .shape = {1, 2, 9, 1}});
+    for (std::size_t i = 0; i < 2 * 9 * 16; ++i) off.o(i) *= static_cast<float>(1 + error);
+    return check_accuracy(off.given, off.tensors, arithmetic);
+  };
+  REQUIRE(check_off_by(0).errors.plain_o == 0);
+  CHECK(check_off_by(0.99 * unit_roundoff(type)).ok());
+  CHECK_FALSE(check_off_by(1.01 * unit_roundoff(type)).ok());
 }
 
 TEST_CASE("rows that were not written are counted") {

@@ -83,4 +83,14 @@ TEST_CASE("elements are stored and loaded in their type") {
   }
 }
 
+TEST_CASE("rounding errs by the unit roundoff at the most, and nearly by as much") {
+  for (const DType type : {DType::f16, DType::bf16}) {
+    const auto unit = static_cast<float>(unit_roundoff(type));
+    CHECK(rounded(type, 1 + unit) == 1);  // ties go to even
+    CHECK(rounded(type, 1 + unit * 1.001F) == 1 + 2 * unit);
+  }
+  CHECK(static_cast<float>(1 + unit_roundoff(DType::f32)) == 1);
+  CHECK(static_cast<float>(1 + unit_roundoff(DType::f32) * 1.001) > 1);
+}
+
 }  // namespace streamattn
