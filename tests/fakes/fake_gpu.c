@@ -1,5 +1,6 @@
 /* A libcuda with two GPUs that load kernels and run none: an H200, and one that is too old. */
 #include <elf.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,7 @@ static const struct device {
   int major_version;
 } devices[] = {{"NVIDIA H200", 9}, {"NVIDIA A100", 8}};
 
-enum { success = 0, invalid_image = 200, not_found = 500 };
+enum { success = 0, out_of_memory = 2, invalid_image = 200, not_found = 500 };
 /* Attributes of a device. */
 enum { multiprocessors = 16, l2_bytes = 38, major_version = 75 };
 
@@ -20,7 +21,8 @@ struct kernel {
   char name[256];
 };
 
-static const struct device* current; /* its context */
+/* The context of a thread, in memory that it has from the start. */
+static _Thread_local const struct device* current __attribute__((tls_model("initial-exec")));
 
 int cuDriverGetVersion(int* version) {
   *version = 13000;
@@ -84,6 +86,7 @@ static int load_library(const char** library, const char* image) {
 
 static int get_kernel(struct kernel** kernel, const char* library, const char* name) {
   *kernel = malloc(sizeof **kernel);
+  if (*kernel == NULL) return out_of_memory;
   (*kernel)->image = library;
   snprintf((*kernel)->name, sizeof(*kernel)->name, "%s", name);
   return success;
@@ -118,9 +121,8 @@ static int get_parameter(const struct kernel* kernel, size_t index, size_t* offs
 
 /* Addresses that nobody reads: of memory as far apart as what was asked for. */
 static int allocate(unsigned long long* address, size_t bytes) {
-  static unsigned long long next = 1ULL << 40;
-  *address = next;
-  next += (bytes + 511) / 512 * 512;
+  static _Atomic unsigned long long next = 1ULL << 40;
+  *address = atomic_fetch_add(&next, (bytes + 511) / 512 * 512);
   return success;
 }
 
