@@ -1,7 +1,21 @@
-// Names of error codes.
+// Names of error codes, and what becomes of LLVM's own errors.
 #include "streamattn/error.h"
 
+#include <llvm/Support/ErrorHandling.h>
+
+#include <new>
+
 namespace streamattn {
+namespace {
+
+// Where memory runs out, LLVM's containers end the process unless they are told otherwise. Here, as
+// whoever has them in this library has errors, too.
+[[maybe_unused]] const bool llvm_throws = [] {
+  llvm::install_bad_alloc_error_handler([](void*, const char*, bool) { throw std::bad_alloc(); });
+  return true;
+}();
+
+}  // namespace
 
 std::string_view name(ErrorCode code) {
   switch (code) {

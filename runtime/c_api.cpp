@@ -1,8 +1,11 @@
 // The plain C entry points: each one converts its structs and calls the C++ API.
 #include "streamattn/c_api.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <string>
 
@@ -16,22 +19,50 @@ struct streamattn_jit {
 namespace streamattn {
 namespace {
 
-/// The last error of a thread, which is gone before static objects and their last calls are.
-struct LastError {
-  std::string text;
-  ~LastError() { is_gone = true; }
-  static thread_local bool is_gone;
-};
-thread_local bool LastError::is_gone = false;
-thread_local LastError last_error;
+void destroy_text(void* text) { delete static_cast<std::string*>(text); }
 
-/// Without memory, and while the process ends, there is a status and no message.
+/// Where each thread has the text of its last error. Not thread_local: without memory, the C
+/// library ends the process over the destructor. It also outlives static objects, whose own may
+/// call.
+class LastError {
+ public:
+  LastError() : has_key_(::pthread_key_create(&key_, destroy_text) == 0) {}
+
+  /// Null where the thread has none yet.
+  std::string* text() const {
+    return has_key_ ? static_cast<std::string*>(::pthread_getspecific(key_)) : nullptr;
+  }
+
+  /// Throws std::bad_alloc.
+  void keep(const char* message) const {
+    if (std::string* kept = text()) {
+      *kept = message;
+      return;
+    }
+    auto fresh = std::make_unique<std::string>(message);
+    if (!has_key_ || ::pthread_setspecific(key_, fresh.get()) != 0) throw std::bad_alloc();
+    [[maybe_unused]] const std::string* of_thread = fresh.release();
+  }
+
+ private:
+  pthread_key_t key_ = 0;
+  bool has_key_;
+};
+
+const LastError& last_error() {
+  static const LastError instance;
+  return instance;
+}
+
+/// Whether there was no memory for the last error of this thread.
+constinit thread_local bool is_lost = false;
+
 void keep(const char* message) noexcept {
-  if (LastError::is_gone) return;
   try {
-    last_error.text = message;
+    last_error().keep(message);
+    is_lost = false;
   } catch (const std::bad_alloc&) {
-    last_error.text.clear();
+    is_lost = true;
   }
 }
 
@@ -114,7 +145,9 @@ const char* streamattn_status_name(streamattn_status status) {
 }
 
 const char* streamattn_last_error(void) {
-  return LastError::is_gone ? "" : last_error.text.c_str();
+  if (is_lost) return "out of memory, also for saying what went wrong";
+  const std::string* text = last_error().text();
+  return text ? text->c_str() : "";
 }
 
 streamattn_status streamattn_jit_create(const streamattn_jit_options* options,

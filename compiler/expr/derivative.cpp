@@ -1,9 +1,8 @@
 // The chain rule.
 #include "compiler/expr/derivative.h"
 
-#include <llvm/ADT/DenseMap.h>
-
 #include <cassert>
+#include <unordered_map>
 
 #include "compiler/expr/build.h"
 
@@ -39,7 +38,7 @@ class Differentiation {
     if (expr.same_as(by_)) return 1.0;
     if (const auto known = known_.find(&expr.node()); known != known_.end()) return known->second;
     const Expr result = derived(expr);
-    known_.insert({&expr.node(), result});
+    known_.emplace(&expr.node(), result);
     return result;
   }
 
@@ -80,7 +79,7 @@ class Differentiation {
   }
 
   const Expr& by_;
-  llvm::DenseMap<const ExprNode*, Expr> known_;
+  std::unordered_map<const ExprNode*, Expr> known_;
 };
 
 }  // namespace

@@ -1,7 +1,7 @@
 // Lists the operations of an expression and gives their values places.
 #include "compiler/expr/flat_expr.h"
 
-#include <llvm/ADT/DenseMap.h>
+#include <unordered_map>
 
 #include "compiler/expr/build.h"
 
@@ -22,7 +22,7 @@ bool reads_one_value(ExprOp op) { return op == ExprOp::sum || op == ExprOp::elem
 }  // namespace
 
 FlatExpr::FlatExpr(const Expr& expr, const ExprNames& names) : uses_(expr.node().uses) {
-  llvm::DenseMap<const ExprNode*, int> indices;
+  std::unordered_map<const ExprNode*, int> indices;
   for_each_node(expr, [&](const Expr& part) {
     const ExprNode& node = part.node();
     Operation operation{.op = node.op,

@@ -1,6 +1,8 @@
 // Walks over expressions.
-#include <llvm/ADT/DenseMap.h>
-#include <llvm/ADT/DenseSet.h>
+#include <llvm/Support/ErrorHandling.h>
+
+#include <unordered_map>
+#include <unordered_set>
 
 #include "compiler/expr/build.h"
 
@@ -23,7 +25,7 @@ class Substitution {
     std::vector<Expr> operands;
     for (const Expr& operand : node.operands) operands.push_back(apply(operand));
     Expr result = rebuilt(node, std::move(operands));
-    done_.insert({&node, result});
+    done_.emplace(&node, result);
     return result;
   }
 
@@ -36,10 +38,10 @@ class Substitution {
 
   const std::vector<std::pair<Variable, Expr>>& replacements_;
   std::uint32_t affected_ = 0;
-  llvm::DenseMap<const ExprNode*, Expr> done_;
+  std::unordered_map<const ExprNode*, Expr> done_;
 };
 
-void visit_once(const Expr& expr, llvm::DenseSet<const ExprNode*>& seen,
+void visit_once(const Expr& expr, std::unordered_set<const ExprNode*>& seen,
                 const std::function<void(const Expr&)>& visit) {
   if (!seen.insert(&expr.node()).second) return;
   for (const Expr& operand : expr.node().operands) visit_once(operand, seen, visit);
@@ -132,7 +134,7 @@ Expr replaced(const Expr& expr, const Expr& from, const Expr& to) {
 }
 
 void for_each_node(const Expr& expr, const std::function<void(const Expr&)>& visit) {
-  llvm::DenseSet<const ExprNode*> seen;
+  std::unordered_set<const ExprNode*> seen;
   visit_once(expr, seen, visit);
 }
 

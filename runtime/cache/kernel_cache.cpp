@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <new>
 #include <random>
 #include <thread>
 
@@ -79,9 +80,13 @@ CacheOptions cache_options(std::optional<CacheMode> mode,
 KernelCache::KernelCache(CacheOptions options) : options_(std::move(options)) {}
 
 KernelCache::~KernelCache() {
-  const CacheCounters counted = counters();
-  if (!may_write() || counted == CacheCounters{}) return;
-  if (const auto cache = directory(Access::write)) cache->add_counters(counted);
+  try {
+    const CacheCounters counted = counters();
+    if (!may_write() || counted == CacheCounters{}) return;
+    if (const auto cache = directory(Access::write)) cache->add_counters(counted);
+  } catch (const std::bad_alloc&) {
+    // What was counted is not worth more.
+  }
 }
 
 std::optional<Binary> KernelCache::find(const KernelKey& key) {

@@ -54,17 +54,13 @@ class Workers {
  public:
   /// The caller works too and waits only for workers that have joined.
   void run(Loop& loop, int helpers) {
-    int places;
-    {
-      const std::lock_guard lock(mutex_);
-      places = std::min(helpers, have(helpers));
-      loop.open_places = places;
-      if (places > 0) loops_.push_back(&loop);
-    }
+    const int places = std::min(helpers, have(helpers));
     if (places < helpers) {
       log_once(LogLevel::warning, LogTopic::launch,
                "the system refuses a thread: launches on the CPU use those that there are");
     }
+    loop.open_places = places;
+    if (places > 0) offer(loop);
     for (int i = 0; i < places; ++i) offered_.notify_one();
     loop.work();
     std::unique_lock lock(mutex_);
@@ -75,12 +71,19 @@ class Workers {
  private:
   /// Starts threads until there are `wanted` or the system refuses one. Returns how many there are.
   int have(int wanted) {
+    const std::lock_guard lock(mutex_);
     try {
       for (; threads_ < wanted; ++threads_) std::thread([this] { serve(); }).detach();
     } catch (const std::exception&) {
       // No memory, or a limit of the process, its user or its container: the next loop tries again.
     }
     return threads_;
+  }
+
+  // From here on nothing of the caller's may fail: the loop is its own.
+  void offer(Loop& loop) {
+    const std::lock_guard lock(mutex_);
+    loops_.push_back(&loop);
   }
 
   [[noreturn]] void serve() {

@@ -4,6 +4,8 @@
 #include <dlfcn.h>
 #include <link.h>
 
+#include <cerrno>
+#include <new>
 #include <optional>
 #include <string>
 
@@ -185,7 +187,9 @@ const Loaded& loaded() {
 }  // namespace
 
 Driver load_driver(const char* library) {
+  errno = 0;
   void* handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+  if (!handle && errno == ENOMEM) throw std::bad_alloc();  // there may be one all the same
   if (!handle) refuse(dlerror(), how_to_get_a_driver);
   const std::string path = path_of(handle);
   // These two have had one signature in every release; the second is there since CUDA 12.0.
