@@ -4,8 +4,8 @@
 #include <llvm/ADT/STLExtras.h>
 #include <llvm/Support/FormatVariadic.h>
 
-#include "autotune/toml_reader.h"
 #include "compiler/knobs.h"
+#include "compiler/toml_reader.h"
 #include "streamattn/error.h"
 
 namespace streamattn {

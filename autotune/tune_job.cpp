@@ -9,8 +9,8 @@
 #include <limits>
 
 #include "autotune/length_lists.h"
-#include "autotune/toml_reader.h"
 #include "compiler/expr/names.h"
+#include "compiler/toml_reader.h"
 #include "streamattn/compiler.h"
 #include "streamattn/error.h"
 #include "support/files.h"

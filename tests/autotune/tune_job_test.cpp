@@ -166,6 +166,7 @@ TEST_CASE("a mistake in a job is an error with file, line and column") {
   CHECK_THAT(complaint("[[case]]\nseq = 4\nkv_len = 4\n"),
              contains_text("seq says both lengths, q_len and kv_len one each"));
   CHECK_THAT(complaint("[[case]]\nseq = []\n"), contains_text("the list is empty"));
+  CHECK_THAT(complaint("a = tru\x1b[31m\n"), contains_text("saw 'tru\\x1b'"));
   CHECK_THAT(complaint("[[case]]\nseq = -4\n"), contains_text("seq is no integer from 0 on"));
   CHECK_THAT(complaint("[[case]]\nweight = 0\n"), contains_text("weight is no number above 0"));
   CHECK_THAT(complaint("[[case]]\nlayout = \"sbhd\"\n"),

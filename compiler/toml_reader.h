@@ -14,10 +14,12 @@
 namespace streamattn {
 
 /// What readers of documents share. All of it throws Error (invalid_config) with `origin`, line and
-/// column.
+/// column; of a complaint, what a terminal would act on is spelled out.
 class TomlReader {
  public:
   explicit TomlReader(std::string_view origin) : origin_(origin) {}
+
+  std::string_view origin() const { return origin_; }
 
   [[noreturn]] void fail(const toml::source_region& place, const std::string& complaint) const;
 
