@@ -1,47 +1,20 @@
-// Feeds the fuzz target with mutated texts for a number of seconds: "expr_fuzz SECONDS [SEED]", or
-// with one file: "expr_fuzz FILE". A text that fails, or takes longer than 10 seconds, is printed.
-#include <unistd.h>
-
-#include <chrono>
-#include <csignal>
+// Feeds the fuzz target with mutated texts: "expr_fuzz SECONDS [SEED]", or with one file:
+// "expr_fuzz FILE".
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "tests/fuzz/fuzz_loop.h"
 #include "tests/support/random_expr.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size);
 
 namespace {
 
-using streamattn::RandomExprs;
+using namespace streamattn;
 
-constexpr unsigned longest_run_seconds = 10;
 constexpr std::size_t longest_text = 4000;
-
-std::string current;  // what a signal handler prints
-
-extern "C" void show_current(int signal) {
-  constexpr char head[] = "expr_fuzz: failed on the text between the lines\n----\n";
-  constexpr char foot[] = "\n----\n";
-  (void)!::write(2, head, sizeof head - 1);
-  (void)!::write(2, current.data(), current.size());
-  (void)!::write(2, foot, sizeof foot - 1);
-  ::signal(signal, SIG_DFL);
-  ::raise(signal);
-}
-
-void run(const std::string& text) {
-  current = text;
-  ::alarm(longest_run_seconds);
-  LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
-  ::alarm(0);
-}
 
 const std::vector<std::string>& words() {
   static const std::vector<std::string> all = {"q",
@@ -113,6 +86,17 @@ const std::vector<std::string>& words() {
   return all;
 }
 
+bool is_read(const std::string& text) {
+  for (const ExprRole role : {ExprRole::mask, ExprRole::score}) {
+    try {
+      Expr::parse(text, role);
+      return true;
+    } catch (const Error&) {
+    }
+  }
+  return false;
+}
+
 class Mutator {
  public:
   explicit Mutator(std::uint64_t seed)
@@ -127,7 +111,7 @@ class Mutator {
     std::string text = corpus_[below(corpus_.size())];
     for (std::size_t changes = 1 + below(4); changes > 0; changes--) change(text);
     if (text.size() > longest_text) text.resize(longest_text);
-    if (below(20) == 0) corpus_[below(corpus_.size())] = text;
+    if (below(20) == 0 && is_read(text)) corpus_[below(corpus_.size())] = text;
     if (below(50) == 0)
       corpus_[below(corpus_.size())] = below(2) == 0 ? exprs_.mask().text() : exprs_.score().text();
     return text;
@@ -196,20 +180,10 @@ class Mutator {
 }  // namespace
 
 int main(int argc, char** argv) {
-  for (const int signal : {SIGABRT, SIGSEGV, SIGALRM}) std::signal(signal, show_current);
-  char* end = nullptr;
-  const double seconds = argc > 1 ? std::strtod(argv[1], &end) : 2;
-  if (argc > 1 && *end != '\0') {
-    std::ifstream file(argv[1], std::ios::binary);
-    run({std::istreambuf_iterator<char>(file), {}});
-    return 0;
-  }
-  const std::uint64_t seed = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1;
-  Mutator mutator(seed);
-  const auto begin = std::chrono::steady_clock::now();
-  long texts = 0;
-  for (; std::chrono::steady_clock::now() - begin < std::chrono::duration<double>(seconds); texts++)
-    run(mutator.next());
-  std::printf("expr_fuzz: %ld texts in %g seconds of seed %llu\n", texts, seconds,
-              static_cast<unsigned long long>(seed));
+  const auto run = [](const std::string& text) {
+    LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
+  };
+  return fuzz_main(argc, argv, run, [](std::uint64_t seed) -> TextSource {
+    return [mutator = Mutator(seed)]() mutable { return mutator.next(); };
+  });
 }
