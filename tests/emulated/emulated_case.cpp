@@ -78,16 +78,20 @@ void check_gradients(const BackwardCase& given, const BackwardTensors& tensors) 
   }
 }
 
-BackwardCase backward_call_of(const GoldenCase& golden, const Shape& shape, std::uint64_t seed) {
-  ForwardCase forward{.problem = golden.problem,
-                      .shape = shape,
-                      .seed = seed,
-                      .dropout = golden.dropout(),
-                      .scalars = golden.scalars,
-                      .tensors = golden.tensors};
+ForwardCase forward_call_of(const GoldenCase& golden, const Shape& shape, std::uint64_t seed) {
+  ForwardCase given{.problem = golden.problem,
+                    .shape = shape,
+                    .seed = seed,
+                    .dropout = golden.dropout(),
+                    .scalars = golden.scalars,
+                    .tensors = golden.tensors};
   if (!ExprNames(golden.problem).tensors.empty())
-    forward.q_offset = std::max<std::int64_t>(0, shape.kv_len - shape.q_len);
-  return {.forward = forward};
+    given.q_offset = std::max<std::int64_t>(0, shape.kv_len - shape.q_len);
+  return given;
+}
+
+BackwardCase backward_call_of(const GoldenCase& golden, const Shape& shape, std::uint64_t seed) {
+  return {.forward = forward_call_of(golden, shape, seed)};
 }
 
 GoldenCase golden_case(const std::string& name) {

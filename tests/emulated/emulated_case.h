@@ -56,6 +56,10 @@ class EmulatedBackward {
   std::shared_ptr<const EmulatedProgram> program_;
 };
 
+/// A forward call of a golden kernel of dense tensors. Where an index is a position, none is
+/// negative.
+ForwardCase forward_call_of(const GoldenCase& golden, const Shape& shape, std::uint64_t seed = 1);
+
 /// A backward call of a golden kernel.
 BackwardCase backward_call_of(const GoldenCase& golden, const Shape& shape, std::uint64_t seed = 1);
 

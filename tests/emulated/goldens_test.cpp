@@ -32,16 +32,8 @@ void add_lengths(ForwardCase& given) {
     given.lengths.kv = {kv, kv / 2, 0, std::min<std::int64_t>(kv, 1)};
 }
 
-/// The call of a golden case. Where an index is a position, none is negative.
 ForwardCase call_of(const GoldenCase& golden, const Shape& shape, std::uint64_t seed) {
-  ForwardCase given{.problem = golden.problem,
-                    .shape = shape,
-                    .seed = seed,
-                    .dropout = golden.dropout(),
-                    .scalars = golden.scalars,
-                    .tensors = golden.tensors};
-  if (!ExprNames(golden.problem).tensors.empty())
-    given.q_offset = std::max<std::int64_t>(0, shape.kv_len - shape.q_len);
+  ForwardCase given = forward_call_of(golden, shape, seed);
   if (golden.problem.is_ragged()) add_lengths(given);
   return given;
 }

@@ -33,15 +33,7 @@ struct Calls {
     problem.score = "score + slope[head] * (k - q)";
     forward.scalars = &window, forward.scalar_count = 1;
     forward.tensors = &slope, forward.tensor_count = 1;
-    backward.struct_size = sizeof backward;
-    backward.q = forward.q, backward.k = forward.k, backward.v = forward.v;
-    backward.o = forward.o, backward.lse = forward.lse;
-    backward.d_o = dense(d_o, q_len, heads, head_dim);
-    backward.d_q = dense(gradients.q, q_len, heads, head_dim);
-    backward.d_k = dense(gradients.k, kv_len, kv_heads, head_dim);
-    backward.d_v = dense(gradients.v, kv_len, kv_heads, head_dim);
-    backward.scalars = &window, backward.scalar_count = 1;
-    backward.tensors = &slope, backward.tensor_count = 1;
+    backward = backward_of(forward, d_o, gradients);
     append.struct_size = sizeof append;
     append.new_k = append.k = forward.k;
     append.new_v = append.v = forward.v;

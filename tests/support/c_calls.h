@@ -85,4 +85,20 @@ struct Buffers {
   }
 };
 
+/// The backward launch behind `forward`, whose gradients go to q, k and v of `gradients`.
+inline streamattn_backward_args backward_of(const streamattn_forward_args& forward,
+                                            std::vector<float>& d_o, Buffers& gradients) {
+  streamattn_backward_args args = {};
+  args.struct_size = sizeof args;
+  args.q = forward.q, args.k = forward.k, args.v = forward.v;
+  args.o = forward.o, args.lse = forward.lse;
+  args.d_o = dense(d_o, q_len, heads, head_dim);
+  args.d_q = dense(gradients.q, q_len, heads, head_dim);
+  args.d_k = dense(gradients.k, kv_len, kv_heads, head_dim);
+  args.d_v = dense(gradients.v, kv_len, kv_heads, head_dim);
+  args.scalars = forward.scalars, args.scalar_count = forward.scalar_count;
+  args.tensors = forward.tensors, args.tensor_count = forward.tensor_count;
+  return args;
+}
+
 }  // namespace streamattn

@@ -61,6 +61,15 @@ std::string error_of(const Call& call) {
   return "nothing";
 }
 
+/// The message of the Error (invalid_argument) that `call` throws, empty if it throws none; as
+/// error_of() where it has another code.
+template <class Call>
+std::string refusal_of(const Call& call) {
+  const std::string error = error_of(call), code = "invalid_argument: ";
+  if (error == "nothing") return "";
+  return error.starts_with(code) ? error.substr(code.size()) : error;
+}
+
 std::string read_file(const std::filesystem::path& path);
 void write_file(const std::filesystem::path& path, const std::string& bytes);
 

@@ -29,6 +29,15 @@ inline ToolRun tool(const std::vector<std::string>& args) {
   return run;
 }
 
+/// What `print(out)` writes.
+template <class Print>
+std::string printed(const Print& print) {
+  std::string text;
+  llvm::raw_string_ostream out(text);
+  print(out);
+  return text;
+}
+
 /// `text`, which must be a JSON object.
 inline llvm::json::Object parsed(const std::string& text) {
   auto value = llvm::json::parse(text);

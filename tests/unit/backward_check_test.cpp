@@ -5,6 +5,7 @@
 
 #include "streamattn/error.h"
 #include "tests/support/catch.h"
+#include "tests/support/scratch.h"
 
 namespace streamattn {
 namespace {
@@ -52,12 +53,7 @@ struct Fixture {
   }
 
   std::string complaint() {
-    try {
-      check_backward(problem, args);
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
+    return refusal_of([&] { check_backward(problem, args); });
   }
 };
 

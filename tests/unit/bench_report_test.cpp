@@ -6,20 +6,13 @@
 
 #include "streamattn/error.h"
 #include "tests/support/catch.h"
+#include "tests/support/tool_run.h"
 #include "tools/bench_grid.h"
 #include "tools/bench_report.h"
 #include "tools/table.h"
 
 namespace streamattn {
 namespace {
-
-template <class Print>
-std::string printed(Print print) {
-  std::string text;
-  llvm::raw_string_ostream out(text);
-  print(out);
-  return text;
-}
 
 template <class Action>
 std::string complaint(Action action) {

@@ -84,14 +84,6 @@ StreamingReport report() {
   return report;
 }
 
-template <class Print>
-std::string printed(Print print) {
-  std::string text;
-  llvm::raw_string_ostream out(text);
-  print(out);
-  return text;
-}
-
 ToolRun bench(std::vector<std::string> args) {
   args.insert(args.begin(), "bench");
   return tool(args);

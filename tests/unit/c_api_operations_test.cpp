@@ -31,15 +31,7 @@ TEST_CASE("gradients asked for in C are those of C++") {
   REQUIRE(streamattn_launch_forward(forward_kernel, &forward, nullptr) == STREAMATTN_OK);
 
   const streamattn_named_gradient gradient = {"slope", d_slope.data(), {1}};
-  streamattn_backward_args args = {};
-  args.struct_size = sizeof args;
-  args.q = forward.q, args.k = forward.k, args.v = forward.v;
-  args.o = forward.o, args.lse = forward.lse;
-  args.d_o = dense(d_o, q_len, heads, head_dim);
-  args.d_q = dense(d.q, q_len, heads, head_dim);
-  args.d_k = dense(d.k, kv_len, kv_heads, head_dim);
-  args.d_v = dense(d.v, kv_len, kv_heads, head_dim);
-  args.tensors = &named, args.tensor_count = 1;
+  streamattn_backward_args args = backward_of(forward, d_o, d);
   args.gradients = &gradient, args.gradient_count = 1;
   REQUIRE(streamattn_backward_kernel(jit.get(), &problem, &shape, &kernel) == STREAMATTN_OK);
   std::size_t bytes = 1;

@@ -8,6 +8,7 @@
 #include "streamattn/error.h"
 #include "streamattn/masks.h"
 #include "tests/support/catch.h"
+#include "tests/support/scratch.h"
 
 namespace streamattn {
 
@@ -51,13 +52,7 @@ struct FlashPlanFixture {
   }
 
   std::string complaint() {
-    try {
-      planned();
-      return "";
-    } catch (const Error& error) {
-      CHECK(error.code() == ErrorCode::invalid_argument);
-      return error.what();
-    }
+    return refusal_of([&] { planned(); });
   }
 };
 

@@ -10,6 +10,7 @@
 
 #include "streamattn/error.h"
 #include "tests/support/catch.h"
+#include "tests/support/scratch.h"
 
 namespace streamattn {
 namespace {
@@ -31,13 +32,7 @@ struct Fixture {
 
   /// The complaint about `args`; empty if there is none.
   std::string complaint() const {
-    try {
-      check_forward(problem, args);
-      return "";
-    } catch (const Error& error) {
-      CHECK(error.code() == ErrorCode::invalid_argument);
-      return error.what();
-    }
+    return refusal_of([&] { check_forward(problem, args); });
   }
 };
 

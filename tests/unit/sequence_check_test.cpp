@@ -6,6 +6,7 @@
 #include "compiler/operations/forward/check.h"
 #include "streamattn/error.h"
 #include "tests/support/catch.h"
+#include "tests/support/scratch.h"
 
 namespace streamattn {
 namespace {
@@ -33,13 +34,7 @@ struct Fixture {
   }
 
   std::string complaint() const {
-    try {
-      check_forward(problem, args);
-      return "";
-    } catch (const Error& error) {
-      CHECK(error.code() == ErrorCode::invalid_argument);
-      return error.what();
-    }
+    return refusal_of([&] { check_forward(problem, args); });
   }
 };
 
