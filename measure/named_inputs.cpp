@@ -4,7 +4,6 @@
 #include <llvm/ADT/STLExtras.h>
 #include <llvm/ADT/StringExtras.h>
 #include <llvm/Support/FormatVariadic.h>
-#include <llvm/Support/MathExtras.h>
 
 #include <algorithm>
 #include <bit>
@@ -14,6 +13,7 @@
 #include "compiler/expr/build.h"
 #include "compiler/expr/names.h"
 #include "measure/host_memory.h"
+#include "measure/index_bounds.h"
 #include "measure/random_inputs.h"
 #include "runtime/cpu/threads.h"
 #include "streamattn/error.h"
@@ -26,7 +26,6 @@ namespace {
 constexpr std::string_view kind_names[] = {"random",  "slopes", "documents",
                                            "lengths", "bits",   "constant"};
 constexpr std::int64_t most_elements = std::int64_t{1} << 31;
-constexpr std::int64_t largest_index = 1 << 30;
 constexpr double past_words = 0x1p31;
 
 template <typename... Values>
@@ -35,121 +34,14 @@ template <typename... Values>
               llvm::formatv(format, std::forward<Values>(values)...).str());
 }
 
-/// The values that an integer expression can have; wider where that is simpler.
-struct Bounds {
-  std::int64_t least, most;
-};
-
-Bounds clamped(std::int64_t least, std::int64_t most) {
-  return {std::clamp(least, -largest_index, largest_index),
-          std::clamp(most, -largest_index, largest_index)};
-}
-
-class BoundsOf {
- public:
-  BoundsOf(const InputExtent& extent, const std::vector<NamedNumber>& scalars)
-      : extent_(extent), scalars_(scalars) {}
-
-  Bounds operator()(const Expr& expr) const {
-    const ExprNode& node = expr.node();
-    const auto& x = node.operands;
-    switch (node.op) {
-      case ExprOp::constant:
-        return {node.value, node.value};
-      case ExprOp::variable:
-        return of(node.variable);
-      case ExprOp::scalar:
-        return of_scalar(node.name);
-      case ExprOp::sum:
-        return sum(node);
-      case ExprOp::multiply:
-        return product((*this)(x[0]), (*this)(x[1]));
-      case ExprOp::floor_divide:
-        return quotient((*this)(x[0]), std::max<std::int64_t>((*this)(x[1]).least, 1));
-      case ExprOp::modulo:
-        return {0, std::max<std::int64_t>((*this)(x[1]).most, 1) - 1};
-      case ExprOp::minimum: {
-        const Bounds a = (*this)(x[0]), b = (*this)(x[1]);
-        return {std::min(a.least, b.least), std::min(a.most, b.most)};
-      }
-      case ExprOp::maximum: {
-        const Bounds a = (*this)(x[0]), b = (*this)(x[1]);
-        return {std::max(a.least, b.least), std::max(a.most, b.most)};
-      }
-      case ExprOp::absolute: {
-        const Bounds a = (*this)(x[0]);
-        return {0, std::max(std::abs(a.least), std::abs(a.most))};
-      }
-      case ExprOp::select: {
-        const Bounds a = (*this)(x[1]), b = (*this)(x[2]);
-        return {std::min(a.least, b.least), std::max(a.most, b.most)};
-      }
-      default:
-        return {0, 255};  // an element of another tensor
-    }
-  }
-
- private:
-  Bounds of(Variable variable) const {
-    switch (variable) {
-      case Variable::q:
-        return clamped(extent_.q.begin, std::max(extent_.q.begin, extent_.q.end - 1));
-      case Variable::k:
-        return clamped(extent_.k.begin, std::max(extent_.k.begin, extent_.k.end - 1));
-      case Variable::batch:
-        return clamped(0, extent_.batch - 1);
-      case Variable::head:
-        return clamped(0, extent_.heads - 1);
-      case Variable::kv_head:
-        return clamped(0, extent_.kv_heads - 1);
-      case Variable::q_len:
-        return clamped(extent_.q_len, extent_.q_len);
-      case Variable::kv_len:
-        return clamped(extent_.kv_len, extent_.kv_len);
-      default:
-        return {0, 0};
-    }
-  }
-
-  Bounds of_scalar(const std::string& name) const {
-    const auto found =
-        llvm::find_if(scalars_, [&](const NamedNumber& number) { return number.name == name; });
-    if (found == scalars_.end() || !(std::abs(found->value) <= largest_index)) return {0, 0};
-    const auto value = static_cast<std::int64_t>(found->value);
-    return {value, value};
-  }
-
-  Bounds sum(const ExprNode& node) const {
-    Bounds bounds{node.value, node.value};
-    for (std::size_t i = 0; i < node.operands.size(); i++) {
-      const Bounds term =
-          product((*this)(node.operands[i]), {node.coefficients[i], node.coefficients[i]});
-      bounds = clamped(bounds.least + term.least, bounds.most + term.most);
-    }
-    return bounds;
-  }
-
-  static Bounds product(const Bounds& a, const Bounds& b) {
-    const auto [least, most] =
-        std::minmax({a.least * b.least, a.least * b.most, a.most * b.least, a.most * b.most});
-    return clamped(least, most);
-  }
-
-  static Bounds quotient(const Bounds& a, std::int64_t divisor) {
-    return {llvm::divideFloorSigned(a.least, divisor), llvm::divideFloorSigned(a.most, divisor)};
-  }
-
-  const InputExtent& extent_;
-  const std::vector<NamedNumber>& scalars_;
-};
-
 /// What the expressions of a problem do with a tensor.
 struct Use {
   std::int64_t sizes[4] = {1, 1, 1, 1};
   bool is_word = false, has_positions = false;
 };
 
-std::vector<Use> uses_of(const Problem& problem, const ExprNames& names, const BoundsOf& bounds) {
+std::vector<Use> uses_of(const Problem& problem, const ExprNames& names,
+                         const IndexBounds& bounds) {
   std::vector<Use> uses(names.tensors.size());
   const auto note = [&](const Expr& part) {
     const ExprNode& node = part.node();
@@ -322,7 +214,7 @@ NamedInputs::NamedInputs(const Problem& problem, const InputExtent& extent,
     refuse("tensor \"{0}\": the problem names no such tensor, {1}", input.name,
            did_you_mean(input.name, known));
   }
-  const std::vector<Use> uses = uses_of(problem, names, BoundsOf(extent, numbers_));
+  const std::vector<Use> uses = uses_of(problem, names, IndexBounds(extent, numbers_));
   for (std::size_t i = 0; i < names_.size(); i++) {
     const ExprName& name = names.tensors[i];
     NamedInput input{names_[i], default_kind(name, uses[i])};
