@@ -28,63 +28,25 @@
 #include "support/files.h"
 #include "support/log.h"
 #include "support/progress.h"
-#include "tools/gpu_list.h"
 #include "tools/interrupt.h"
 #include "tools/output_file.h"
-#include "tools/problem_flags.h"
 #include "tools/table.h"
-#include "tools/timing_flags.h"
+#include "tools/tune_options.h"
 #include "tools/tune_page.h"
 #include "tools/tune_summary.h"
 
 namespace streamattn {
 namespace {
 
-/// A length of time on the command line: "90s", "10m", "1h"; a number alone is seconds.
-struct Duration {
-  double seconds = 0;
-};
-
-void read_value(llvm::StringRef flag, llvm::StringRef text, Duration& value) {
-  double number = 0, unit = 1;
-  llvm::StringRef digits = text;
-  if (digits.consume_back("h")) {
-    unit = 3600;
-  } else if (digits.consume_back("m")) {
-    unit = 60;
-  } else {
-    digits.consume_back("s");
-  }
-  if (digits.getAsDouble(number) || !(number > 0))
-    reject_value(flag, text, "a time such as 90s, 10m or 1h");
-  value.seconds = unit * number;
-}
-
-struct Options {
-  std::optional<std::string> job_file;
-  ProblemFlags problem;
-  std::optional<std::string> target;
-  std::optional<int> device;
-  GpuList gpus;
-  std::vector<std::string> pins;
-  std::optional<std::string> out, journal, finals, block_list, check, report, replay;
-  double tolerance = 5;  // percent
-  std::optional<Duration> budget;
-  int jobs = 0;
-  bool resume = false, explain = false, dry_run = false;
-  TuneMethod method;
-  TimingWish timing;
-};
-
 /// Where a worker runs: the target that was asked for, else that of the device.
-std::string target_name(const Options& options, const TuneJob& job) {
+std::string target_name(const TuneOptions& options, const TuneJob& job) {
   if (options.target) return *options.target;
   if (!job.target.empty()) return job.target;
   return try_driver() ? "sm_90a" : "cpu";
 }
 
 /// This program as a worker for a device.
-std::vector<std::string> worker_command(const Options& options, const std::string& target,
+std::vector<std::string> worker_command(const TuneOptions& options, const std::string& target,
                                         const std::optional<int>& device) {
   std::vector<std::string> command = {"/proc/self/exe", "tune", "worker", "--target", target};
   if (device) command.insert(command.end(), {"--device", std::to_string(*device)});
@@ -105,29 +67,6 @@ std::vector<BlockedSchedule> load_block_list(const std::optional<std::string>& p
   return parse_block_list(file.bytes, *path);
 }
 
-std::string journal_path(const Options& options) {
-  if (options.journal) return *options.journal;
-  return options.out.value_or("streamattn-tune") + ".journal.jsonl";
-}
-
-/// Every file that is read or written.
-std::vector<NamedFile> files_of(const Options& options) {
-  std::vector<NamedFile> files;
-  const auto add = [&](const char* name, const std::optional<std::string>& path, bool is_written) {
-    if (path) files.push_back({name, *path, is_written});
-  };
-  add("the job", options.job_file, false);
-  for (const std::string& file : options.pins) add("--start", file, false);
-  add("--check", options.check, false);
-  add("--replay", options.replay, false);
-  add("--out", options.out, true);
-  if (!options.check && !options.replay) add("--journal", journal_path(options), true);
-  add("--report", options.report, true);
-  add("--finals", options.finals, true);
-  add("--block-list", options.block_list, true);
-  return files;
-}
-
 void save_file(const std::string& path, const std::string& content) {
   if (const int error = replace_file(path, content); error != 0)
     throw Error(ErrorCode::invalid_config, "cannot write " + path + ": " + std::strerror(error));
@@ -135,7 +74,7 @@ void save_file(const std::string& path, const std::string& content) {
 
 class Tuning {
  public:
-  explicit Tuning(Options options) : options_(std::move(options)) {
+  explicit Tuning(TuneOptions options) : options_(std::move(options)) {
     job_ = options_.job_file ? load_tune_job(*options_.job_file) : job_of({call_of_flags()});
     for (const std::string& file : options_.pins) start_.append(ScheduleTable::load(file));
     start_.append(ScheduleTable::shipped());
@@ -151,7 +90,7 @@ class Tuning {
     Progress progress("tune", static_cast<std::int64_t>(job_.groups.size()));
     const TuneSettings settings{
         .method = options_.method,
-        .journal = journal_path(options_),
+        .journal = options_.journal_path(),
         .open = options_.resume ? Journal::Open::resume : Journal::Open::new_file,
         .start = start_,
         .blocked = blocked_,
@@ -256,7 +195,7 @@ class Tuning {
     progress.update(static_cast<std::int64_t>(step.group), note);
   }
 
-  Options options_;
+  TuneOptions options_;
   TuneJob job_;
   ScheduleTable start_;
   std::vector<BlockedSchedule> blocked_;
@@ -285,60 +224,8 @@ Exit print_drift(const std::vector<Drift>& all, double tolerance, llvm::raw_ostr
   return has_drifted ? Exit::wrong : Exit::ok;
 }
 
-void add_flags(Flags& flags, Options& options) {
-  options.problem.add_to(flags);
-  if (options.job_file) flags.refuse_added("the job says what to tune");
-  flags.section("device");
-  flags.add("target", "sm_90a|cpu", "where to run; cpu is the host (the device's)", options.target);
-  flags.add("device", "N", "CUDA ordinal (0)", options.device);
-  flags.add("gpus", "all|LIST",
-            "race groups on several GPUs of one class side by side, such as 0,1", options.gpus);
-  flags.exclude({"device", "gpus"});
-  flags.add("jobs", "N", "processes that compile (cores - 1)", options.jobs);
-  flags.section("method");
-  flags.add("budget", "TIME", "stop after 90s, 10m, 1h; --resume goes on (none)", options.budget);
-  flags.add("candidates", "N", "most that are built for a group, best by the model; 0: all (400)",
-            options.method.candidates);
-  flags.add("rounds", "N", "between those that come to the finals (9)",
-            options.method.final_rounds);
-  flags.add("round-ms", "X", "milliseconds of a schedule in a round of the finals (35)",
-            options.method.final_milliseconds);
-  add_timing_flags(flags, options.timing);
-  flags.add("dry-run", "print what would be tried; needs no GPU with --target", options.dry_run);
-  flags.add("seed", "N", "of the order of rounds (1)", options.method.seed);
-  flags.add("start", "FILE", "rows in use before the shipped ones; may be repeated",
-            [&options](llvm::StringRef text) { options.pins.push_back(text.str()); });
-  flags.add("block-list", "FILE", "schedules not to try; gets those that were wrong",
-            options.block_list);
-  flags.section("output");
-  flags.add("out", "FILE", "write the rows", options.out);
-  flags.add("journal", "FILE", "what was measured (OUT.journal.jsonl)", options.journal);
-  flags.add("resume", "go on with the journal of a tuning that was stopped or killed",
-            options.resume);
-  flags.add("report", "FILE", "write an HTML page with maps of the times", options.report);
-  flags.add("finals", "FILE", "write the rounds that decide, to be kept beside the rows",
-            options.finals);
-  flags.add("replay", "FILE", "decide by what a journal or --finals has, and measure nothing",
-            options.replay);
-  flags.add("explain", "print finalists, the reason for each winner, and refusals",
-            options.explain);
-  flags.section("measuring rows again");
-  flags.add("check", "FILE", "measure the rows of a table for the job's calls; 1 if they drifted",
-            options.check);
-  flags.add("tolerance", "X", "percent between the recorded time and the one now (5)",
-            options.tolerance);
-  flags.exclude({"check", "out"});
-  flags.exclude({"check", "finals"});
-  flags.exclude({"check", "replay", "journal"});
-  flags.exclude({"check", "resume"});
-  for (const char* other : {"gpus", "report", "explain", "budget", "block-list", "start"})
-    flags.exclude({"check", other});
-  for (const char* other : {"resume", "budget", "gpus", "device"}) flags.exclude({"replay", other});
-  flags.exclude({"dry-run", "check", "replay"});
-}
-
 Exit tune(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
-  Options options;
+  TuneOptions options;
   if (!args.empty() && !llvm::StringRef(args.front()).starts_with("-")) {
     options.job_file = args.front();
     args = args.drop_front();
@@ -347,9 +234,9 @@ Exit tune(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
               "Finds the schedules that are fastest for the calls of a job, or for the one that\n"
               "the flags state, and writes them as rows for --pin. Every candidate is checked\n"
               "before it is timed. Exits with 5 when time was up or it was interrupted.");
-  add_flags(flags, options);
+  options.add_to(flags);
   if (!flags.parse(args, out)) return Exit::ok;
-  require_own_files(files_of(options));
+  require_own_files(options.files());
 
   const bool explain = options.explain;
   if (options.dry_run) {
