@@ -10,6 +10,7 @@
 #include "autotune/tuned_rows.h"
 #include "compiler/knobs.h"
 #include "streamattn/error.h"
+#include "support/spelled_out.h"
 
 namespace streamattn {
 namespace {
@@ -87,7 +88,7 @@ class LineReader {
 
  private:
   [[noreturn]] void fail(const std::string& complaint) const {
-    throw Error(ErrorCode::invalid_config, place_ + complaint);
+    throw Error(ErrorCode::invalid_config, place_ + spelled_out(complaint));
   }
 
   Schedule schedule_in(const llvm::json::Object& json, const char* key) const {

@@ -12,6 +12,7 @@
 
 #include "streamattn/error.h"
 #include "support/hash.h"
+#include "support/spelled_out.h"
 
 namespace streamattn {
 namespace {
@@ -30,7 +31,7 @@ std::string sum_of(const llvm::json::Object& line) {
 }
 
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& complaint) {
-  throw Error(ErrorCode::invalid_config, "journal " + path.native() + " " + complaint);
+  throw Error(ErrorCode::invalid_config, "journal " + path.native() + " " + spelled_out(complaint));
 }
 
 [[noreturn]] void fail_at(const std::string& origin, std::size_t line, const char* complaint) {

@@ -1,8 +1,12 @@
 // Reads, keeps and writes answers.
 #include "autotune/journal_answers.h"
 
+#include <llvm/Support/FormatVariadic.h>
+
 #include "autotune/outcome_json.h"
+#include "streamattn/error.h"
 #include "support/hash.h"
+#include "support/spelled_out.h"
 
 namespace streamattn {
 namespace {
@@ -26,7 +30,17 @@ std::optional<Value> find(const std::map<std::string, Value>& values, const std:
 }  // namespace
 
 JournalAnswers::JournalAnswers(Journal& journal) : journal_(journal) {
-  for (const llvm::json::Object& line : journal.lines()) read(line);
+  int number = 1;  // the head's
+  for (const llvm::json::Object& line : journal.lines()) {
+    number++;
+    try {
+      read(line);
+    } catch (const Error& error) {
+      throw Error(ErrorCode::invalid_config,
+                  llvm::formatv("{0}:{1}: the line has an answer that is none: {2}",
+                                journal.path().native(), number, spelled_out(error.what())));
+    }
+  }
 }
 
 void JournalAnswers::read(const llvm::json::Object& line) {

@@ -1,34 +1,17 @@
 // Reads values of TOML keys.
 #include "compiler/toml_reader.h"
 
-#include <llvm/ADT/StringExtras.h>
-#include <llvm/ADT/StringRef.h>
 #include <llvm/Support/FormatVariadic.h>
 
 #include "support/did_you_mean.h"
+#include "support/spelled_out.h"
 
 namespace streamattn {
-namespace {
-
-/// What a terminal would act on is spelled out: "\x1b". Lines stay lines.
-std::string printable(std::string_view text) {
-  std::string printed;
-  for (const char c : text) {
-    if (c == '\n' || !llvm::isASCII(c) || llvm::isPrint(c)) {
-      printed += c;
-    } else {
-      printed += "\\x" + llvm::toHex(llvm::StringRef(&c, 1), /*LowerCase=*/true);
-    }
-  }
-  return printed;
-}
-
-}  // namespace
 
 void TomlReader::fail(const toml::source_region& place, const std::string& complaint) const {
   throw Error(ErrorCode::invalid_config,
               llvm::formatv("{0}:{1}:{2}: {3}", origin_, place.begin.line, place.begin.column,
-                            printable(complaint)));
+                            spelled_out(complaint)));
 }
 
 void TomlReader::fail_unknown(const toml::key& key, std::string_view what,

@@ -141,6 +141,8 @@ TEST_CASE("finals that nobody wrote are an error with its line") {
              contains_text(":2: the line has no \"in_use\""));
   CHECK_THAT(tuned.complaint(tuned.with("family=flash_wgmma", "family=of_nobody")),
              contains_text(":2: the line has a schedule that is none: "));
+  CHECK_THAT(tuned.complaint(tuned.with("family=flash_wgmma", "family=\x7f")),
+             contains_text("\\x7f"));
   CHECK_THAT(tuned.complaint(tuned.with("\"ns\":[[", "\"ns\":[[1,")),
              contains_text(":2: the line has a round without 1 times"));
   CHECK_THAT(tuned.complaint(tuned.with("\"ns\":[[", "\"ns\":[[-")),

@@ -3,6 +3,7 @@
 #include <fstream>
 #include <regex>
 
+#include "autotune/journal_answers.h"
 #include "autotune/replay.h"
 #include "streamattn/error.h"
 #include "tests/autotune/tuner_run.h"
@@ -127,6 +128,18 @@ TEST_CASE("a journal with a changed digit, or without sums, is refused by file a
   }
   CHECK(complaint(std::regex_replace(text, std::regex(",\"sum\":\"[a-z2-7]*\""), "")) ==
         place + ":1: the line has no \"sum\": it is damaged, or of an earlier version");
+}
+
+TEST_CASE("an answer that is none is refused by file and line") {
+  const ScratchFolder folder;
+  const auto path = folder.path() / "journal";
+  const llvm::json::Object head{{"first", true}};
+  Journal(path, Journal::Open::new_file, head)
+      .append(llvm::json::Object{{"step", "build"}, {"id", "x"}, {"fate", "\x7fodd"}});
+  Journal journal(path, Journal::Open::read_only, head);
+  CHECK_THAT(error_of([&] { JournalAnswers{journal}; }),
+             contains_text(path.native() +
+                           ":2: the line has an answer that is none: unknown fate \"\\x7fodd\""));
 }
 
 TEST_CASE("rows say how their times were taken, and a journal of another way is not gone on with") {
