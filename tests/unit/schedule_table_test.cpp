@@ -291,6 +291,14 @@ TEST_CASE("random pieces of TOML are read or refused") {
   }
 }
 
+TEST_CASE("a character beyond ASCII that is no part of a key is refused, whichever it is") {
+  CHECK(complaint("tar\u00e4get = 1\n") ==
+        "invalid_config: pins.toml:1:4: Error while parsing key-value pair: expected '=', saw "
+        "'\u00e4'");
+  for (const char* other : {"\u00a1", "\u0499", "\u2010", "\u3001", "\uffee"})
+    CHECK_THAT(complaint(std::string("tar") + other + "get = 1\n"), contains_text("expected '='"));
+}
+
 TEST_CASE("control characters of a file do not reach a message") {
   CHECK(complaint("\"\\u001b[31m\" = 1\n") ==
         "invalid_config: pins.toml:1:1: unknown table \"\\x1b[31m\", known: schedule");
