@@ -107,7 +107,8 @@ struct RowsParams {
   Strides strides;
 };
 
-/// Where results of shares of the keys go, each by itself: float32, dense.
+/// Where results of shares of the keys go, each by itself: float32, dense. Where sequences differ,
+/// [places of the list, heads, tile_q, value_head_dim].
 struct PartialParams {
   float* o;    // [splits, batch * heads, rows, value_head_dim]
   float* lse;  // [splits, batch * heads, rows]
@@ -117,11 +118,11 @@ struct PartialParams {
 /// one fastest and query tiles from the last to the first: under a causal mask the longest come
 /// first. A head index here counts batch * heads. Query heads that share tiles count as one.
 ///
-/// Where sequences differ they are (section of heads, query tile of the list, head of the section),
-/// and heads those of one sequence.
+/// Where sequences differ they are (section of heads, place of the list, head of the section), and
+/// heads those of one sequence.
 struct OrderParams {
   int items;               // work items in all; where sequences differ, the most there can be
-  int q_tiles;             // query tiles of a head, or of the list the most
+  int q_tiles;             // query tiles of a head; where sequences differ, places of the list
   int heads;               // heads of one batch entry
   int all_heads;           // batch * heads
   int section_heads;       // heads of a section; the last section may have fewer
@@ -139,10 +140,18 @@ struct KeyListParams {
   int q_tiles, key_tiles;
 };
 
-/// The query tiles of sequences that differ: written by query_tiles, read by the kernel behind it
+/// The query tiles of sequences that differ: written by query_tiles, read by the kernels behind it
 /// (forward/query_list.cuh).
 struct QueryListParams {
-  int* words;  // 4, the first of them a count, and 8 for each tile
+  int* words;  // 4, the first of them a count, and 8 for each tile, or share of its keys
+};
+
+/// How the keys of listed query tiles are shared out, where they are (forward/key_shares.cuh).
+struct KeySharesParams {
+  int places;  // of the list
+  int heads;   // work items of a place
+  int blocks;  // that compute them
+  int splits;  // of the tile that sees the most keys; 0: by lengths
 };
 
 /// How tiles of K and V are loaded page by page.
@@ -158,6 +167,7 @@ struct QueryListingParams {
   BatchParams batch;
   ScoreParams score;
   QueryListParams queries;
+  KeySharesParams shares;  // unset unless keys are split
 };
 
 /// Parameters of tile_bounds and key_lists.
@@ -192,6 +202,16 @@ struct CombineParams {
   int packed_heads;            // query heads of a head, rows of which follow each other
   int columns;                 // value_head_dim, a multiple of 8
   int splits;
+};
+
+/// Parameters of combine_listed, which does so where sequences differ.
+struct ListedCombineParams {
+  PartialParams partial;
+  OutputParams output;  // strides of the batch are 0 where queries are packed
+  QueryListParams queries;
+  int tile_q;               // rows of a tile; all results have less than 2^31
+  int heads, packed_heads;  // of a sequence; query heads of each, rows of which follow each other
+  int columns;              // value_head_dim, a multiple of 8
 };
 
 /// Bytes of the k dimension that one matrix instruction takes: k16 of 16 bits.
@@ -266,7 +286,8 @@ struct FlashTiling {
   }
   /// Where sequences differ, what the slot has no room for.
   SA_ANYWHERE constexpr int bytes() const {
-    return sequence_offset() + (layout.is_equal() ? 0 : 16);
+    int of_sequence = output == OutputPath::partial ? 32 : 16;
+    return sequence_offset() + (layout.is_equal() ? 0 : of_sequence);
   }
 
  private:

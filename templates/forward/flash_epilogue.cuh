@@ -140,12 +140,20 @@ struct FlashEpilogue<Spec, OutputPath::partial> : FlashEpilogueBase<Spec> {
   SA_DEVICE void store(FlashItem<Spec> item, const float (&o)[N], const float (&normalise)[2],
                        const float (&lse)[2]) const {
     constexpr int columns = Spec::tiling.value_head_dim;
-    const OrderParams& order = this->params.order;
     const PartialParams& partial = this->params.partial;
     int rows = sequence_of<Spec>(this->params, item).q_len * Spec::tiling.packed_heads;
     int tile_row = this->tile_row(item);
-    int head = item.share * order.all_heads + item.batch * order.heads + item.head;
-    long long first = (long long)head * rows;
+    long long first;
+    if constexpr (is_ragged<Spec>) {
+      // A slot has the rows of a tile.
+      first = (long long)item.slot * Spec::tiling.tile_q;
+      rows -= tile_row;
+      tile_row = 0;
+    } else {
+      const OrderParams& order = this->params.order;
+      int head = item.share * order.all_heads + item.batch * order.heads + item.head;
+      first = (long long)head * rows;
+    }
     store_lse({partial.lse + first, 1, rows}, tile_row, this->at, lse);
     store_direct<columns>({partial.o + first * columns, columns, rows}, tile_row, this->at, o,
                           normalise);

@@ -17,6 +17,15 @@ constexpr bool is_ragged = !Spec::tiling.layout.is_equal();
 template <class Spec>
 constexpr bool is_paged = Spec::tiling.layout.kv_paged;
 
+template <bool split_keys>
+struct ListedItem {
+  using Type = SequenceItem;
+};
+template <>
+struct ListedItem<true> {
+  using Type = ShareItem;
+};
+
 template <class Spec, bool ragged = is_ragged<Spec>>
 struct FlashItemOf {
   using Type = WorkItem;
@@ -25,8 +34,8 @@ struct FlashItemOf {
 };
 template <class Spec>
 struct FlashItemOf<Spec, true> {
-  using Type = SequenceItem;
-  using Order = ListOrder;
+  using Type = typename ListedItem<splits_keys<Spec>>::Type;
+  using Order = ListOrder<Type>;
   SA_DEVICE static Order order(const FlashParams& params) { return {params.order, params.queries}; }
 };
 template <class Spec>
@@ -47,6 +56,15 @@ SA_DEVICE typename Spec::Score score_of(const FlashParams& params, WorkItem item
     return score_of_sequence<typename Spec::Score>(params.score, item, sequence);
   else
     return {params.score, item, sequence};
+}
+
+/// Shares of the keys of the item's tile.
+template <class Spec>
+SA_DEVICE int shares_of(const FlashParams& params, FlashItem<Spec> item) {
+  if constexpr (is_ragged<Spec> && splits_keys<Spec>)
+    return item.shares;
+  else
+    return params.order.splits;
 }
 
 /// Where an item's rows are: entries of q, o and lse, and of k and v where these have no pages, and

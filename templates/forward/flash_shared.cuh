@@ -35,7 +35,7 @@ struct FlashShared {
 
   /// The work item whose Q is announced by `q_full`: {q_tile, head, batch, 1 + share}, or
   /// zeros at the end. Where sequences differ {.., 1 + kv_row}, and {q_row, q_len, kv_len,
-  /// q_position} beside it.
+  /// q_position} beside it, and where their keys are split {share, shares, slot} too.
   SA_DEVICE u32 slot() const { return base + tiling.barrier_offset(); }
   SA_DEVICE u32 sequence_slot() const { return base + tiling.sequence_offset(); }
   SA_DEVICE u32 q_full() const { return slot() + 16; }
@@ -85,12 +85,12 @@ SA_DEVICE FlashWalk<Spec> key_walk(const FlashParams& params, FlashItem<Spec> it
             sequence,
             score,
             own,
-            params.order.splits,
+            shares_of<Spec>(params, item),
             first_row / 64,
             rows == 64 && !own.empty()};
   else
     return {sequence, score,      sequence.queries(tile, tile + tile_queries<Spec>),
-            own,      item.share, params.order.splits};
+            own,      item.share, shares_of<Spec>(params, item)};
 }
 
 }  // namespace streamattn

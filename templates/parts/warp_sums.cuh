@@ -6,7 +6,8 @@
 namespace streamattn {
 
 /// Sum over the lanes of a warp.
-SA_DEVICE int warp_sum(int x) {
+template <class T>
+SA_DEVICE T warp_sum(T x) {
 #pragma unroll
   for (int lanes = 16; lanes > 0; lanes /= 2) x += __shfl_xor_sync(~0u, x, lanes);
   return x;

@@ -77,16 +77,18 @@ TEST_CASE("head dims and masks of sequences that differ compile without spills")
   const Target& target = find_target("sm_90a");
   for (const int head_dim : {16, 64, 112, 128, 192, 256})
     for (const Expr& mask : {Expr(), causal(), streaming})
-      for (const auto& [kv_layout, length] : {std::pair(SequenceLayout::packed, std::int64_t{256}),
-                                              {SequenceLayout::packed, 8192},
-                                              {SequenceLayout::paged, 256},
-                                              {SequenceLayout::paged, 8192}}) {
+      for (const auto& [kv_layout, shape] :
+           {std::pair(SequenceLayout::packed, Shape{8, 8, 256, 256}),
+            {SequenceLayout::packed, {8, 8, 8192, 8192}},
+            {SequenceLayout::packed, {1, 8, 96, 32768}},
+            {SequenceLayout::paged, {8, 8, 256, 256}},
+            {SequenceLayout::paged, {8, 8, 8192, 8192}},
+            {SequenceLayout::paged, {1, 8, 96, 32768}}}) {
         const Problem problem{.head_dim = head_dim,
                               .group_size = 4,
                               .mask = mask,
                               .q_layout = SequenceLayout::packed,
                               .kv_layout = kv_layout};
-        const Shape shape{.batch = 8, .kv_heads = 8, .q_len = length, .kv_len = length};
         const Schedule schedule = choose(Operation::forward, problem, shape, target).schedule;
         INFO(problem.describe() << ": " << schedule.describe());
         for (const Source& source : emit(Operation::forward, problem, schedule, target)) {

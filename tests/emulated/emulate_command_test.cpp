@@ -25,6 +25,15 @@ TEST_CASE("the command emulates a kernel, checks it and shows no time") {
   CHECK_THAT(outcome.out, !contains_text("ms median"));
 }
 
+TEST_CASE("the command splits the keys of few queries of packed sequences") {
+  const ToolRun outcome =
+      tool({"run", "--emulate", "--head-dim", "16", "--heads", "2", "--kv-heads", "1", "--causal",
+            "--packed", "--lengths", "1100,3,700", "--q-lengths", "40,3,17"});
+  CHECK(outcome.exit == Exit::ok);
+  CHECK_THAT(outcome.out, contains_text("split_keys true"));
+  CHECK_THAT(outcome.out, contains_text("checked  120 of 120 rows against float64"));
+}
+
 TEST_CASE("terms that are larger than the LSE may round it") {
   const ToolRun outcome = tool({"run",        "--emulate",
                                 "--seed",     "497259",

@@ -83,13 +83,15 @@ inline std::vector<double> result_of(const EmulatedKernel& kernel, const Forward
 /// What is noticed of a fault, planted where sequences differ: a report of the emulator, "wrong
 /// result", or "nothing".
 inline std::string ragged_report(const Problem& problem, const Schedule& schedule,
-                                 const ForwardCase& given, const Fault& fault) {
+                                 const ForwardCase& given, const Fault& fault,
+                                 int multiprocessors = 2) {
   const std::string text = faulty_text(fault);
   const EmbeddedFile instead[] = {{fault.file, text}};
   const EmulatedKernel kernel = ragged_kernel(problem, schedule, instead);
   const ForwardTensors tensors(given);
   try {
-    kernel.emulate(tensors.args(), {.seed = 1, .slice_seconds = 0.2});
+    kernel.emulate(tensors.args(),
+                   {.seed = 1, .multiprocessors = multiprocessors, .slice_seconds = 0.2});
   } catch (const Error& error) {
     if (error.code() != ErrorCode::launch_failed) throw;
     return error.what();

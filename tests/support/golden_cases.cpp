@@ -157,6 +157,42 @@ std::vector<GoldenCase> ragged_cases() {
   return cases;
 }
 
+// Sequences that differ, whose keys are split: with Q in registers and in memory, one range of keys
+// and several, and what an item has once.
+std::vector<GoldenCase> ragged_split_cases() {
+  constexpr SequenceLayout packed = SequenceLayout::packed, paged = SequenceLayout::paged;
+  std::vector<GoldenCase> cases;
+  const auto add = [&](const char* suffix, const Problem& problem, const char* changes) {
+    GoldenCase golden = chosen(problem);
+    golden.name += std::string(suffix) + "_split";
+    golden.schedule = parse_schedule(
+        std::string("split_keys=true,o_buffer=false,o_passes=1,") + changes, golden.schedule);
+    cases.push_back(golden);
+  };
+  const char* const in_registers =
+      "tile_q=128,tile_kv=128,stages=2,math_warpgroups=2,q_in_registers=true";
+  add("_paged", {.group_size = 4, .mask = causal(), .q_layout = packed, .kv_layout = paged},
+      (std::string("packed_heads=4,") + in_registers).c_str());
+  add("_ragged", {.mask = causal(), .q_layout = packed, .kv_layout = packed}, in_registers);
+  add("_sinks_window_ragged",
+      {.head_dim = 64,
+       .mask = causal() && (sliding_window(scalar("window")) || sinks(scalar("first"))),
+       .sink = Expr::parse("sink[head]", ExprRole::score),
+       .q_lens = true,
+       .kv_lens = true},
+      "tile_q=192,tile_kv=80,stages=2,math_warpgroups=3,q_in_registers=false");
+  cases.back().scalars = {{"window", 150}, {"first", 4}};
+  add("_length_dropout_paged",
+      {.dtype = DType::f16,
+       .out_dtype = DType::f32,
+       .head_dim = 256,
+       .mask = causal() && Expr::parse("k < length[batch]"),
+       .kv_layout = paged,
+       .dropout = true},
+      "tile_q=128,tile_kv=32,stages=4,math_warpgroups=2,q_in_registers=false");
+  return cases;
+}
+
 }  // namespace
 
 Program GoldenCase::program() const { return emit(operation, problem, schedule, hopper()); }
@@ -182,6 +218,7 @@ std::vector<GoldenCase> golden_cases() {
   for (GoldenCase& golden : packed_cases()) cases.push_back(std::move(golden));
   for (GoldenCase& golden : dropout_cases()) cases.push_back(std::move(golden));
   for (GoldenCase& golden : ragged_cases()) cases.push_back(std::move(golden));
+  for (GoldenCase& golden : ragged_split_cases()) cases.push_back(std::move(golden));
   for (GoldenCase& golden : decode_golden_cases()) cases.push_back(std::move(golden));
 
   auto with = [&](const char* suffix, const char* changes) {
@@ -381,7 +418,7 @@ std::vector<GoldenFile> golden_files() {
       if (golden.operation == Operation::append || golden.operation == Operation::merge ||
           kernel == "forward" || kernel == "backward_wgmma")
         files.push_back({golden.name, source});
-      else if (kernel == "combine")
+      else if (kernel == "combine" || kernel == "combine_listed")
         add_shared(kernel + "_" + std::string(name(problem.output_dtype())), source);
       else if (kernel == "row_sums")
         add_shared(llvm::formatv("{0}_{1}_d{2}", kernel, type, problem.v_head_dim()), source);

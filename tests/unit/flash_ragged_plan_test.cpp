@@ -88,6 +88,63 @@ TEST_CASE_METHOD(PackedFixture, "sections of sequences that differ are whole gro
   CHECK(section() == 16);
 }
 
+TEST_CASE_METHOD(PackedFixture, "shares of keys have places in the list and slots of results") {
+  const auto split = [&](const char* knobs) {
+    schedule = parse_schedule(knobs, parse_schedule("split_keys=true,o_buffer=false", schedule));
+    WorkspaceSlices slices;
+    const Plan steps = planned(slices);
+    REQUIRE(steps.size() == 3);
+    REQUIRE(slices.slices().size() == 3);
+    const auto listing = parameters<QueryListingParams>(steps, 0);
+    const auto main = parameters<FlashParams>(steps, 1);
+    const auto merge = parameters<ListedCombineParams>(steps, 2);
+    constexpr int heads = 4;
+    const int places = listing.shares.places;
+    CHECK(listing.shares.heads == heads);
+    CHECK(listing.shares.blocks == 132);
+    CHECK(main.order.items == heads * places);
+    CHECK(main.output.o == nullptr);
+    CHECK(merge.queries.words == listing.queries.words);
+    CHECK(merge.output.o == call.o.data);
+    CHECK(merge.output.o_strides.batch == 0);  // packed rows have no batch
+    CHECK(merge.output.lse_strides.batch == 0);
+    CHECK(merge.heads == heads);
+    CHECK(merge.tile_q == 128);
+    CHECK(merge.columns == 64);
+    CHECK(slices.slices()[0].bytes == std::size_t{128} * heads * places * 64 * 4);
+    CHECK(slices.slices()[1].bytes == std::size_t{128} * heads * places * 4);
+    CHECK(slices.slices()[2].bytes == (4 + 8 * static_cast<std::size_t>(places)) * 4);
+    CHECK(std::get<KernelLaunch>(steps[2]).kernel == 2);
+    CHECK(std::get<KernelLaunch>(steps[2]).overlaps_previous);
+    return std::pair(places, listing.shares.splits);
+  };
+  constexpr int tiles = 7 + 3, two_waves = 2 * 132 / 4;
+  CHECK(split("splits=0") == std::pair(tiles + two_waves, 0));
+  CHECK(split("splits=5") == std::pair(5 * tiles, 5));
+  call.sequences->max_kv_len = 1 << 20;  // the workspace does not grow with the keys
+  CHECK(split("splits=0") == std::pair(tiles + two_waves, 0));
+}
+
+TEST_CASE_METHOD(PackedFixture,
+                 "batch strides of dense queries stay for the merge of their shares") {
+  std::int32_t lens = 0;  // nobody reads them
+  problem.q_layout = problem.kv_layout = SequenceLayout::dense;
+  problem.kv_lens = true;
+  call.sequences = Sequences{.batch = 3, .kv_lens = &lens, .max_q_len = 500, .max_kv_len = 400};
+  for (Tensor* tensor : {&call.q, &call.k, &call.v, &call.o, &call.lse}) tensor->batch = 3;
+  schedule = parse_schedule("split_keys=true,o_buffer=false", schedule);
+  const auto merge = parameters<ListedCombineParams>(planned(), 2);
+  CHECK(merge.output.o_strides.batch == call.o.batch_stride);
+  CHECK(merge.output.lse_strides.batch == call.lse.batch_stride);
+}
+
+TEST_CASE_METHOD(PackedFixture, "more rows of shares than the GPU can count are refused") {
+  schedule = parse_schedule("split_keys=true,o_buffer=false,splits=256", schedule);
+  for (Tensor* tensor : {&call.q, &call.o, &call.lse}) tensor->seq = 1 << 22;
+  call.sequences->max_q_len = 1 << 22;
+  CHECK_THAT(complaint(), contains_text("rows of O"));
+}
+
 TEST_CASE_METHOD(PackedFixture, "boxes of pages are rows of one page and of one tile, or none") {
   std::int32_t table = 0, lens = 0;  // nobody reads them
   problem.kv_layout = SequenceLayout::paged;
@@ -120,6 +177,43 @@ TEST_CASE_METHOD(PackedFixture, "boxes of pages are rows of one page and of one 
   CHECK(box_rows(40, "") == 40);
 }
 
+TEST_CASE("keys of few queries of sequences that differ are split by the first guess") {
+  const auto guess = [](SequenceLayout kv_layout, std::int64_t batch, std::int64_t q_len,
+                        std::int64_t kv_len) {
+    const Problem problem{.group_size = 4,
+                          .mask = causal(),
+                          .q_layout = SequenceLayout::packed,
+                          .kv_layout = kv_layout};
+    const Shape shape{.batch = batch, .kv_heads = 8, .q_len = q_len, .kv_len = kv_len};
+    return settings_of<FlashSchedule>(*flash_first_guess(problem, shape, hopper()));
+  };
+  for (const SequenceLayout layout : {SequenceLayout::packed, SequenceLayout::paged}) {
+    CHECK(guess(layout, 1, 64, 32768).split_keys);
+    CHECK(guess(layout, 1, 64, 32768).packed_heads == 4);
+    CHECK(guess(layout, 1, 256, 131072).split_keys);
+    CHECK(guess(layout, 2, 128, 32768).split_keys);
+    CHECK_FALSE(guess(layout, 1, 64, 512).split_keys);
+    CHECK_FALSE(guess(layout, 4, 512, 65536).split_keys);
+    CHECK_FALSE(guess(layout, 1, 4096, 65536).split_keys);
+  }
+  // Tiles of keys have few boxes of pages.
+  CHECK(guess(SequenceLayout::paged, 1, 256, 131072).tile_kv % 64 == 0);
+}
+
+TEST_CASE("the model has as many shares of sequences that differ as the device would make") {
+  const FlashSchedule schedule{.tile_q = 128, .tile_kv = 128, .split_keys = true};
+  const Problem problem{.kv_lens = true};
+  const auto splits = [&](std::int64_t items, std::int64_t keys) {
+    return flash_splits(problem, schedule, {.batch = 1, .kv_len = keys}, items, 132);
+  };
+  CHECK(splits(32, 65536) == 4);
+  CHECK(splits(132, 65536) == 1);
+  CHECK(splits(70, 65536) == 3);  // two waves of thirds, not one of halves
+  CHECK(splits(1, 65536) == 132);
+  CHECK(splits(1, 1024) == 4);  // of 256 keys
+  CHECK(splits(1, 0) == 1);
+}
+
 TEST_CASE("what needs lengths on the host is refused where sequences differ") {
   const auto refusal = [](const Problem& problem, const char* changes) {
     FlashSchedule schedule{.tile_q = 128, .tile_kv = 64};
@@ -128,8 +222,6 @@ TEST_CASE("what needs lengths on the host is refused where sequences differ") {
   };
   const Problem lens{.mask = document(), .kv_lens = true};
   CHECK(refusal(lens, "o_buffer=true").empty());
-  CHECK(refusal(lens, "split_keys=true") ==
-        "split_keys: sequences that differ have no equal shares of keys");
   CHECK(refusal(lens, "key_lists=true,o_buffer=true") ==
         "key_lists: key tiles of sequences that differ are not listed");
 }

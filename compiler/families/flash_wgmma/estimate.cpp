@@ -104,7 +104,7 @@ Estimate flash_estimate(const Problem& problem, const Schedule& given, const Sha
     traffic += shares;
     microseconds += microseconds_of_kernel + shares / bytes_per_microsecond;
   }
-  if (schedule.key_lists) microseconds += microseconds_of_kernel;
+  if (schedule.key_lists || problem.is_ragged()) microseconds += microseconds_of_kernel;
   return {.registers = flash_registers_needed(problem, schedule),
           .smem_bytes = flash_tiling(problem, schedule).bytes(),
           .traffic_bytes = traffic,

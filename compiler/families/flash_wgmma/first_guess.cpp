@@ -176,12 +176,14 @@ std::vector<Guess> guesses(const Problem& problem, const Shape& shape, const Tar
   return list;
 }
 
-// Where blocks share the keys of a query tile.
-std::vector<Guess> split_guesses() {
+// Where blocks share the keys of a query tile. Pages have few boxes in 64 keys, many in 80.
+std::vector<Guess> split_guesses(const Problem& problem) {
+  const bool is_paged = problem.kv_layout == SequenceLayout::paged;
+  const int keys = is_paged ? 64 : 80, stages = is_paged ? 3 : 2;
   return {{2, 128, 2, turns, q_in_registers, stale, over_q, split},
-          {3, 80, 2, turns, q_in_memory, stale, over_q, split},
+          {3, keys, stages, turns, q_in_memory, stale, over_q, split},
           {2, 128, 2, turns, q_in_memory, stale, over_q, split},
-          {2, 80, 2, turns, q_in_memory, stale, over_q, split},
+          {2, keys, stages, turns, q_in_memory, stale, over_q, split},
           {2, 64, 2, turns, q_in_memory, stale, over_q, split},
           {1, 64, 6, no_turns, q_in_registers, stale, over_q, split}};
 }
@@ -228,7 +230,7 @@ bool may_split(const Problem& problem, const Shape& shape, const Target& target)
   constexpr std::int64_t keys_for_quarters = 1024, keys_for_halves = 4096;
   const std::int64_t tiles = query_tiles(problem, shape);
   const bool most_are_idle = 4 * tiles <= target.sm_count;
-  return !problem.is_ragged() && tiles > 0 && tiles < target.sm_count &&
+  return tiles > 0 && tiles < target.sm_count &&
          shape.kv_len >= (most_are_idle ? keys_for_quarters : keys_for_halves);
 }
 
@@ -247,7 +249,7 @@ std::vector<FlashSchedule> flash_guesses(const Problem& problem, const Shape& sh
   };
   add_legal(guesses(problem, shape, target), whole);
   if (!may_split(problem, shape, target)) return whole;
-  add_legal(split_guesses(), in_shares);
+  add_legal(split_guesses(problem), in_shares);
   const auto microseconds = [&](const FlashSchedule& schedule) {
     return flash_estimate(problem, to_schedule(schedule), shape, target).microseconds;
   };

@@ -53,14 +53,6 @@ std::string refuse_packing(const Problem& problem, const FlashSchedule& schedule
   return {};
 }
 
-// How many keys a query tile sees is known on the device alone, where sequences differ.
-std::string refuse_ragged(const Problem& problem, const FlashSchedule& schedule) {
-  if (!problem.is_ragged()) return {};
-  if (schedule.split_keys) return "split_keys: sequences that differ have no equal shares of keys";
-  if (schedule.key_lists) return "key_lists: key tiles of sequences that differ are not listed";
-  return {};
-}
-
 // As many shares as anybody could compute at once; the workspace grows with them.
 constexpr int max_splits = 256;
 
@@ -104,7 +96,8 @@ std::string flash_refusal(const Problem& problem, const FlashSchedule& schedule,
   if (schedule.key_lists && !is_data_dependent(problem.mask))
     return "key_lists: no tensor decides which keys a query sees";
   if (auto reason = refuse_packing(problem, schedule); !reason.empty()) return reason;
-  if (auto reason = refuse_ragged(problem, schedule); !reason.empty()) return reason;
+  if (schedule.key_lists && problem.is_ragged())
+    return "key_lists: key tiles of sequences that differ are not listed";
   if (schedule.ping_pong && schedule.math_warpgroups < 2)
     return "ping_pong needs 2 math_warpgroups, the schedule has 1";
   bool direct = is_from_registers(problem, schedule);

@@ -110,7 +110,8 @@ inline constexpr int flash_combine_threads = 128;
 inline constexpr int flash_listing_threads = 256;
 
 /// Shares into which the keys of each of `items` query tiles are split: as many as fill the
-/// multiprocessors, twice where tiles see more and more keys, none of them too short.
+/// multiprocessors, twice where tiles see more and more keys, none of them too short. Where
+/// sequences differ the device says how many; these are its, were all as long as the longest.
 int flash_splits(const Problem& problem, const FlashSchedule& schedule, const Shape& shape,
                  std::int64_t items, int sms);
 
@@ -129,6 +130,10 @@ struct BatchTiles {
 };
 BatchTiles flash_batch_tiles(const Problem& problem, const FlashSchedule& schedule,
                              const ForwardCall& call);
+
+/// Places of the list of these tiles: for a device with `sms` multiprocessors to cut their keys
+/// into shares, with room for two more items of every one.
+std::int64_t flash_list_places(const FlashSchedule& schedule, const BatchTiles& tiles, int sms);
 
 /// Heads in one section of the order of their items: whole groups.
 int flash_section_heads_of_batch(const Problem& problem, const FlashSchedule& schedule,

@@ -29,26 +29,33 @@ OrderParams order_params(const Problem& problem, const FlashSchedule& schedule,
 OrderParams order_params_of_batch(const Problem& problem, const FlashSchedule& schedule,
                                   const ForwardCall& call, const DeviceFacts& device) {
   const BatchTiles tiles = flash_batch_tiles(problem, schedule, call);
-  const int heads = static_cast<int>(tiles.heads);
-  return {.items = checked_int(tiles.heads * tiles.q_tiles, "work items"),
-          .q_tiles = static_cast<int>(tiles.q_tiles),
-          .heads = heads,
-          .all_heads = heads,
-          .section_heads = flash_section_heads_of_batch(
-              problem, schedule, tiles, multiprocessors(call, device), device.l2_bytes),
-          .splits = 1,
-          .item_counter = nullptr};
+  const int heads = static_cast<int>(tiles.heads), sms = multiprocessors(call, device);
+  const std::int64_t places = flash_list_places(schedule, tiles, sms);
+  return {
+      .items = checked_int(tiles.heads * places, "work items"),
+      .q_tiles = static_cast<int>(places),
+      .heads = heads,
+      .all_heads = heads,
+      .section_heads = flash_section_heads_of_batch(problem, schedule, tiles, sms, device.l2_bytes),
+      .splits = 1,
+      .item_counter = nullptr};
 }
 
 /// The launch that lists the query tiles of sequences that differ, of the first kernel.
-QueryListParams add_query_listing(Plan& steps, const ForwardCall& call, const FlashParams& p,
+QueryListParams add_query_listing(Plan& steps, const FlashSchedule& schedule,
+                                  const ForwardCall& call, const FlashParams& p, int sms,
                                   WorkspaceSlices& workspace) {
   constexpr std::int64_t words_of_tile = 8, words_in_front = 4;
-  const QueryListParams queries = {
-      workspace.take<int>("query tiles", words_in_front + words_of_tile * p.order.q_tiles)};
-  add_launch(steps, 0, 1,
-             QueryListingParams{.batch = batch_params(call), .score = p.score, .queries = queries});
-  return queries;
+  QueryListingParams listing{.batch = batch_params(call), .score = p.score};
+  listing.queries.words =
+      workspace.take<int>("query tiles", words_in_front + words_of_tile * p.order.q_tiles);
+  if (schedule.split_keys)
+    listing.shares = {.places = p.order.q_tiles,
+                      .heads = p.order.heads,
+                      .blocks = sms,
+                      .splits = schedule.splits};
+  add_launch(steps, 0, 1, listing);
+  return listing.queries;
 }
 
 /// How tiles of keys in pages are loaded.
@@ -57,6 +64,13 @@ PagedKeysParams paged_params(const FlashSchedule& schedule, const ForwardCall& c
           .box_rows = page_box_rows(call, schedule.tile_kv),
           .k = {call.k.data, strides(call.k)},
           .kv_heads = static_cast<int>(call.kv_heads())};
+}
+
+/// Blocks of the kernel that merges so many rows.
+std::int64_t combine_blocks(std::int64_t rows, int columns, int sms) {
+  constexpr std::int64_t columns_of_thread = 8, blocks_of_multiprocessor = 16;
+  const std::int64_t rows_of_block = flash_combine_threads / (columns / columns_of_thread);
+  return std::min((rows + rows_of_block - 1) / rows_of_block, sms * blocks_of_multiprocessor);
 }
 
 /// The launch that merges the shares.
@@ -70,12 +84,34 @@ void add_combine(Plan& steps, std::size_t kernel, const FlashSchedule& schedule,
                         .packed_heads = schedule.packed_heads,
                         .columns = static_cast<int>(call.o.dim),
                         .splits = shares.order.splits};
-  constexpr std::int64_t columns_of_thread = 8, blocks_of_multiprocessor = 16;
-  const std::int64_t rows_of_block = flash_combine_threads / (p.columns / columns_of_thread);
   const std::int64_t rows = std::int64_t{p.all_heads} * p.rows;
-  const std::int64_t blocks =
-      std::min((rows + rows_of_block - 1) / rows_of_block, sms * blocks_of_multiprocessor);
-  add_launch(steps, kernel, blocks, p, /*overlaps_previous=*/true);
+  add_launch(steps, kernel, combine_blocks(rows, p.columns, sms), p, /*overlaps_previous=*/true);
+}
+
+/// The same where sequences differ.
+void add_listed_combine(Plan& steps, std::size_t kernel, const Problem& problem,
+                        const FlashSchedule& schedule, const ForwardCall& call,
+                        const FlashParams& shares, int sms) {
+  ListedCombineParams p{.partial = shares.partial,
+                        .output = output_params(call),
+                        .queries = shares.queries,
+                        .tile_q = schedule.tile_q,
+                        .heads = shares.order.heads,
+                        .packed_heads = schedule.packed_heads,
+                        .columns = static_cast<int>(call.o.dim)};
+  if (problem.q_layout == SequenceLayout::packed)
+    p.output.o_strides.batch = p.output.lse_strides.batch = 0;
+  const std::int64_t rows = std::int64_t{shares.order.items} * schedule.tile_q;
+  add_launch(steps, kernel, combine_blocks(rows, p.columns, sms), p, /*overlaps_previous=*/true);
+}
+
+/// Rows of all results of shares: of a slot each where sequences differ, else of the call.
+std::int64_t rows_of_shares(const FlashSchedule& schedule, const ForwardCall& call,
+                            const OrderParams& order) {
+  if (call.sequences) return checked_int(std::int64_t{order.items} * schedule.tile_q, "rows of O");
+  const std::int64_t rows =
+      checked_int(order.all_heads * flash_rows(schedule, call.shape()), "rows of O");
+  return order.splits * rows;
 }
 
 /// Bounds that a list needs: of rows for every warpgroup of a query tile.
@@ -159,10 +195,9 @@ Plan flash_plan(const Problem& problem, const Schedule& chosen, const ResolvedCa
   p.v_rows = {call.v.data, strides(call.v)};
   if (problem.dropout) p.dropout = dropout_params(call.dropout);
   if (schedule.split_keys) {
-    const std::int64_t rows =
-        checked_int(p.order.all_heads * flash_rows(schedule, call.shape()), "rows of O");
-    p.partial.o = workspace.take<float>("O of shares", p.order.splits * rows * call.o.dim);
-    p.partial.lse = workspace.take<float>("LSE of shares", p.order.splits * rows);
+    const std::int64_t rows = rows_of_shares(schedule, call, p.order);
+    p.partial.o = workspace.take<float>("O of shares", rows * call.o.dim);
+    p.partial.lse = workspace.take<float>("LSE of shares", rows);
   } else {
     p.output = output_params(call);
   }
@@ -180,12 +215,15 @@ Plan flash_plan(const Problem& problem, const Schedule& chosen, const ResolvedCa
     kernel = 2;
   }
   if (call.sequences) {
-    p.queries = add_query_listing(steps, call, p, workspace);
+    p.queries = add_query_listing(steps, schedule, call, p, sms, workspace);
     kernel = 1;
   }
   add_launch(steps, kernel, std::min(p.order.items, sms), p,
              /*overlaps_previous=*/kernel > 0);
-  if (schedule.split_keys) add_combine(steps, kernel + 1, schedule, call, p, sms);
+  if (schedule.split_keys && call.sequences)
+    add_listed_combine(steps, kernel + 1, problem, schedule, call, p, sms);
+  else if (schedule.split_keys)
+    add_combine(steps, kernel + 1, schedule, call, p, sms);
   return steps;
 }
 

@@ -14,6 +14,20 @@ namespace {
 // Keys that a share has at least.
 constexpr std::int64_t shortest_share = 256;
 
+// Shares of equal query tiles of sequences that differ, as the device finds them
+// (templates/forward/key_shares.cuh).
+std::int64_t splits_of_batch(const Shape& shape, std::int64_t items, int sms) {
+  constexpr std::int64_t keys_beside = 128;
+  const auto time = [&](std::int64_t splits) {
+    return (items * splits + sms - 1) / sms * (shape.kv_len / splits + keys_beside);
+  };
+  std::int64_t best = 1;
+  for (std::int64_t splits = 2;
+       items * (splits - 1) <= 2 * sms && splits * shortest_share <= shape.kv_len; splits++)
+    if (time(splits) < time(best)) best = splits;
+  return best;
+}
+
 // Every combination of the knobs that decide.
 template <class Visit>
 void for_each_schedule(Visit&& visit) {
@@ -74,11 +88,18 @@ int flash_splits(const Problem& problem, const FlashSchedule& schedule, const Sh
                  std::int64_t items, int sms) {
   if (!schedule.split_keys) return 1;
   if (schedule.splits > 0) return schedule.splits;
+  if (problem.is_ragged()) return static_cast<int>(splits_of_batch(shape, items, sms));
   // Unlike shares fill the multiprocessors evenly where there are more than these.
   const bool are_unlike = flash_items_grow(problem) && 2 * shape.q_len >= shape.kv_len;
   const std::int64_t shares = are_unlike ? 2 * sms : sms;
   const std::int64_t fill = shares / std::max<std::int64_t>(items, 1);
   return static_cast<int>(std::max<std::int64_t>(std::min(fill, shape.kv_len / shortest_share), 1));
+}
+
+std::int64_t flash_list_places(const FlashSchedule& schedule, const BatchTiles& tiles, int sms) {
+  if (!schedule.split_keys) return tiles.q_tiles;
+  if (schedule.splits > 0) return tiles.q_tiles * schedule.splits;
+  return tiles.q_tiles + (2 * sms + tiles.heads - 1) / tiles.heads;
 }
 
 int flash_section_heads(const Problem& problem, const FlashSchedule& schedule, const Shape& shape,

@@ -87,13 +87,17 @@ std::string main_text(const Problem& problem, const FlashSchedule& schedule, con
   return text;
 }
 
-// Merges the results of shares. Depends on the output type alone, so that all schedules share it.
-std::string combine_text(const Problem& problem, const Target& target) {
+// Merges the results of shares. Depends on the output type alone, and on whether sequences differ,
+// so that all schedules share it.
+Source combine_source(const Problem& problem, const Target& target) {
   DType output = problem.output_dtype();
+  const bool listed = problem.is_ragged();
+  const char* const kernel = listed ? "combine_listed" : "combine";
   std::string text;
   text += llvm::formatv("// streamattn  forward  {0}  {1}\n", FlashSchedule::family, target.name);
-  text += llvm::formatv("// merges the shares of split keys, output {0}\n", name(output));
-  text += "#include \"forward/combine.cuh\"\n\n";
+  text += llvm::formatv("// merges the shares of split keys{0}, output {1}\n",
+                        listed ? " of listed query tiles" : "", name(output));
+  text += llvm::formatv("#include \"forward/{0}.cuh\"\n\n", kernel);
   text += "struct Spec {\n";
   text +=
       llvm::formatv("  using Output = {0};\n",
@@ -102,11 +106,16 @@ std::string combine_text(const Problem& problem, const Target& target) {
   text += "};\n\n";
   text +=
       llvm::formatv("extern \"C\" __global__ void __launch_bounds__({0})\n", flash_combine_threads);
-  text +=
-      "streamattn_combine(const __grid_constant__ streamattn::CombineParams params) {\n"
-      "  streamattn::combine<Spec>(params);\n"
-      "}\n";
-  return text;
+  text += llvm::formatv(
+      "streamattn_{0}(const __grid_constant__ streamattn::{1} params) {{\n"
+      "  streamattn::{0}<Spec>(params);\n"
+      "}\n",
+      kernel, listed ? "ListedCombineParams" : "CombineParams");
+  return {.text = std::move(text),
+          .entry = std::string("streamattn_") + kernel,
+          .threads = flash_combine_threads,
+          .parameter_bytes =
+              static_cast<int>(listed ? sizeof(ListedCombineParams) : sizeof(CombineParams))};
 }
 
 // The kernels that list key tiles: they depend on mask and tile alone.
@@ -141,7 +150,7 @@ Source listing_source(const Problem& problem, const FlashSchedule& schedule, con
           .parameter_bytes = sizeof(ListingParams)};
 }
 
-// The kernel that lists query tiles: it depends on mask, layout and tile alone.
+// The kernel that lists query tiles, or shares of them: it depends on mask, layout and tile alone.
 Source query_listing_source(const Problem& problem, const FlashSchedule& schedule,
                             const Target& target) {
   const Problem mask_alone{.group_size = problem.group_size, .mask = problem.mask};
@@ -154,9 +163,10 @@ Source query_listing_source(const Problem& problem, const FlashSchedule& schedul
   text += "  using Score = streamattn::ProblemScore;\n";
   text += batch_layout_text(problem);
   text += llvm::formatv(
-      "  static constexpr int tile_q = {0}, packed_heads = {1}, tile_kv = {2}, threads = {3};\n"
-      "};\n\n",
+      "  static constexpr int tile_q = {0}, packed_heads = {1}, tile_kv = {2}, threads = {3};\n",
       schedule.tile_q, schedule.packed_heads, schedule.tile_kv, flash_query_listing_threads);
+  if (schedule.split_keys) text += "  static constexpr bool shares_keys = true;\n";
+  text += "};\n\n";
   text += kernel_text("query_tiles", "QueryListingParams", flash_query_listing_threads, 1);
   constexpr int bytes_of_thread = 16;
   return {.text = std::move(text),
@@ -181,11 +191,7 @@ Program flash_emit(const Problem& problem, const Schedule& chosen, const Target&
                      .threads = flash_threads(schedule),
                      .dynamic_smem_bytes = flash_tiling(problem, schedule).bytes(),
                      .parameter_bytes = sizeof(FlashParams)});
-  if (schedule.split_keys)
-    program.push_back({.text = combine_text(problem, target),
-                       .entry = "streamattn_combine",
-                       .threads = flash_combine_threads,
-                       .parameter_bytes = sizeof(CombineParams)});
+  if (schedule.split_keys) program.push_back(combine_source(problem, target));
   return program;
 }
 

@@ -1,0 +1,45 @@
+// streamattn  forward  flash_wgmma  sm_90a
+// problem:  f16 -> f32, head_dim 256, group 1; mask: k <= q && k < length[batch]; kv paged; kv_lens; dropout
+// schedule: tile 128 x 32, 4 stages, 2 math warpgroups, ping-pong, stale maximum, split keys
+#include "forward/flash_wgmma.cuh"
+
+namespace streamattn {
+WGMMA_SHAPE(f16, 32)
+WGMMA_SHAPE(f16, 256)
+
+struct ProblemScore : ScaledScore {
+  static constexpr bool trivial = false;
+  static constexpr bool screens_values = true;
+  static constexpr int range_count = 1;
+  int hoisted0;
+  ProblemScore() = default;
+  SA_DEVICE ProblemScore(const ScoreParams& params, WorkItem item, const Sequence& sequence)
+      : ScaledScore(params, item, sequence),
+        hoisted0(min(1073741824, max((-1073741824), named_element<int>(params.named.tensors[0], item.batch)))) {}
+  SA_DEVICE Span seen(int i, Span q) const { return {first_position, min(q.end, hoisted0)}; }
+  SA_DEVICE Span full(Span q, Span keys) const { return {first_position, min((q.begin + 1), hoisted0)}; }
+  SA_DEVICE bool keeps(int q, int k, int column) const { return (column <= q - k) & (column <= (hoisted0 - 1) - k); }
+};
+}
+
+struct Spec {
+  using Element = streamattn::f16;
+  using Score = streamattn::ProblemScore;
+  static constexpr int group_size = 1;
+  static constexpr streamattn::BatchLayout layout = {
+      .q_packed = false, .kv_packed = false, .kv_paged = true,
+      .q_lens = false, .kv_lens = true};
+  static constexpr streamattn::FlashTiling tiling = {
+      .head_dim = 256, .value_head_dim = 256,
+      .tile_q = 128, .tile_kv = 32, .stages = 4,
+      .output = streamattn::OutputPath::partial, .o_passes = 1, .layout = layout};
+  static constexpr bool ping_pong = true, q_in_registers = false, stale_reference = true;
+  static constexpr int producer_registers = 40, consumer_registers = 232;
+  static constexpr bool key_lists = false;
+  static constexpr bool drops = true;
+};
+
+extern "C" __global__ void __launch_bounds__(384, 1)
+streamattn_forward(const __grid_constant__ streamattn::FlashParams params) {
+  streamattn::flash_wgmma<Spec>(params);
+}
