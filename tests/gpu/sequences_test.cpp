@@ -65,6 +65,28 @@ TEST_CASE("random batches of many queries are as accurate as plain attention") {
   }
 }
 
+TEST_CASE("random batches of long sequences whose keys are split are as accurate as others") {
+  NEEDS_GPU();
+  constexpr std::uint64_t problems = 32, cases_of_problem = 8;
+  constexpr Shape long_contexts{.batch = 1, .kv_heads = 2, .q_len = 128, .kv_len = 65536};
+  const SequenceDraw draw{.types = {DType::f16, DType::bf16},
+                          .head_dims = {16, 64, 80, 128, 256},
+                          .value_head_dims = {40, 64, 128, 256},
+                          .page_sizes = {1, 3, 8, 12, 16, 20, 24, 64, 128, 256},
+                          .most_sequences = 6,
+                          .most_queries = 200,
+                          .most_keys = 8000};
+  for (std::uint64_t problem = 0; problem < problems; problem++) {
+    for (std::uint64_t i = 0; i < cases_of_problem; i++) {
+      const ForwardCase given = random_sequences(draw, problem, 1000 * problem + i);
+      if (!given.problem.is_ragged()) continue;
+      const ForwardKernel& kernel = gpu_jit().forward(given.problem, long_contexts);
+      CHECK(std::get<bool>(kernel.schedule().get("split_keys")));
+      check_case(given, kernel);
+    }
+  }
+}
+
 namespace {
 
 /// Captures a launch of a case whose sequences have lengths, and replays it with other ones: those
@@ -126,4 +148,8 @@ TEST_CASE("a captured launch is right for the lengths that stand there when it r
     given.lengths.page_size = page_size;
     check_replays(given, steps);
   }
+  given.shape = {.batch = 2, .kv_heads = 2, .q_len = 130, .kv_len = 9000};  // split keys
+  given.lengths.q = {130, 130};
+  given.lengths.kv = {9000, 9000};
+  check_replays(given, {{9000, 9000}, {9000, 1}, {0, 5000}, {64, 300}, {8999, 0}});
 }

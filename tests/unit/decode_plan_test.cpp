@@ -247,8 +247,9 @@ TEST_CASE("items of a KV head have about as many rows") {
 }
 
 TEST_CASE("few queries are decoded, many are not") {
-  const auto family = [](const Problem& problem, std::int64_t q_len, std::int64_t batch = 1) {
-    const Shape shape{.batch = batch, .kv_heads = 1, .q_len = q_len, .kv_len = 4096};
+  const auto family = [](const Problem& problem, std::int64_t q_len, std::int64_t batch = 1,
+                         std::int64_t kv_len = 4096) {
+    const Shape shape{.batch = batch, .kv_heads = 1, .q_len = q_len, .kv_len = kv_len};
     return std::string(
         choose(Operation::forward, problem, shape, hopper(), ScheduleTable()).schedule.family());
   };
@@ -264,9 +265,12 @@ TEST_CASE("few queries are decoded, many are not") {
   CHECK(family({.group_size = 8, .kv_lens = true}, 16) == "decode_wgmma");
   CHECK(family({.group_size = 8, .kv_lens = true}, 17) == "flash_wgmma");
   const Problem paged{.group_size = 8, .kv_layout = SequenceLayout::paged};
-  CHECK(family(paged, 8, 200) == "decode_wgmma");  // a tile has the rows
-  CHECK(family(paged, 9, 22) == "flash_wgmma");    // tiles for a sixth of the multiprocessors
-  CHECK(family(paged, 9, 21) == "decode_wgmma");   // too few, each of which would have all keys
+  CHECK(family(paged, 8, 200) == "decode_wgmma");      // a tile has the rows
+  CHECK(family(paged, 9, 22, 500) == "flash_wgmma");   // tiles for a sixth of the multiprocessors
+  CHECK(family(paged, 9, 21, 500) == "decode_wgmma");  // too few, with too few keys to share out
+  CHECK(family(paged, 9, 3) == "decode_wgmma");
+  CHECK(family(paged, 9, 4) == "flash_wgmma");
+  CHECK(family(paged, 9, 1, 16384) == "flash_wgmma");
   CHECK(family(paged, 512) == "flash_wgmma");
   CHECK(family({.value_head_dim = 40, .kv_layout = SequenceLayout::paged}, 1) == "flash_wgmma");
 }

@@ -54,19 +54,20 @@ void for_each_schedule(const Problem& problem, const Shape& shape, const Target&
 
 // Where pages hold the keys: items of more rows than one of these would read keys once for every 64
 // of them. At best these do 100 TFLOP/s of an H200, by its 86 us for 8 queries of 64/8 heads and
-// 32K keys; flash_wgmma, which shares no keys where sequences differ, about six times as many once
-// every multiprocessor has a tile of 128 rows.
+// 32K keys; flash_wgmma about six times as many once every multiprocessor has a tile of 128 rows,
+// or a share of the keys of one. Shares take two kernels more, about as long as 16K keys of such a
+// tile take here.
 bool pages_are_worth_it(const Problem& problem, const Shape& shape, const Target& target) {
-  constexpr std::int64_t tile_rows = 128, times_as_fast = 6;
+  constexpr std::int64_t tile_rows = 128, times_as_fast = 6, keys_for_shares = 16384;
   const std::int64_t rows = rows_of_head(problem, shape);
   const std::int64_t tiles = shape.batch * shape.kv_heads * ((rows + tile_rows - 1) / tile_rows);
-  return rows <= most_rows || times_as_fast * tiles < target.sm_count;
+  return rows <= most_rows ||
+         (times_as_fast * tiles < target.sm_count && tiles * shape.kv_len < keys_for_shares);
 }
 
 // Whether the rows of a KV head are few: with more than 16 rows the softmax, which nothing overlaps
 // here, takes longer than loading keys. That matters least with many items, and where no other
-// family packs the rows of all heads. No other family shares the keys of few queries where
-// sequences differ.
+// family packs the rows of all heads. Where sequences differ no other was timed on few queries.
 bool is_worth_it(const Problem& problem, const Shape& shape, const Target& target) {
   constexpr int one_fragment = 16, two_fragments = 32;
   if (problem.kv_layout == SequenceLayout::paged) return pages_are_worth_it(problem, shape, target);
