@@ -170,6 +170,10 @@ TEST_CASE("keys are split where the model is sure that it pays") {
   CHECK(splits(1, 8192));
   CHECK_FALSE(splits(8, 1024));
   CHECK_FALSE(splits(16, 8192));
+  // Tiles are of the rows of all heads of a group, which are 64 here and not 256.
+  const Shape few_of_many{.batch = 4, .kv_heads = 8, .q_len = 32, .kv_len = 8192};
+  const Problem grouped{.group_size = 8};
+  CHECK(settings_of<FlashSchedule>(*flash_first_guess(grouped, few_of_many, hopper())).split_keys);
 }
 
 TEST_CASE_METHOD(Fixture, "of no keys nothing is read, however far apart they would be") {

@@ -224,11 +224,13 @@ bool has_idle_warpgroup(const FlashSchedule& schedule, const Shape& shape) {
   return flash_rows(schedule, shape) <= schedule.tile_q - 64;
 }
 
-// Whether some multiprocessors would be idle, and a row has keys enough that sharing them out may
-// pay for the kernel that merges.
+// Whether some multiprocessors would be idle, heads going together where they may, and a row has
+// keys enough that sharing them out may pay for the kernel that merges.
 bool may_split(const Problem& problem, const Shape& shape, const Target& target) {
   constexpr std::int64_t keys_for_quarters = 1024, keys_for_halves = 4096;
-  const std::int64_t tiles = query_tiles(problem, shape);
+  const int heads = packable_heads(problem);
+  const std::int64_t packs = shape.batch * shape.kv_heads * problem.group_size / heads;
+  const std::int64_t tiles = packs * ((shape.q_len * heads + 127) / 128);
   const bool most_are_idle = 4 * tiles <= target.sm_count;
   return tiles > 0 && tiles < target.sm_count &&
          shape.kv_len >= (most_are_idle ? keys_for_quarters : keys_for_halves);
