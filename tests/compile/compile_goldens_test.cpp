@@ -71,33 +71,48 @@ TEST_CASE("every head_dim compiles without spills for few and for many tiles") {
   }
 }
 
+namespace {
+
+/// All kernels of the schedule that is chosen for packed queries.
+void check_packed_compile(int head_dim, const Expr& mask, SequenceLayout kv_layout,
+                          const Shape& shape) {
+  const Problem problem{.head_dim = head_dim,
+                        .group_size = 4,
+                        .mask = mask,
+                        .q_layout = SequenceLayout::packed,
+                        .kv_layout = kv_layout};
+  const Target& target = find_target("sm_90a");
+  const Schedule schedule = choose(Operation::forward, problem, shape, target).schedule;
+  INFO(problem.describe() << ": " << schedule.describe());
+  for (const Source& source : emit(Operation::forward, problem, schedule, target)) {
+    const Binary binary = compile(source);
+    for (const std::string& advisory : binary.advisories) FAIL_CHECK(advisory);
+    CHECK(binary.resources.spill_store_bytes == 0);
+    CHECK(binary.resources.stack_bytes == 0);
+  }
+}
+
+Expr streaming() {
+  return causal() && (sliding_window(scalar("window")) || sinks(scalar("first")));
+}
+
+}  // namespace
+
 TEST_CASE("head dims and masks of sequences that differ compile without spills") {
   if (!has_nvrtc()) SKIP_TEST("no usable NVRTC");
-  const Expr streaming = causal() && (sliding_window(scalar("window")) || sinks(scalar("first")));
-  const Target& target = find_target("sm_90a");
   for (const int head_dim : {16, 64, 112, 128, 192, 256})
-    for (const Expr& mask : {Expr(), causal(), streaming})
-      for (const auto& [kv_layout, shape] :
-           {std::pair(SequenceLayout::packed, Shape{8, 8, 256, 256}),
-            {SequenceLayout::packed, {8, 8, 8192, 8192}},
-            {SequenceLayout::packed, {1, 8, 96, 32768}},
-            {SequenceLayout::paged, {8, 8, 256, 256}},
-            {SequenceLayout::paged, {8, 8, 8192, 8192}},
-            {SequenceLayout::paged, {1, 8, 96, 32768}}}) {
-        const Problem problem{.head_dim = head_dim,
-                              .group_size = 4,
-                              .mask = mask,
-                              .q_layout = SequenceLayout::packed,
-                              .kv_layout = kv_layout};
-        const Schedule schedule = choose(Operation::forward, problem, shape, target).schedule;
-        INFO(problem.describe() << ": " << schedule.describe());
-        for (const Source& source : emit(Operation::forward, problem, schedule, target)) {
-          const Binary binary = compile(source);
-          for (const std::string& advisory : binary.advisories) FAIL_CHECK(advisory);
-          CHECK(binary.resources.spill_store_bytes == 0);
-          CHECK(binary.resources.stack_bytes == 0);
-        }
-      }
+    for (const Expr& mask : {Expr(), causal(), streaming()})
+      for (const SequenceLayout kv_layout : {SequenceLayout::packed, SequenceLayout::paged})
+        for (const std::int64_t length : {256, 8192})
+          check_packed_compile(head_dim, mask, kv_layout, {8, 8, length, length});
+}
+
+TEST_CASE("few queries of long sequences compile without spills") {
+  if (!has_nvrtc()) SKIP_TEST("no usable NVRTC");
+  for (const int head_dim : {64, 128, 256})
+    for (const Expr& mask : {causal(), streaming()})
+      for (const SequenceLayout kv_layout : {SequenceLayout::packed, SequenceLayout::paged})
+        check_packed_compile(head_dim, mask, kv_layout, {1, 8, 96, 32768});
 }
 
 TEST_CASE("head dims and scores of the backward pass compile without spills") {

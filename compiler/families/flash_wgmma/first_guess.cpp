@@ -185,7 +185,8 @@ std::vector<Guess> split_guesses(const Problem& problem) {
           {2, 128, 2, turns, q_in_memory, stale, over_q, split},
           {2, keys, stages, turns, q_in_memory, stale, over_q, split},
           {2, 64, 2, turns, q_in_memory, stale, over_q, split},
-          {1, 64, 6, no_turns, q_in_registers, stale, over_q, split}};
+          {1, 64, 6, no_turns, q_in_registers, stale, over_q, split},
+          {2, 32, 4, turns, q_in_memory, stale, over_q, split}};
 }
 
 // Heads of a group go together where this leaves fewer rows of tiles empty, and where a query sees

@@ -182,6 +182,9 @@ int flash_registers_needed(const Problem& problem, const FlashSchedule& schedule
   if (schedule.q_in_registers) needed += padded_columns(problem.head_dim) / 4;
   if (v_columns > 192) needed += 7;
   if (schedule.key_lists) needed += 10;  // the walk, and elements of tensors
+  // Which share it is of how many; ptxas takes more for it over several ranges where O is wide.
+  if (schedule.split_keys && problem.is_ragged())
+    needed += v_columns > 192 && KeyRanges(problem.mask).seen.size() > 1 ? 30 : 4;
   // Drawing; ptxas takes more for it where O is narrow or wide.
   if (problem.dropout) needed += v_columns <= 16 || v_columns > 176 ? 36 : 4;
   if (const auto ahead = element_ahead(problem.score))
