@@ -209,8 +209,8 @@ struct FlashConsumer {
     pack_p();
   }
 
-  /// Products become weights. Without `bounded` all keys of the tile exist. Returns whether what was
-  /// accumulated so far is to be rescaled.
+  /// Products become weights; without `bounded` all keys of the tile exist. Returns whether what
+  /// was accumulated so far is to be rescaled.
   template <bool bounded>
   SA_DEVICE bool weigh() {
     const Score& score = walk.score;

@@ -99,4 +99,33 @@ inline std::string ragged_report(const Problem& problem, const Schedule& schedul
   return check_accuracy(given, tensors, Arithmetic::float32).ok() ? "nothing" : "wrong result";
 }
 
+/// A fault where sequences differ, and what the report of it has in it.
+struct RaggedFault {
+  const char* what;
+  Fault fault;
+  const char* cause;  ///< empty: any report, or a wrong result
+};
+
+/// Each of them is noticed.
+inline void check_noticed(std::span<const RaggedFault> faults, const Problem& problem,
+                          const Schedule& schedule, const ForwardCase& given,
+                          int multiprocessors = 2) {
+  for (const auto& [what, fault, cause] : faults) {
+    INFO(what);
+    const std::string report = ragged_report(problem, schedule, given, fault, multiprocessors);
+    CHECK(report != "nothing");
+    CHECK_THAT(report, contains_text(cause));
+  }
+}
+
+/// Sequences of packed Q, K and V that end before the next one begins.
+inline Problem with_gaps() {
+  return {.head_dim = 64,
+          .mask = causal(),
+          .q_layout = SequenceLayout::packed,
+          .kv_layout = SequenceLayout::packed,
+          .q_lens = true,
+          .kv_lens = true};
+}
+
 }  // namespace streamattn

@@ -108,11 +108,7 @@ TEST_CASE("faults in the shares of sequences that differ are noticed") {
   constexpr const char *lister = "forward/query_tiles.cuh", *list = "forward/query_list.cuh",
                        *shares = "forward/key_shares.cuh", *combine = "forward/combine_listed.cuh",
                        *epilogue = "forward/flash_epilogue.cuh";
-  const struct {
-    const char* what;
-    Fault fault;
-    const char* cause;
-  } faults[] = {
+  const RaggedFault faults[] = {
       {"all shares are listed in one place",
        {lister, "all.set(place + share, entry)", "all.set(place, entry)"},
        "of query tiles, which nothing has written"},
@@ -149,20 +145,10 @@ TEST_CASE("faults in the shares of sequences that differ are noticed") {
        {combine, "dependency_wait();", ""},
        "no thread has called dependency_wait"},
   };
-  const Problem problem{.head_dim = 64,
-                        .mask = causal(),
-                        .q_layout = packed,
-                        .kv_layout = packed,
-                        .q_lens = true,
-                        .kv_lens = true};
+  const Problem problem = with_gaps();
   const Schedule schedule = split_schedule(problem, 0);
   const ForwardCase given = ragged_case(problem, {70, 1, 64, 0, 130}, {700, 2, 64, 70, 500});
-  for (const auto& [what, fault, cause] : faults) {
-    INFO(what);
-    const std::string report = ragged_report(problem, schedule, given, fault, 7);
-    CHECK(report != "nothing");
-    CHECK_THAT(report, contains_text(cause));
-  }
+  check_noticed(faults, problem, schedule, given, 7);
 }
 
 TEST_CASE("no more shares are listed than there is room for, although more would be faster") {

@@ -105,11 +105,7 @@ TEST_CASE("faults where sequences differ are noticed") {
                        *screen = "forward/flash_screen.cuh",
                        *epilogue = "forward/flash_epilogue.cuh", *output = "parts/output.cuh",
                        *shared = "forward/flash_shared.cuh", *block = "forward/flash_wgmma.cuh";
-  const struct {
-    const char* what;
-    Fault fault;
-    const char* cause;
-  } faults[] = {
+  const RaggedFault faults[] = {
       {"rows behind the last stay what they are",
        {screen, "clear_rows<VTile>(shared.v(note.x), note.z)", "(void)0"},
        "wrong result"},
@@ -148,18 +144,8 @@ TEST_CASE("faults where sequences differ are noticed") {
        "of query tiles, which is behind it"},
   };
   // Lengths that leave garbage behind them, and sequences without any between.
-  const Problem problem{.head_dim = 64,
-                        .mask = causal(),
-                        .q_layout = packed,
-                        .kv_layout = packed,
-                        .q_lens = true,
-                        .kv_lens = true};
+  const Problem problem = with_gaps();
   const Schedule schedule = ragged_schedule(problem, 0);
   const ForwardCase given = ragged_case(problem, {140, 1, 200, 64, 300}, {140, 2, 199, 64, 500});
-  for (const auto& [what, fault, cause] : faults) {
-    INFO(what);
-    const std::string report = ragged_report(problem, schedule, given, fault);
-    CHECK(report != "nothing");
-    CHECK_THAT(report, contains_text(cause));
-  }
+  check_noticed(faults, problem, schedule, given);
 }

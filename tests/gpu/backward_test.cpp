@@ -16,28 +16,6 @@ using namespace streamattn;
 
 namespace {
 
-/// The tensors of a case after both passes on the GPU.
-BackwardTensors result_of(const BackwardCase& given) {
-  const auto bench = gpu_workbench(0);
-  const ForwardCase& call = given.forward;
-  BackwardTensors tensors(given);
-  run_once(gpu_jit().forward(call.problem, call.shape), tensors.forward, *bench);
-  run_once(gpu_jit().backward(call.problem, call.shape), tensors, *bench);
-  return tensors;
-}
-
-void check_case(const BackwardCase& given) {
-  constexpr double budget = 1.5e9;  // all rows, but for the largest cases
-  const BackwardTensors tensors = result_of(given);
-  const BackwardAccuracy accuracy = check_backward(given, tensors, Arithmetic::gpu, budget);
-  INFO(given.describe());
-  CHECK(accuracy.untouched);
-  for (const auto& [name, error, plain, allowed] : accuracy.errors) {
-    CAPTURE(name, plain);
-    CHECK(error <= allowed);
-  }
-}
-
 // Compiles for all cases on all cores first: that is most of the time of these tests.
 void check_cases(const std::vector<BackwardCase>& cases) {
   llvm::parallelFor(0, cases.size(), [&](std::size_t i) {
@@ -196,4 +174,15 @@ TEST_CASE("gradients of long sequences agree with float64 on a GPU") {
       cases.push_back({.forward = {.problem = {.head_dim = head_dim, .mask = mask},
                                    .shape = {1, 4, 8192, 8192}}});
   check_cases(cases);
+}
+
+// What compute-sanitizer is run on.
+TEST_CASE("one small launch of each backward skeleton") {
+  NEEDS_GPU();
+  for (const int head_dim : {64, 128, 256})
+    for (const Expr& mask : {Expr(), causal()})
+      for (const Expr& score : {Problem().score, softcap(20)})
+        check_cases({{.forward = {.problem = {.head_dim = head_dim, .mask = mask, .score = score},
+                                  .shape = {1, 2, 200, 300},
+                                  .max_sms = 3}}});
 }

@@ -20,21 +20,6 @@ ForwardCase case_of(Problem problem, const Shape& shape, float rate = 0.2F) {
           .dropout = {.rate = rate, .seed = 0x123456789ABCDEF0, .offset = 0xFEDCBA9876543210}};
 }
 
-void check_gradients_of(const ForwardCase& forward) {
-  const BackwardCase given{.forward = forward};
-  const auto bench = gpu_workbench(0);
-  BackwardTensors tensors(given);
-  run_once(gpu_jit().forward(forward.problem, forward.shape), tensors.forward, *bench);
-  run_once(gpu_jit().backward(forward.problem, forward.shape), tensors, *bench);
-  const BackwardAccuracy accuracy = check_backward(given, tensors, Arithmetic::gpu, 1.5e9);
-  INFO(given.describe());
-  CHECK(accuracy.untouched);
-  for (const auto& [name, error, plain, allowed] : accuracy.errors) {
-    CAPTURE(name, plain);
-    CHECK(error <= allowed);
-  }
-}
-
 }  // namespace
 
 TEST_CASE("a GPU keeps the defined pairs at any offset, of shares too") {
@@ -71,12 +56,12 @@ TEST_CASE("a GPU goes back through what it kept, of every head_dim, mask and sco
   NEEDS_GPU();
   for (const int head_dim : {16, 64, 96, 128, 192, 256})
     for (const Expr& mask : {Expr(), causal()})
-      check_gradients_of(
-          case_of({.head_dim = head_dim, .group_size = 2, .mask = mask}, {2, 2, 333, 333}));
-  check_gradients_of(
+      check_case(BackwardCase{
+          case_of({.head_dim = head_dim, .group_size = 2, .mask = mask}, {2, 2, 333, 333})});
+  check_case(BackwardCase{
       case_of({.head_dim = 64, .mask = causal(), .score = additive_bias("bias", DType::bf16)},
-              {1, 2, 300, 300}));
+              {1, 2, 300, 300})});
   ForwardCase shares = case_of({.dtype = DType::f16, .head_dim = 128}, {1, 2, 300, 400});
   shares.q_rows = Rows{20, 290}, shares.kv_rows = Rows{33, 390};
-  check_gradients_of(shares);
+  check_case(BackwardCase{shares});
 }

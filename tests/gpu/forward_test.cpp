@@ -275,7 +275,7 @@ TEST_CASE("sequences of many tiles and heads are computed whole") {
   check_cases(cases);
 }
 
-// What compute-sanitizer is run on: see CONTRIBUTING.md.
+// What compute-sanitizer is run on.
 TEST_CASE("one small launch of each skeleton") {
   NEEDS_GPU();
   for (int head_dim : {64, 128, 256})

@@ -4,11 +4,19 @@
 #include <algorithm>
 
 #include "measure/accuracy.h"
+#include "measure/backward_accuracy.h"
+#include "measure/backward_operands.h"
 #include "measure/operands.h"
 #include "runtime/gpu/device.h"
 #include "tests/support/catch.h"
 
 namespace streamattn {
+namespace {
+
+constexpr double budget = 1.5e9;  // all rows, but for the largest cases
+
+}  // namespace
+
 std::string no_gpu_reason() {
   const Driver* found = try_driver();
   if (!found) return "no CUDA driver or device";
@@ -47,7 +55,6 @@ ForwardTensors result_of(const ForwardCase& given, const ForwardKernel& kernel) 
 }
 
 void check_case(const ForwardCase& given, const ForwardKernel& kernel) {
-  constexpr double budget = 1.5e9;  // all rows, but for the largest cases
   const ForwardTensors tensors = result_of(given, kernel);
   const Accuracy accuracy = check_accuracy(given, tensors, Arithmetic::gpu, budget);
   const Errors& errors = accuracy.errors;
@@ -58,6 +65,28 @@ void check_case(const ForwardCase& given, const ForwardKernel& kernel) {
   INFO("rows with a NaN: " << accuracy.nan_rows);
   INFO("only the asked-for rows were written: " << accuracy.untouched);
   CHECK(accuracy.ok());
+}
+
+BackwardTensors result_of(const BackwardCase& given) {
+  const auto bench = gpu_workbench(0);
+  const ForwardCase& call = given.forward;
+  BackwardTensors tensors(given);
+  run_once(gpu_jit().forward(call.problem, call.shape), tensors.forward, *bench);
+  run_once(gpu_jit().backward(call.problem, call.shape), tensors, *bench);
+  return tensors;
+}
+
+void check_case(const BackwardCase& given) {
+  const BackwardTensors tensors = result_of(given);
+  INFO(given.describe());
+  // What gradients start from: where it is NaN, they are expected to be.
+  CHECK(check_accuracy(given.forward, tensors.forward, Arithmetic::gpu, budget).ok());
+  const BackwardAccuracy accuracy = check_backward(given, tensors, Arithmetic::gpu, budget);
+  CHECK(accuracy.untouched);
+  for (const auto& [name, error, plain, allowed] : accuracy.errors) {
+    CAPTURE(name, plain);
+    CHECK(error <= allowed);
+  }
 }
 
 }  // namespace streamattn

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "measure/backward_case.h"
 #include "measure/forward_case.h"
 #include "runtime/gpu/driver.h"
 #include "streamattn/jit.h"
@@ -38,5 +39,11 @@ void check_case(const ForwardCase& given, const ForwardKernel& kernel);
 
 /// The tensors of a case after one launch of `kernel`.
 ForwardTensors result_of(const ForwardCase& given, const ForwardKernel& kernel);
+
+/// The tensors of a case after both passes.
+BackwardTensors result_of(const BackwardCase& given);
+
+/// Checks both passes on a case as a test.
+void check_case(const BackwardCase& given);
 
 }  // namespace streamattn

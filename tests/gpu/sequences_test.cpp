@@ -153,3 +153,33 @@ TEST_CASE("a captured launch is right for the lengths that stand there when it r
   given.lengths.kv = {9000, 9000};
   check_replays(given, {{9000, 9000}, {9000, 1}, {0, 5000}, {64, 300}, {8999, 0}});
 }
+
+// What compute-sanitizer is run on.
+TEST_CASE("one small launch of each skeleton of sequences that differ") {
+  NEEDS_GPU();
+  constexpr SequenceLayout packed = SequenceLayout::packed, paged = SequenceLayout::paged;
+  for (const SequenceLayout keys : {packed, paged})
+    for (const std::int64_t page_size : {64, 5}) {
+      if (keys == packed && page_size == 5) continue;
+      ForwardCase given{.problem = {.head_dim = 64,
+                                    .group_size = 4,
+                                    .mask = causal(),
+                                    .q_layout = packed,
+                                    .kv_layout = keys},
+                        .shape = {.batch = 3, .kv_heads = 2, .q_len = 140, .kv_len = 600},
+                        .lengths = {.q = {140, 1, 70}, .kv = {140, 600, 0}},
+                        .max_sms = 3};
+      given.lengths.page_size = keys == paged ? page_size : 0;
+      const ForwardKernel& whole = gpu_jit().forward(given.problem, {8, 2, 1024, 1024});
+      CHECK(whole.schedule().family() == "flash_wgmma");
+      check_case(given, whole);
+      check_case(given, gpu_jit().forward(given.problem, {1, 2, 128, 65536}));
+      for (const char* cluster : {"cluster=1", "cluster=4"}) {
+        const Schedule decode = gpu_jit().forward(given.problem, {8, 2, 1, 4096}).schedule();
+        CHECK(decode.family() == "decode_wgmma");
+        given.lengths.q = {1, 4, 2};
+        given.shape.q_len = 4;
+        check_case(given, gpu_jit().forward(given.problem, parse_schedule(cluster, decode)));
+      }
+    }
+}

@@ -1,9 +1,7 @@
 // The list of golden kernels.
 #include "tests/support/golden_cases.h"
 
-#include <llvm/Support/FormatVariadic.h>
-
-#include <set>
+#include <llvm/ADT/STLExtras.h>
 
 #include "compiler/expr/tile_policy.h"
 #include "streamattn/error.h"
@@ -196,10 +194,6 @@ std::vector<GoldenCase> ragged_split_cases() {
 }  // namespace
 
 Program GoldenCase::program() const { return emit(operation, problem, schedule, hopper()); }
-
-std::filesystem::path GoldenFile::path() const {
-  return std::filesystem::path(STREAMATTN_GOLDEN_DIR) / (name + ".cu");
-}
 
 std::vector<GoldenCase> golden_cases() {
   std::vector<GoldenCase> cases = split_golden_cases();
@@ -399,36 +393,6 @@ std::vector<GoldenCase> merge_golden_cases() {
                      .operation = Operation::merge});
   }
   return cases;
-}
-
-std::vector<GoldenFile> golden_files() {
-  std::vector<GoldenFile> files;
-  std::set<std::string> known;
-  const auto add_shared = [&](const std::string& file, const Source& source) {
-    if (known.insert(file).second) files.push_back({file, source});
-  };
-  std::vector<GoldenCase> cases = backward_golden_cases();
-  for (auto& more : {append_golden_cases(), merge_golden_cases(), golden_cases()})
-    cases.insert(cases.end(), more.begin(), more.end());
-  for (const GoldenCase& golden : cases) {
-    const Problem& problem = golden.problem;
-    for (const Source& source : golden.program()) {
-      const std::string kernel = source.entry.substr(source.entry.find('_') + 1);
-      const std::string type(name(problem.dtype));
-      if (golden.operation == Operation::append || golden.operation == Operation::merge ||
-          kernel == "forward" || kernel == "backward_wgmma")
-        files.push_back({golden.name, source});
-      else if (kernel == "combine" || kernel == "combine_listed")
-        add_shared(kernel + "_" + std::string(name(problem.output_dtype())), source);
-      else if (kernel == "row_sums")
-        add_shared(llvm::formatv("{0}_{1}_d{2}", kernel, type, problem.v_head_dim()), source);
-      else if (kernel == "clear_unseen" || kernel == "sum_copies")
-        add_shared(kernel, source);
-      else
-        files.push_back({golden.name + "_" + kernel, source});
-    }
-  }
-  return files;
 }
 
 }  // namespace streamattn
