@@ -52,7 +52,7 @@ void check_goldens(std::span<const Shape> called_with, const Wanted& is_wanted) 
     if (!is_wanted(golden)) continue;
     const EmulatedKernel kernel(problem, {golden.schedule, "golden"}, golden.program());
     for (const Shape& shape : called_with)
-      for (std::uint64_t seed : {1, 2, 3}) {
+      for (std::uint64_t seed : {1, 2}) {
         const ForwardCase given = call_of(golden, shape, seed);
         INFO(golden.name << ": " << given.describe());
         const ForwardTensors tensors(given);
