@@ -150,7 +150,7 @@ struct BackwardLoader {
       if (++head_in_group < Spec::group_size) continue;
       head_in_group = 0;
       if (!find_tile()) return false;
-    } while (!walk(head_in_group).sees());
+    } while (Spec::group_size > 1 && !walk(head_in_group).sees());
     return true;
   }
 
