@@ -25,6 +25,7 @@ struct Access {
   Site site;
   unsigned block;  // of the launch
   int warp, lane;  // of the thread that asked for it
+  bool is_second;  // it may store to elements of outputs once more
 };
 
 /// "the TMA load of warp 0 at parts/x.cuh:12", "warp 3, lane 0 at parts/x.cuh:12".

@@ -132,6 +132,7 @@ class Block final : public Machine {
   void store_global(void* to, const void* from, int bytes, Site at) override {
     global_.store(to, from, bytes, at);
   }
+  void begin_second_stores(Site at) override { threads_.enter(at).stores_again = true; }
   unsigned atomic_inc(unsigned* word, unsigned last, Site at) override {
     return global_.atomic_inc(word, last, at);
   }

@@ -19,7 +19,7 @@ namespace streamattn::emulator {
 /// What kernels may do with an allocation.
 enum class Role {
   input,        ///< read; nothing may be stored
-  output,       ///< every element is stored exactly once
+  output,       ///< every element is stored exactly once, or again by a thread that says so
   accumulated,  ///< the same, and it holds something before
   some_rows,    ///< an output of which the device knows the rows: what is stored is stored once
   workspace,    ///< undefined at first, and whatever kernels make of it

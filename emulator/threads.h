@@ -29,6 +29,7 @@ class Threads {
     Actor actor;
     std::uint32_t event = 1;
     std::uint32_t shown = 0;  // the event up to which others see what mbarriers it has initialised
+    bool stores_again = false;  // to elements of outputs
     Clock clock;
   };
 
@@ -62,7 +63,7 @@ class Threads {
   /// An access that the current thread asks for; done by itself, or by another actor.
   Access plain_access(Site at) { return access(AccessKind::plain, self().actor, self().event, at); }
   Access access(AccessKind kind, Actor actor, std::uint32_t event, Site at) const {
-    return {kind, actor, event, at, name_.index, warp(), lane()};
+    return {kind, actor, event, at, name_.index, warp(), lane(), threads_[current()].stores_again};
   }
 
   /// What the thread does from now on is unknown to those who learn what it knew so far.

@@ -23,6 +23,8 @@ SA_DEVICE void store_global(float* to, float value, SA_SITE) {
   streamattn_machine->store_global(to, &value, sizeof(float), site);
 }
 
+SA_DEVICE void begin_second_stores(SA_SITE) { streamattn_machine->begin_second_stores(site); }
+
 SA_DEVICE u32 atomic_increment(u32* word, u32 last, SA_SITE) {
   return streamattn_machine->atomic_inc(word, last, site);
 }

@@ -81,6 +81,7 @@ class Machine {
   // Global memory: 4, 8 or 16 bytes, and words that blocks agree by.
   virtual void load_global(const void* from, void* to, int bytes, Site at) = 0;
   virtual void store_global(void* to, const void* from, int bytes, Site at) = 0;
+  virtual void begin_second_stores(Site at) = 0;
   virtual unsigned atomic_inc(unsigned* word, unsigned last, Site at) = 0;
   virtual unsigned atomic_add(unsigned* word, unsigned addend, Site at) = 0;
   virtual unsigned load_acquire(const unsigned* from, Site at) = 0;

@@ -28,6 +28,10 @@ SA_DEVICE void store_global(u32* to, u32 value) { *to = value; }
 SA_DEVICE void store_global(int* to, int value) { *to = value; }
 SA_DEVICE void store_global(int4* to, int4 value) { *to = value; }
 
+/// From here on the thread may store once more to elements of outputs. Nothing to the hardware; to
+/// the emulator, which takes such stores for a mistake elsewhere.
+SA_DEVICE void begin_second_stores() {}
+
 /// Adds one, or goes from `last` back to zero; returns the word before. Orders nothing else.
 SA_DEVICE u32 atomic_increment(u32* word, u32 last) { return atomicInc(word, last); }
 
