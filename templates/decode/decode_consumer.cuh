@@ -3,6 +3,7 @@
 
 #include "decode/cluster_merge.cuh"
 #include "decode/decode_output.cuh"
+#include "decode/hidden_values.cuh"
 
 namespace streamattn {
 
@@ -95,6 +96,7 @@ struct DecodeConsumer {
     show_copies();
     if constexpr (Spec::layout.has_foreign_keys())
       if (first_key + tile_kv > sequence.kv_len) clear_values(sequence.kv_len - first_key);
+    if constexpr (!Score::trivial) screen_values(sequence, first_key);
     accumulate_pv();
     stage.advance();
   }
@@ -192,6 +194,17 @@ struct DecodeConsumer {
           key + behind_first(i) < sequence.kv_len && score[c].keeps(query[c], k, behind_first(i));
       if (!keep) s[i] = -infinity;
     }
+  }
+
+  /// Where some row may not see some key of the tile.
+  SA_DEVICE void screen_values(const Sequence& sequence, int first_key) {
+    int first = sequence.k_position + first_key;
+    Span tile = {first, first + min(tile_kv, sequence.kv_len - first_key)};
+    Span whole = score[0].full(queries, tile);
+    if (whole.begin <= tile.begin && whole.end >= tile.end) return;
+    HiddenValues<Spec>{shared.v(stage.stage), warp, lane}.screen(state, [&](int key, int c) {
+      return first + key < tile.end && score[c].keeps(query[c], first + key, 0);
+    });
   }
 
   /// Rows of V from `first` on are nobody's: what they hold must not meet a weight of zero.
