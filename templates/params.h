@@ -275,14 +275,23 @@ struct FlashTiling {
   SA_ANYWHERE constexpr int screen_offset() const {
     return barrier_offset() + 16 + 8 * (2 + 4 * stages);
   }
-  /// Places of the queue of tiles on their way to the screen: those that it can have at a time, V
-  /// or V, K and Q, and the end.
+  /// Places of the queue of tiles on their way to the screen: those that it can have at a time, V,
+  /// or K, V twice and Q, and the end. Where sequences differ an even number.
   SA_ANYWHERE constexpr int screen_places() const {
-    return layout.is_equal() ? stages + 1 : 2 * stages + 2;
+    return layout.is_equal() ? stages + 1 : 3 * stages + 2 + stages % 2;
   }
-  /// Behind four barriers, notes (16 bytes) and barriers of the queue.
+  /// Behind the screen's barriers.
+  SA_ANYWHERE constexpr int repeats_offset() const { return screen_offset() + 32; }
+  /// Items that may be computed again: those whose tiles were on their way to the screen, and the
+  /// one behind them.
+  SA_ANYWHERE constexpr int most_repeats() const { return stages + 1; }
+  /// Behind a count and these (16 bytes each).
+  SA_ANYWHERE constexpr int queue_offset() const {
+    return repeats_offset() + 16 * (1 + most_repeats());
+  }
+  /// Behind notes (16 bytes) and barriers of the queue.
   SA_ANYWHERE constexpr int sequence_offset() const {
-    return screen_offset() + 32 + 24 * screen_places();
+    return queue_offset() + 24 * screen_places();
   }
   /// Where sequences differ, what the slot has no room for.
   SA_ANYWHERE constexpr int bytes() const {

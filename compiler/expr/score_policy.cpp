@@ -1,7 +1,6 @@
 // Writes score policies.
 #include "compiler/expr/score_policy.h"
 
-#include <llvm/ADT/STLExtras.h>
 #include <llvm/Support/FormatVariadic.h>
 
 #include <algorithm>
@@ -13,20 +12,11 @@
 #include "compiler/expr/element_slopes.h"
 #include "compiler/expr/key_ranges.h"
 #include "compiler/expr/node.h"
-#include "compiler/expr/tile_policy.h"
 
 namespace streamattn {
 namespace {
 
 constexpr double log2_e = 1.4426950408889634;
-
-/// Whether a condition that takes part in the mask as a whole is none of the query: what it hides,
-/// no query sees.
-bool hides_from_all(const Expr& mask) {
-  const ExprNode& node = mask.node();
-  if (node.op == ExprOp::logical_and) return llvm::any_of(node.operands, hides_from_all);
-  return !node.is_constant() && !node.uses_variable(Variable::q);
-}
 
 /// element_count, element_slope() and element_place() of the elements of `tensor` that `expr`
 /// takes, which take the pair by these parameters.
@@ -93,8 +83,6 @@ class Policy {
     std::string text = "struct ProblemScore : ScaledScore {\n";
     text += llvm::formatv("  static constexpr bool trivial = {0};\n",
                           constant_of(problem_.mask) == 1 ? "true" : "false");
-    if (is_data_dependent(problem_.mask) || hides_from_all(problem_.mask))
-      text += "  static constexpr bool screens_values = true;\n";
     if (changes_) text += "  static constexpr bool changes = true;\n";
     if (through_tanh_) text += "  static constexpr bool through_tanh = true;\n";
     if (has_slope_) text += "  static constexpr bool has_slope = true;\n";

@@ -30,5 +30,6 @@ SA_DEVICE void pin(T (&registers)[N], SA_SITE) {
 }
 
 SA_DEVICE void pin(u64&) {}
+SA_DEVICE void pin(int&) {}
 
 }  // namespace streamattn

@@ -3,7 +3,6 @@
 
 #include "forward/flash_dropout.cuh"
 #include "forward/flash_epilogue.cuh"
-#include "forward/flash_screen.cuh"
 #include "parts/softmax.cuh"
 #include "ptx/warpgroup.cuh"
 #include "ptx/wgmma.cuh"
@@ -36,6 +35,7 @@ struct FlashConsumer {
   RingCursor<tiling.stages> next = {}, held = {};
   u64 next_k = KTile::k_major(shared.k(0)), held_v = 0;
   u32 q_parity = 0;
+  bool is_complete;  // whether the slot was that of an item whose tiles all were before
   FlashItem<Spec> item;
   FlashWalk<Spec> walk;  // of the item
   RowStats stats;
@@ -47,26 +47,37 @@ struct FlashConsumer {
 
   SA_DEVICE void run() {
     if (Spec::ping_pong && at.warpgroup == 0) named_barrier_arrive(turn_barrier(0), 256);
-    visit_items();
+    do visit_items();
+    while (hides_v<Spec> && restores());
     epilogue().finish();
   }
 
  private:
   // ---- Tiles of Q and O
 
-  // Waits for Q and reads the slot, by the lane that will release both. False at the end.
+  // Waits for Q and reads the slot, by the lane that will release both. False where no item begins.
   SA_DEVICE bool next_item() {
     mbarrier_wait(shared.q_full(), q_parity);
     q_parity ^= 1;
     int4 slot = {};
     if (at.leads_warp()) slot = load_shared(shared.slot());
-    int more = __shfl_sync(~0u, slot.w, 0);
+    int word = __shfl_sync(~0u, slot.w, 0), more = hides_v<Spec> ? max(word, -word) : word;
     WorkItem& tile = item;
     tile = {__shfl_sync(~0u, slot.x, 0), __shfl_sync(~0u, slot.y, 0), __shfl_sync(~0u, slot.z, 0),
             splits_keys<Spec> ? max(more - 1, 0) : 0};
     if constexpr (is_ragged<Spec>) item.read_rows(shared.sequence_slot(), at.leads_warp(), more);
     walk = key_walk<Spec>(params, item, at.first_row(), 64);
-    return more != 0;
+    is_complete = word < 0;
+    return hides_v<Spec> ? word > 0 : word != 0;
+  }
+
+  // Where no item begins, whether one is to be restored, and others may follow.
+  SA_DEVICE bool restores() {
+    if (!is_complete) return false;
+    epilogue().restore(item);
+    release_q();
+    __syncwarp();
+    return true;
   }
 
   /// Takes Q into registers where it belongs there, and gives its memory back.
@@ -148,7 +159,6 @@ struct FlashConsumer {
         first_softmax();
         visit_rest();
         leave_q();
-        if constexpr (screens_v<Spec>) restore();
         done = item;
         if (!Spec::q_in_registers) break;
         more = next_item();
@@ -232,15 +242,6 @@ struct FlashConsumer {
   SA_DEVICE void visit_rest() {
 #pragma unroll 1
     while (walk.next()) step();
-  }
-
-  // What is not finite in V, once the screen has seen all of it: the last PV may come before it.
-  SA_DEVICE void restore() {
-    shared.v_ring().wait(held);
-    bool unclean = false;
-#pragma unroll
-    for (int i = 0; i < screen_warps; i++) unclean |= mbarrier_test(shared.unclean(i), 0);
-    if (unclean) restore_not_finite<Spec>(params, item, at, o);
   }
 
   SA_DEVICE void step() {

@@ -1,9 +1,10 @@
 // What becomes of a warpgroup's O and LSE when its work item is done: one policy for each way of O.
 #pragma once
 
-#include "forward/flash_shared.cuh"
+#include "forward/flash_restore.cuh"
 #include "parts/output.cuh"
 #include "parts/swizzled_tile.cuh"
+#include "ptx/warpgroup.cuh"
 
 namespace streamattn {
 
@@ -11,6 +12,7 @@ namespace streamattn {
 ///   takes_q   whether it uses the memory of Q: that is then given back after store(), not before
 ///   store     by every thread of the warpgroup: O (64, value_head_dim) of an item, not normalised,
 ///             the factors that normalise the thread's two rows, and their LSE
+///   restore   by every thread, of an item that is stored: adds what the screen has taken from V
 ///   finish    before the block exits
 template <class Spec>
 struct FlashEpilogueBase {
@@ -72,6 +74,26 @@ struct FlashEpilogueBase {
     }
   }
 
+  // Behind it threads may store to the same rows once more.
+  template <class Rows>
+  SA_DEVICE void restore_rows(Item item, Rows to) const {
+    if (at.leads_warpgroup()) tma_store_wait();
+    named_barrier_sync(output_barrier(at.warpgroup), 128);
+    begin_second_stores();
+    int lane = at.lane, first = at.first_row() + 16 * at.warp;
+    if constexpr (!is_ragged<Spec>) {
+      // Else what is worked out from them is in front of the first item, and kept in registers.
+      pin(lane);
+      pin(first);
+    }
+    FlashRestore<Spec>{params, item, lane}.add_to(to, first, 16);
+    fence_global_to_async();
+  }
+
+  SA_DEVICE void restore_elements(Item item) const {
+    restore_rows(item, rows((u16*)params.output.o, params.output.o_strides, item));
+  }
+
   // Until shared memory has been read by the stores so far.
   SA_DEVICE void wait_for_stores() const {
     if (at.leads_warpgroup()) tma_store_wait_read();
@@ -93,6 +115,7 @@ struct FlashEpilogue<Spec, OutputPath::over_q> : FlashEpilogueBase<Spec> {
     this->wait_for_stores();
   }
 
+  SA_DEVICE void restore(FlashItem<Spec> item) const { this->restore_elements(item); }
   SA_DEVICE void finish() const {}
 };
 
@@ -113,6 +136,7 @@ struct FlashEpilogue<Spec, OutputPath::buffered> : FlashEpilogueBase<Spec> {
     }
   }
 
+  SA_DEVICE void restore(FlashItem<Spec> item) const { this->restore_elements(item); }
   SA_DEVICE void finish() const { this->wait_for_stores(); }
 };
 
@@ -123,13 +147,19 @@ struct FlashEpilogue<Spec, OutputPath::direct> : FlashEpilogueBase<Spec> {
   template <int N>
   SA_DEVICE void store(FlashItem<Spec> item, const float (&o)[N], const float (&normalise)[2],
                        const float (&lse)[2]) const {
-    const OutputParams& output = this->params.output;
     this->write_lse(item, lse);
-    store_direct<Spec::tiling.value_head_dim>(this->rows((float*)output.o, output.o_strides, item),
-                                              this->tile_row(item), this->at, o, normalise);
+    store_direct<Spec::tiling.value_head_dim>(float_rows(item), this->tile_row(item), this->at, o,
+                                              normalise);
   }
 
+  SA_DEVICE void restore(FlashItem<Spec> item) const { this->restore_rows(item, float_rows(item)); }
   SA_DEVICE void finish() const {}
+
+ private:
+  SA_DEVICE auto float_rows(FlashItem<Spec> item) const {
+    const OutputParams& output = this->params.output;
+    return this->rows((float*)output.o, output.o_strides, item);
+  }
 };
 
 template <class Spec>
@@ -139,27 +169,35 @@ struct FlashEpilogue<Spec, OutputPath::partial> : FlashEpilogueBase<Spec> {
   template <int N>
   SA_DEVICE void store(FlashItem<Spec> item, const float (&o)[N], const float (&normalise)[2],
                        const float (&lse)[2]) const {
-    constexpr int columns = Spec::tiling.value_head_dim;
-    const PartialParams& partial = this->params.partial;
+    store_lse(lse_rows(item), this->tile_row(item), this->at, lse);
+    store_direct<Spec::tiling.value_head_dim>(float_rows(item), this->tile_row(item), this->at, o,
+                                              normalise);
+  }
+
+  SA_DEVICE void restore(FlashItem<Spec> item) const { this->restore_rows(item, float_rows(item)); }
+  SA_DEVICE void finish() const {}
+
+ private:
+  // Dense, of a share; what is in front of them is of the others before it. Where sequences differ
+  // a tile has the rows of its slot.
+  SA_DEVICE OutputRows lse_rows(FlashItem<Spec> item) const {
     int rows = sequence_of<Spec>(this->params, item).q_len * Spec::tiling.packed_heads;
-    int tile_row = this->tile_row(item);
     long long first;
     if constexpr (is_ragged<Spec>) {
-      // A slot has the rows of a tile.
-      first = (long long)item.slot * Spec::tiling.tile_q;
-      rows -= tile_row;
-      tile_row = 0;
+      first = (long long)item.slot * Spec::tiling.tile_q - this->tile_row(item);
     } else {
       const OrderParams& order = this->params.order;
       int head = item.share * order.all_heads + item.batch * order.heads + item.head;
       first = (long long)head * rows;
     }
-    store_lse({partial.lse + first, 1, rows}, tile_row, this->at, lse);
-    store_direct<columns>({partial.o + first * columns, columns, rows}, tile_row, this->at, o,
-                          normalise);
+    return {this->params.partial.lse + first, 1, rows};
   }
-
-  SA_DEVICE void finish() const {}
+  SA_DEVICE OutputRows float_rows(FlashItem<Spec> item) const {
+    constexpr int columns = Spec::tiling.value_head_dim;
+    OutputRows lse = lse_rows(item);
+    long long first = lse.first - this->params.partial.lse;
+    return {this->params.partial.o + first * columns, columns, lse.count};
+  }
 };
 
 }  // namespace streamattn

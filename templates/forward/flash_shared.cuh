@@ -8,16 +8,18 @@
 
 namespace streamattn {
 
-/// Whether V of tiles that hide keys goes by way of a FlashScreen, and whether any tile does.
+/// Whether tiles may hide keys, V of which a FlashScreen then looks at; and whether there is any
+/// tile for it.
 template <class Spec>
-constexpr bool screens_v = Spec::Score::screens_values;
+constexpr bool hides_v = !Spec::Score::trivial;
 template <class Spec>
-constexpr bool has_screen = screens_v<Spec> || is_ragged<Spec>;
+constexpr bool has_screen = hides_v<Spec> || is_ragged<Spec>;
 constexpr int screen_warps = 3;
 
-/// Tiles that go by way of it: V that hides keys, and those of which it clears rows alone. 0 takes
-/// no register.
-enum class Screened { v_rows, k, q, v };
+/// Tiles that go by way of it: those of which it clears rows alone, and V that hides keys; and V
+/// that it watches while products read it. `none` is behind those of all items. 0 takes no
+/// register.
+enum class Screened { v_rows, k, q, v, watched, none };
 
 /// The shared memory of a block.
 template <class Spec>
@@ -34,8 +36,10 @@ struct FlashShared {
   SA_DEVICE u32 o() const { return base + tiling.o_offset(); }
 
   /// The work item whose Q is announced by `q_full`: {q_tile, head, batch, 1 + share}, or
-  /// zeros at the end. Where sequences differ {.., 1 + kv_row}, and {q_row, q_len, kv_len,
-  /// q_position} beside it, and where their keys are split {share, shares, slot} too.
+  /// zeros at the end. Where the last word is below zero, {.., -1 - share}, the item is complete,
+  /// and what V has for it that is not finite to be added. Where sequences differ {.., 1 + kv_row},
+  /// and {q_row, q_len, kv_len, q_position} beside it, and where their keys are split {share,
+  /// shares, slot} too.
   SA_DEVICE u32 slot() const { return base + tiling.barrier_offset(); }
   SA_DEVICE u32 sequence_slot() const { return base + tiling.sequence_offset(); }
   SA_DEVICE u32 q_full() const { return slot() + 16; }
@@ -45,15 +49,19 @@ struct FlashShared {
     return {slot() + 32 + 16 * tiling.stages, slot() + 32 + 24 * tiling.stages};
   }
 
-  /// Of a warp of the screen: phase 0 is complete once it has found V that is not finite in a tile
-  /// that hides keys.
-  SA_DEVICE u32 unclean(int warp) const { return base + tiling.screen_offset() + 8 * warp; }
+  /// Phase 0 is complete once the screen has found V that is not finite in a tile that hides keys.
+  SA_DEVICE u32 found() const { return base + tiling.screen_offset(); }
+  /// Phase 0 is complete once it has seen the tiles of all items, and no more are drawn.
+  SA_DEVICE u32 all_watched() const { return found() + 8; }
   /// Counts copies of a tile that the screen makes, one of every thread.
-  SA_DEVICE u32 copied() const { return unclean(screen_warps); }
+  SA_DEVICE u32 copied() const { return found() + 16; }
+  /// Items that are to be computed again: {how many, the last one}, and an index each.
+  SA_DEVICE u32 repeats() const { return base + tiling.repeats_offset(); }
   /// Tiles on their way to the screen: {stage, Screened, rows that are the sequence's}. Where keys
-  /// are paged, {stage, Screened + 4 * KV head of all sequences, rows, first row of the sequence}.
+  /// are paged, {stage, Screened + 8 * KV head of all sequences, rows, first row of the sequence}.
+  /// Of those it watches, {stage, Screened, parity, index of the item}.
   SA_DEVICE ScreenQueue screen_queue() const {
-    u32 notes = base + tiling.screen_offset() + 32;
+    u32 notes = base + tiling.queue_offset();
     return {notes, notes + 16 * tiling.screen_places()};
   }
 };

@@ -20,7 +20,6 @@ concept ScorePolicy = requires(S score, const ScoreParams& params, const Sequenc
   S();
   S(params, WorkItem(), sequence);
   { S::trivial } -> Is<const bool&>;
-  { S::screens_values } -> Is<const bool&>;
   { S::changes } -> Is<const bool&>;
   { S::through_tanh } -> Is<const bool&>;
   { S::has_sink } -> Is<const bool&>;

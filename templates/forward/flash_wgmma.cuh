@@ -26,10 +26,14 @@ SA_DEVICE void run_flash_block(const FlashParams& params) {
     mbarrier_init(shared.q_full(), 1);
     mbarrier_init(shared.q_empty(), 4 * warpgroups);
     shared.k_ring().init(4 * warpgroups);
-    shared.v_ring().init(4 * warpgroups);
+    shared.v_ring().init(4 * warpgroups + hides_v<Spec>);
     if constexpr (has_screen<Spec>) {
-      for (int i = 0; i < screen_warps; i++) mbarrier_init(shared.unclean(i), 1);
+      mbarrier_init(shared.found(), 1);
       shared.screen_queue().init();
+      if constexpr (hides_v<Spec>) {
+        mbarrier_init(shared.all_watched(), 1);
+        store_shared(shared.repeats(), {});
+      }
       if constexpr (is_paged<Spec>) mbarrier_init(shared.copied(), 32 * screen_warps);
     }
     fence_mbarrier_init();
@@ -40,7 +44,7 @@ SA_DEVICE void run_flash_block(const FlashParams& params) {
     if (warp == 0 && (is_paged<Spec> || elect_one()))
       FlashProducer<Spec>{params, shared, int(threadIdx.x % 32)}.run();
     if constexpr (has_screen<Spec>)
-      if (warp > 0) FlashScreen<Spec>{params, shared, warp - 1, int(threadIdx.x % 32)}.run();
+      if (warp > 0) FlashScreen<Spec>{params, shared, int(threadIdx.x) - 32}.run();
   } else {
     grow_registers<Spec::consumer_registers>();
     Fragment at{warp / 4 - 1, warp % 4, int(threadIdx.x % 32)};

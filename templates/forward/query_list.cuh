@@ -93,8 +93,9 @@ struct ListOrder {
       : params(params), list(queries), tiles(list.count()) {}
 
   SA_DEVICE int first() const { return blockIdx.x; }
-  SA_DEVICE bool done(int index) const { return index >= tiles * params.heads; }
-  SA_DEVICE int next(int index) const { return next_item(params, index, tiles * params.heads); }
+  SA_DEVICE int end() const { return tiles * params.heads; }
+  SA_DEVICE bool done(int index) const { return index >= end(); }
+  SA_DEVICE int next(int index) const { return next_item(params, index, end()); }
 
   SA_DEVICE Item item(int index) const {
     int section = index / (tiles * params.section_heads);

@@ -58,11 +58,10 @@ struct KeyWalk {
     int first = sequence.k_position + tile * tile_kv;
     Span whole = score.full(block, {first, first + tile_kv});
     bool hides = whole.begin > first || whole.end < first + tile_kv;
-    return u32(tile) << 1 | (Score::screens_values && hides);
+    return u32(tile) << 1 | (!Score::trivial && hides);
   }
   SA_DEVICE static int tile_of(u32 visit) { return int(visit >> 1); }
-  /// Whether some query of the block may not see some key of the tile, where a policy screens
-  /// values.
+  /// Whether some query of the block may not see some key of the tile, by its policy.
   SA_DEVICE static bool hides_keys(u32 visit) { return visit & 1; }
 
  private:

@@ -5,8 +5,6 @@
 // and has
 //
 //   trivial                true where every key is seen and only lengths limit it
-//   screens_values         true where keys that no query sees share tiles with others: their V may
-//                          hold anything
 //   changes                true where change() does something
 //   through_tanh           true where products go through tangent_of(), and then become
 //                          tanh(tangent_factor() * s) / tangent_factor(), before change()
@@ -40,8 +38,7 @@ namespace streamattn {
 
 /// What policies begin with: scores that are scaled products.
 struct ScaledScore {
-  static constexpr bool screens_values = false, changes = false, through_tanh = false,
-                        has_sink = false, has_slope = false;
+  static constexpr bool changes = false, through_tanh = false, has_sink = false, has_slope = false;
   float scale_log2;
 
   ScaledScore() = default;

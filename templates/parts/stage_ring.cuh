@@ -40,14 +40,15 @@ struct StageRing {
     mbarrier_arrive_expect(full_of(at.stage), bytes);
     return full_of(at.stage);
   }
-  SA_DEVICE void wait_empty(Cursor at) const { mbarrier_wait(empty + 8 * at.stage, at.parity ^ 1); }
+  SA_DEVICE void wait_empty(Cursor at) const { mbarrier_wait(empty_of(at.stage), at.parity ^ 1); }
   SA_DEVICE u32 full_of(u32 stage) const { return full + 8 * stage; }
+  SA_DEVICE u32 empty_of(u32 stage) const { return empty + 8 * stage; }
 
   /// Consumer: waits until the stage is written.
-  SA_DEVICE void wait(Cursor at) const { mbarrier_wait(full + 8 * at.stage, at.parity); }
+  SA_DEVICE void wait(Cursor at) const { mbarrier_wait(full_of(at.stage), at.parity); }
 
   /// Consumer: one lane of every warp, once the warp's reads are complete.
-  SA_DEVICE void release(Cursor at) const { mbarrier_arrive(empty + 8 * at.stage); }
+  SA_DEVICE void release(Cursor at) const { mbarrier_arrive(empty_of(at.stage)); }
 };
 
 /// Stages that TMA fills for one warp, which hands them on, in their order. It has places for all
@@ -76,8 +77,9 @@ struct StageQueue {
   /// The note of the next stage, once that is written; a stage below 0 is the end.
   SA_DEVICE int4 wait(Cursor at) const {
     mbarrier_wait(landed + 8 * at.stage, at.parity);
-    return load_shared(notes + 16 * at.stage);
+    return note(at);
   }
+  SA_DEVICE int4 note(Cursor at) const { return load_shared(notes + 16 * at.stage); }
 };
 
 }  // namespace streamattn

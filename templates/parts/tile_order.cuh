@@ -26,8 +26,9 @@ struct TileOrder {
   const OrderParams& params;
 
   SA_DEVICE int first() const { return blockIdx.x; }
-  SA_DEVICE bool done(int index) const { return index >= params.items; }
-  SA_DEVICE int next(int index) const { return next_item(params, index, params.items); }
+  SA_DEVICE int end() const { return params.items; }
+  SA_DEVICE bool done(int index) const { return index >= end(); }
+  SA_DEVICE int next(int index) const { return next_item(params, index, end()); }
 
   SA_DEVICE WorkItem item(int index) const {
     int share = 0;

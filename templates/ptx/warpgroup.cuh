@@ -47,5 +47,6 @@ SA_DEVICE void pin(u32 (&r)[N]) {
 /// Makes the compiler believe that a value changes here, so that it is computed here and not where
 /// it is used.
 SA_DEVICE void pin(u64& value) { asm volatile("" : "+l"(value)); }
+SA_DEVICE void pin(int& value) { asm volatile("" : "+r"(value)); }
 
 }  // namespace streamattn

@@ -84,7 +84,7 @@ TEST_CASE(
   // Taken for tiles that hide keys, rows are not given back what the screen took.
   const char* const producer = "forward/flash_producer.cuh";
   const std::string text =
-      faulty_text({producer, "screens ? Screened::v : Screened::v_rows", "Screened::v"});
+      faulty_text({producer, "hides && index < 0 ? Screened::v : Screened::v_rows", "Screened::v"});
   const EmbeddedFile instead[] = {{producer, text}};
   ragged_kernel(problem, schedule, instead).launch(tensors.args());
   CHECK_FALSE(errors_of(problem, tensors.args(), all_rows(tensors.args())).ok());
@@ -99,6 +99,15 @@ TEST_CASE("weights that are dropped of sequences that differ are those of each b
   check_case(kernel, given);
 }
 
+TEST_CASE("rows behind the last that stay what they are, are noticed where all keys are seen") {
+  const Problem problem{.head_dim = 64, .q_layout = packed, .kv_layout = packed, .kv_lens = true};
+  const std::string report = ragged_report(
+      problem, ragged_schedule(problem, 0),
+      ragged_case(problem, {140, 1, 200, 64, 300}, {140, 2, 199, 64, 500}),
+      {"forward/flash_screen.cuh", "clear_rows<VTile>(shared.v(note.x), note.z)", "(void)0"});
+  CHECK_THAT(report, contains_text("wrong result"));
+}
+
 TEST_CASE("faults where sequences differ are noticed") {
   constexpr const char *lister = "forward/query_tiles.cuh", *list = "forward/query_list.cuh",
                        *producer = "forward/flash_producer.cuh",
@@ -106,14 +115,12 @@ TEST_CASE("faults where sequences differ are noticed") {
                        *epilogue = "forward/flash_epilogue.cuh", *output = "parts/output.cuh",
                        *shared = "forward/flash_shared.cuh", *block = "forward/flash_wgmma.cuh";
   const RaggedFault faults[] = {
-      {"rows behind the last stay what they are",
-       {screen, "clear_rows<VTile>(shared.v(note.x), note.z)", "(void)0"},
-       "wrong result"},
       {"cleared rows are not shown to wgmma",
        {screen, "make_int4(0, 0, 0, 0));\n    fence_shared_to_async();", "make_int4(0, 0, 0, 0));"},
        "fence_shared_to_async is missing"},
       {"tiles do not wait for all that clear them",
-       {screen, "named_barrier_sync(screen_barrier, 32 * screen_warps);", ""},
+       {screen, "named_barrier_any(screen_barrier, 32 * screen_warps, look_at(note))",
+        "look_at(note)"},
        "shared address"},
       {"whole tiles of O are stored where a sequence ends",
        {epilogue, "tile_row(item) + at.first_row() + 64 <= to.count", "true"},

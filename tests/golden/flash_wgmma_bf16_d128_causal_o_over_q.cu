@@ -26,7 +26,7 @@ struct Spec {
       .tile_q = 128, .tile_kv = 176, .stages = 2,
       .output = streamattn::OutputPath::over_q, .o_passes = 1};
   static constexpr bool ping_pong = true, q_in_registers = false, stale_reference = true;
-  static constexpr int producer_registers = 24, consumer_registers = 240;
+  static constexpr int producer_registers = 40, consumer_registers = 232;
   static constexpr bool key_lists = false;
 };
 

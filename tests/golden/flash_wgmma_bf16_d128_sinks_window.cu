@@ -38,7 +38,7 @@ struct Spec {
       .tile_q = 192, .tile_kv = 64, .stages = 3,
       .output = streamattn::OutputPath::buffered, .o_passes = 1};
   static constexpr bool ping_pong = true, q_in_registers = false, stale_reference = true;
-  static constexpr int producer_registers = 32, consumer_registers = 160;
+  static constexpr int producer_registers = 56, consumer_registers = 152;
   static constexpr bool key_lists = false;
 };
 

@@ -8,7 +8,6 @@ WGMMA_SHAPE(bf16, 64)
 
 struct ProblemScore : ScaledScore {
   static constexpr bool trivial = false;
-  static constexpr bool screens_values = true;
   static constexpr int range_count = 1;
   int batch;
   NamedTensor document_;
@@ -35,7 +34,7 @@ struct Spec {
       .tile_q = 192, .tile_kv = 64, .stages = 3,
       .output = streamattn::OutputPath::buffered, .o_passes = 1, .layout = layout};
   static constexpr bool ping_pong = true, q_in_registers = false, stale_reference = true;
-  static constexpr int producer_registers = 32, consumer_registers = 160;
+  static constexpr int producer_registers = 56, consumer_registers = 152;
   static constexpr bool key_lists = false;
 };
 

@@ -39,7 +39,7 @@ struct Spec {
       .tile_q = 192, .tile_kv = 80, .stages = 3,
       .output = streamattn::OutputPath::direct, .o_passes = 1, .layout = layout};
   static constexpr bool ping_pong = true, q_in_registers = false, stale_reference = true;
-  static constexpr int producer_registers = 32, consumer_registers = 160;
+  static constexpr int producer_registers = 56, consumer_registers = 152;
   static constexpr bool key_lists = false;
 };
 

@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "compiler/expr/build.h"
 #include "compiler/expr/key_ranges.h"
 #include "compiler/expr/node.h"
 #include "compiler/expr/score_policy.h"
@@ -186,7 +187,7 @@ int flash_registers_needed(const Problem& problem, const FlashSchedule& schedule
   if (schedule.split_keys && problem.is_ragged())
     needed += v_columns > 192 && KeyRanges(problem.mask).seen.size() > 1 ? 30 : 4;
   // Drawing; ptxas takes more for it where O is narrow or wide.
-  if (problem.dropout) needed += v_columns <= 16 || v_columns > 176 ? 36 : 4;
+  if (problem.dropout) needed += v_columns <= 16 || v_columns > 176 ? 33 : 4;
   if (const auto ahead = element_ahead(problem.score))
     needed += schedule.tile_kv / (bytes(ahead->node().dtype) == 2 ? 4 : 2);
   return needed;
@@ -197,14 +198,20 @@ FlashRegisters flash_registers(const Problem& problem, const FlashSchedule& sche
   constexpr FlashRegisters more[] = {{56, 240}, {40, 232}, {32, 160}},
                            most[] = {{56, 240}, {56, 224}, {56, 152}};
   // A list takes more to walk over than a range, and so do the keys of sequences that differ: their
-  // numbers are no constants of the launch. Several ranges take the most, and so do pages beside
-  // three warpgroups; beside two, what these compute of many columns takes it.
+  // numbers are no constants of the launch. So does a mask, whose hidden keys are watched. Several
+  // ranges take the most, and so do pages beside three warpgroups; beside two, what these compute
+  // of many columns takes it.
   const bool is_paged = problem.kv_layout == SequenceLayout::paged;
-  const bool has_several_ranges = problem.is_ragged() && KeyRanges(problem.mask).seen.size() > 1;
+  const bool hides_keys = constant_of(problem.mask) != 1, has_three = schedule.math_warpgroups == 3;
+  const bool has_several_ranges =
+      (problem.is_ragged() || has_three) && KeyRanges(problem.mask).seen.size() > 1;
+  const bool watches_more =
+      problem.is_ragged() && hides_keys && (has_three ? !problem.dropout : !schedule.o_buffer);
   const bool is_wide = is_paged && problem.v_head_dim() > 192;
-  if ((has_several_ranges && !is_wide) || (is_paged && schedule.math_warpgroups == 3))
+  if (((has_several_ranges || watches_more) && !is_wide) || (is_paged && has_three))
     return most[schedule.math_warpgroups - 1];
-  if (schedule.key_lists || problem.is_ragged()) return more[schedule.math_warpgroups - 1];
+  if (schedule.key_lists || problem.is_ragged() || hides_keys)
+    return more[schedule.math_warpgroups - 1];
   return budgets[schedule.math_warpgroups - 1];
 }
 
