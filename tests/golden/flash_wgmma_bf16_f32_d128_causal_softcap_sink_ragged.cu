@@ -1,10 +1,9 @@
 // streamattn  forward  flash_wgmma  sm_90a
 // problem:  bf16 -> f32, head_dim 128, group 1; mask: k <= q; score: cap * tanh(score / cap); sink: sink[head]; q packed; kv packed; kv_lens
-// schedule: tile 192 x 80, 3 stages, 3 math warpgroups, ping-pong, stale maximum
+// schedule: tile 128 x 128, 2 stages, 2 math warpgroups, ping-pong, stale maximum, Q in registers
 #include "forward/flash_wgmma.cuh"
 
 namespace streamattn {
-WGMMA_SHAPE(bf16, 80)
 WGMMA_SHAPE(bf16, 128)
 
 struct ProblemScore : ScaledScore {
@@ -36,14 +35,14 @@ struct Spec {
       .q_lens = false, .kv_lens = true};
   static constexpr streamattn::FlashTiling tiling = {
       .head_dim = 128, .value_head_dim = 128,
-      .tile_q = 192, .tile_kv = 80, .stages = 3,
+      .tile_q = 128, .tile_kv = 128, .stages = 2,
       .output = streamattn::OutputPath::direct, .o_passes = 1, .layout = layout};
-  static constexpr bool ping_pong = true, q_in_registers = false, stale_reference = true;
-  static constexpr int producer_registers = 56, consumer_registers = 152;
+  static constexpr bool ping_pong = true, q_in_registers = true, stale_reference = true;
+  static constexpr int producer_registers = 40, consumer_registers = 232;
   static constexpr bool key_lists = false;
 };
 
-extern "C" __global__ void __launch_bounds__(512, 1)
+extern "C" __global__ void __launch_bounds__(384, 1)
 streamattn_forward(const __grid_constant__ streamattn::FlashParams params) {
   streamattn::flash_wgmma<Spec>(params);
 }

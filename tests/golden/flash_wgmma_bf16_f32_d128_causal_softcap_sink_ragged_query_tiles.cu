@@ -1,5 +1,5 @@
 // streamattn  forward  flash_wgmma  sm_90a
-// query tiles of 192 rows, keys in tiles of 80, mask: k <= q
+// query tiles of 128 rows, keys in tiles of 128, mask: k <= q
 #include "forward/query_tiles.cuh"
 
 namespace streamattn {
@@ -18,7 +18,7 @@ struct Spec {
   static constexpr streamattn::BatchLayout layout = {
       .q_packed = true, .kv_packed = true, .kv_paged = false,
       .q_lens = false, .kv_lens = true};
-  static constexpr int tile_q = 192, packed_heads = 1, tile_kv = 80, threads = 256;
+  static constexpr int tile_q = 128, packed_heads = 1, tile_kv = 128, threads = 256;
 };
 
 extern "C" __global__ void __launch_bounds__(256, 1)

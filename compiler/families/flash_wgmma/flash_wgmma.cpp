@@ -186,6 +186,8 @@ int flash_registers_needed(const Problem& problem, const FlashSchedule& schedule
   // Which share it is of how many; ptxas takes more for it over several ranges where O is wide.
   if (schedule.split_keys && problem.is_ragged())
     needed += v_columns > 192 && KeyRanges(problem.mask).seen.size() > 1 ? 30 : 4;
+  // A cap in one pass with the exponentials, beside lengths that are no constants of the launch.
+  if (problem.is_ragged() && argument_of_cap(problem.score)) needed += 5;
   // Drawing; ptxas takes more for it where O is narrow or wide.
   if (problem.dropout) needed += v_columns <= 16 || v_columns > 176 ? 33 : 4;
   if (const auto ahead = element_ahead(problem.score))
