@@ -62,9 +62,9 @@ struct FlashConsumer {
     int4 slot = {};
     if (at.leads_warp()) slot = load_shared(shared.slot());
     int word = __shfl_sync(~0u, slot.w, 0), more = hides_v<Spec> ? max(word, -word) : word;
-    WorkItem& tile = item;
-    tile = {__shfl_sync(~0u, slot.x, 0), __shfl_sync(~0u, slot.y, 0), __shfl_sync(~0u, slot.z, 0),
-            splits_keys<Spec> ? max(more - 1, 0) : 0};
+    int share = splits_keys<Spec> ? max(more - 1, 0) : 0;
+    static_cast<WorkItem&>(item) = {__shfl_sync(~0u, slot.x, 0), __shfl_sync(~0u, slot.y, 0),
+                                    __shfl_sync(~0u, slot.z, 0), share};
     if constexpr (is_ragged<Spec>) item.read_rows(shared.sequence_slot(), at.leads_warp(), more);
     walk = key_walk<Spec>(params, item, at.first_row(), 64);
     is_complete = word < 0;
@@ -76,7 +76,7 @@ struct FlashConsumer {
     if (!is_complete) return false;
     epilogue().restore(item);
     release_q();
-    __syncwarp();
+    __syncwarp();  // ptxas keeps the loop above uniform for it
     return true;
   }
 
@@ -110,10 +110,8 @@ struct FlashConsumer {
     stats.add_up();
     if constexpr (Score::has_sink) add_sinks(done);
     stats.finish(normalise);
-    if constexpr (drops<Spec>) {
-      normalise[0] *= params.dropout.of_kept;
-      normalise[1] *= params.dropout.of_kept;
-    }
+    if constexpr (drops<Spec>)
+      for (float& factor : normalise) factor *= params.dropout.of_kept;
     epilogue().store(done, o, normalise, {stats.log_sum(0), stats.log_sum(1)});
     // The warp meets again: ptxas takes a loop for divergent that lanes enter by ways of their own,
     // and computes what is uniform in it, matrix descriptors for one, in every lane.

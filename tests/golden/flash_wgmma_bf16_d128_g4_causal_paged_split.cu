@@ -28,7 +28,7 @@ struct Spec {
       .tile_q = 128, .tile_kv = 128, .stages = 2,
       .output = streamattn::OutputPath::partial, .o_passes = 1, .packed_heads = 4, .layout = layout};
   static constexpr bool ping_pong = true, q_in_registers = true, stale_reference = true;
-  static constexpr int producer_registers = 40, consumer_registers = 232;
+  static constexpr int producer_registers = 56, consumer_registers = 224;
   static constexpr bool key_lists = false;
 };
 

@@ -9,7 +9,6 @@ WGMMA_SHAPE(f16, 256)
 
 struct ProblemScore : ScaledScore {
   static constexpr bool trivial = false;
-  static constexpr bool screens_values = true;
   static constexpr int range_count = 1;
   int hoisted0;
   ProblemScore() = default;

@@ -5,7 +5,6 @@
 namespace streamattn {
 struct ProblemScore : ScaledScore {
   static constexpr bool trivial = false;
-  static constexpr bool screens_values = true;
   static constexpr int range_count = 1;
   int hoisted0;
   ProblemScore() = default;

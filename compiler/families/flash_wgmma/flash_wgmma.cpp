@@ -183,9 +183,12 @@ int flash_registers_needed(const Problem& problem, const FlashSchedule& schedule
   if (schedule.q_in_registers) needed += padded_columns(problem.head_dim) / 4;
   if (v_columns > 192) needed += 7;
   if (schedule.key_lists) needed += 10;  // the walk, and elements of tensors
-  // Which share it is of how many; ptxas takes more for it over several ranges where O is wide.
-  if (schedule.split_keys && problem.is_ragged())
-    needed += v_columns > 192 && KeyRanges(problem.mask).seen.size() > 1 ? 30 : 4;
+  // Which share it is of how many, and walks over several ranges, for which ptxas takes more where
+  // O is wide.
+  if (problem.is_ragged()) {
+    if (schedule.split_keys) needed += 4;
+    if (v_columns > 176 && KeyRanges(problem.mask).seen.size() > 1) needed += 26;
+  }
   // A cap in one pass with the exponentials, beside lengths that are no constants of the launch.
   if (problem.is_ragged() && argument_of_cap(problem.score)) needed += 5;
   // Drawing; ptxas takes more for it where O is narrow or wide.
@@ -210,7 +213,7 @@ FlashRegisters flash_registers(const Problem& problem, const FlashSchedule& sche
   const bool watches_more =
       problem.is_ragged() && hides_keys && (has_three ? !problem.dropout : !schedule.o_buffer);
   const bool is_wide = is_paged && problem.v_head_dim() > 192;
-  if (((has_several_ranges || watches_more) && !is_wide) || (is_paged && has_three))
+  if (has_several_ranges || (watches_more && !is_wide) || (is_paged && has_three))
     return most[schedule.math_warpgroups - 1];
   if (schedule.key_lists || problem.is_ragged() || hides_keys)
     return more[schedule.math_warpgroups - 1];
