@@ -19,7 +19,6 @@ template <class Spec>
 SA_DEVICE void run_flash_block(const FlashParams& params) {
   extern __shared__ __align__(1024) unsigned char memory[];
   constexpr int warpgroups = Spec::tiling.tile_q / 64;
-  if constexpr (Spec::key_lists || is_ragged<Spec>) dependency_wait();
   FlashShared<Spec> shared{shared_address(memory)};
   int warp = __shfl_sync(~0u, threadIdx.x / 32, 0);
   if (threadIdx.x == 0) {
@@ -39,6 +38,8 @@ SA_DEVICE void run_flash_block(const FlashParams& params) {
     fence_mbarrier_init();
   }
   __syncthreads();
+  // So far the kernel before this one on the stream may run.
+  dependency_wait();
   if (warp < 4) {
     shrink_registers<Spec::producer_registers>();
     if (warp == 0 && (is_paged<Spec> || elect_one()))

@@ -25,6 +25,10 @@ TEST_CASE_METHOD(Fixture, "a plan launches one block for each item, up to the mu
   CHECK(blocks() == 7);
 }
 
+TEST_CASE_METHOD(Fixture, "a launch starts early behind whatever is in front of it") {
+  CHECK(std::get<KernelLaunch>(planned().front()).overlaps_previous);
+}
+
 TEST_CASE_METHOD(Fixture, "items are drawn from a counter where blocks have more than one") {
   REQUIRE(schedule.get("tile_order") == KnobValue("dynamic"));
   const auto counter = [&] {

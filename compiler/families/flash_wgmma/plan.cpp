@@ -218,8 +218,7 @@ Plan flash_plan(const Problem& problem, const Schedule& chosen, const ResolvedCa
     p.queries = add_query_listing(steps, schedule, call, p, sms, workspace);
     kernel = 1;
   }
-  add_launch(steps, kernel, std::min(p.order.items, sms), p,
-             /*overlaps_previous=*/kernel > 0);
+  add_launch(steps, kernel, std::min(p.order.items, sms), p, /*overlaps_previous=*/true);
   if (schedule.split_keys && call.sequences)
     add_listed_combine(steps, kernel + 1, problem, schedule, call, p, sms);
   else if (schedule.split_keys)
