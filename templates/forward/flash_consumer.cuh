@@ -35,7 +35,7 @@ struct FlashConsumer {
   RingCursor<tiling.stages> next = {}, held = {};
   u64 next_k = KTile::k_major(shared.k(0)), held_v = 0;
   u32 q_parity = 0;
-  bool is_complete;  // whether the slot was that of an item whose tiles all were before
+  bool is_complete;  // whether all tiles of the item were before, and what V hid is to be restored
   FlashItem<Spec> item;
   FlashWalk<Spec> walk;  // of the item
   RowStats stats;
@@ -47,15 +47,14 @@ struct FlashConsumer {
 
   SA_DEVICE void run() {
     if (Spec::ping_pong && at.warpgroup == 0) named_barrier_arrive(turn_barrier(0), 256);
-    do visit_items();
-    while (hides_v<Spec> && restores());
+    visit_items();
     epilogue().finish();
   }
 
  private:
   // ---- Tiles of Q and O
 
-  // Waits for Q and reads the slot, by the lane that will release both. False where no item begins.
+  // Waits for Q and reads the slot, by the lane that will release both. False at the end.
   SA_DEVICE bool next_item() {
     mbarrier_wait(shared.q_full(), q_parity);
     q_parity ^= 1;
@@ -66,18 +65,10 @@ struct FlashConsumer {
     static_cast<WorkItem&>(item) = {__shfl_sync(~0u, slot.x, 0), __shfl_sync(~0u, slot.y, 0),
                                     __shfl_sync(~0u, slot.z, 0), share};
     if constexpr (is_ragged<Spec>) item.read_rows(shared.sequence_slot(), at.leads_warp(), more);
-    walk = key_walk<Spec>(params, item, at.first_row(), 64);
     is_complete = word < 0;
-    return hides_v<Spec> ? word > 0 : word != 0;
-  }
-
-  // Where no item begins, whether one is to be restored, and others may follow.
-  SA_DEVICE bool restores() {
-    if (!is_complete) return false;
-    epilogue().restore(item);
-    release_q();
-    __syncwarp();  // ptxas keeps the loop above uniform for it
-    return true;
+    int first_row = is_complete ? last_position / 2 : at.first_row();  // behind all, or its own
+    walk = key_walk<Spec>(params, item, first_row, 64);
+    return more != 0;
   }
 
   /// Takes Q into registers where it belongs there, and gives its memory back.
@@ -184,9 +175,12 @@ struct FlashConsumer {
   // passes over, and the first it computes, must fit into the other stages.
   SA_DEVICE bool joins() const { return walk.has_rows() && walk.passed_over < tiling.stages; }
 
-  // An item of which this warpgroup has no rows.
+  // An item of which this warpgroup has no rows, or none any more.
   SA_DEVICE void sit_out() {
+    const bool restores = hides_v<Spec> && is_complete;
+    if (restores) epilogue().restore(item);
     release_q();
+    if (restores) return;
 #pragma unroll 1
     do pass_over();
     while (walk.next());

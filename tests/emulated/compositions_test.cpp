@@ -21,7 +21,7 @@ namespace {
 constexpr const char* schedules_by_kind[] = {
     "tile_q=192,tile_kv=64,stages=2,math_warpgroups=3,ping_pong=true,q_in_registers=false,"
     "o_buffer=true,softmax=exact",
-    "tile_q=128,tile_kv=128,stages=2,math_warpgroups=2,ping_pong=true,q_in_registers=true,"
+    "tile_q=128,tile_kv=112,stages=2,math_warpgroups=2,ping_pong=true,q_in_registers=true,"
     "o_buffer=true,softmax=stale",
     "tile_q=64,tile_kv=64,stages=3,math_warpgroups=1,ping_pong=false,q_in_registers=true,"
     "o_buffer=true,softmax=stale",

@@ -133,7 +133,7 @@ TEST_CASE("faults in what is dropped are caught") {
        shape},
       {"what is kept is not made up for",
        forward,
-       {"forward/flash_consumer.cuh", "normalise[1] *= params.dropout.of_kept;", ""},
+       {"forward/flash_consumer.cuh", "factor *= params.dropout.of_kept;", "factor *= 1;"},
        "wrong result",
        shape},
       {"the first tile is kept whole",

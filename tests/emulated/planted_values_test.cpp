@@ -200,7 +200,7 @@ TEST_CASE("faults of the screen are noticed") {
        "no barrier orders the",
        {1, 1, 60, 60}},
       {"rows that see a key get nothing back",
-       {consumer, "    epilogue().restore(item);\n", "    begin_second_stores();\n"},
+       {consumer, "epilogue().restore(item);", "begin_second_stores();"},
        ""},
       {"rows get back what they do not see",
        {restore, "walk.score.keeps(first_query + row / tiling.packed_heads, key, 0)", "true"},

@@ -127,7 +127,7 @@ TEST_CASE("faults in the shares of sequences that differ are noticed") {
        ""},
       {"results of all heads go to one slot",
        {list, "tile * params.heads + item.head", "tile * params.heads"},
-       "of LSE of shares"},
+       " of shares"},
       {"results begin behind rows of the sequence",
        {epilogue, "item.slot * Spec::tiling.tile_q - this->tile_row(item)",
         "item.slot * Spec::tiling.tile_q"},

@@ -103,7 +103,7 @@ TEST_CASE("registers that the compiler may move across a fence or wait are named
        q_registers,
        {flash, "grow_registers<Spec::consumer_registers>",
         "grow_registers<Spec::consumer_registers - 80>"},
-       "grows to 160 registers from 168"},
+       "grows to 152 registers from 168"},
   });
 }
 
@@ -116,7 +116,7 @@ TEST_CASE("device code that crashes or does not come back is named") {
        {1, 1, 5, 0}},
       {"D7: one item too many",
        q_registers,
-       {order, "index >= params.items", "index > params.items"},
+       {order, "index >= end()", "index > end()"},
        "divides by zero behind this instruction",
        {1, 1, 300, 300}},
       {"O is stored without a function of ptx/",

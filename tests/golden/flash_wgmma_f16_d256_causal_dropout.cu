@@ -1,10 +1,10 @@
 // streamattn  forward  flash_wgmma  sm_90a
 // problem:  f16 -> f16, head_dim 256, group 1; mask: k <= q; dropout
-// schedule: tile 128 x 48, 2 stages, 2 math warpgroups, ping-pong, stale maximum
+// schedule: tile 128 x 32, 2 stages, 2 math warpgroups, ping-pong, stale maximum
 #include "forward/flash_wgmma.cuh"
 
 namespace streamattn {
-WGMMA_SHAPE(f16, 48)
+WGMMA_SHAPE(f16, 32)
 WGMMA_SHAPE(f16, 256)
 
 struct ProblemScore : ScaledScore {
@@ -23,7 +23,7 @@ struct Spec {
   static constexpr int group_size = 1;
   static constexpr streamattn::FlashTiling tiling = {
       .head_dim = 256, .value_head_dim = 256,
-      .tile_q = 128, .tile_kv = 48, .stages = 2,
+      .tile_q = 128, .tile_kv = 32, .stages = 2,
       .output = streamattn::OutputPath::buffered, .o_passes = 1};
   static constexpr bool ping_pong = true, q_in_registers = false, stale_reference = true;
   static constexpr int producer_registers = 40, consumer_registers = 232;

@@ -179,6 +179,7 @@ std::int64_t flash_heads(const Problem& problem, const FlashSchedule& schedule,
 // kernels. See docs/flash_wgmma.md.
 int flash_registers_needed(const Problem& problem, const FlashSchedule& schedule) {
   int v_columns = padded_columns(problem.v_head_dim());
+  const bool hides_keys = constant_of(problem.mask) != 1;
   int needed = v_columns / 2 + schedule.tile_kv / 2 + schedule.tile_kv / 4 + 24;
   if (schedule.q_in_registers) needed += padded_columns(problem.head_dim) / 4;
   if (v_columns > 192) needed += 7;
@@ -191,8 +192,8 @@ int flash_registers_needed(const Problem& problem, const FlashSchedule& schedule
   }
   // A cap in one pass with the exponentials, beside lengths that are no constants of the launch.
   if (problem.is_ragged() && argument_of_cap(problem.score)) needed += 5;
-  // Drawing; ptxas takes more for it where O is narrow or wide.
-  if (problem.dropout) needed += v_columns <= 16 || v_columns > 176 ? 33 : 4;
+  // Drawing; ptxas takes more for it where O is narrow or wide, and there under a mask.
+  if (problem.dropout) needed += v_columns <= 16 ? 33 : v_columns <= 176 ? 4 : hides_keys ? 38 : 33;
   if (const auto ahead = element_ahead(problem.score))
     needed += schedule.tile_kv / (bytes(ahead->node().dtype) == 2 ? 4 : 2);
   return needed;
