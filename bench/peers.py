@@ -9,6 +9,7 @@ against float64 before it is timed. Needs PyTorch with CUDA; see bench/README.md
     bench/peers.py --library build/lib/libstreamattn.so --peers cudnn fa2 --json peers.json
     bench/peers.py --library build/lib/libstreamattn.so --suite masks --json masks.json
     bench/peers.py --library build/lib/libstreamattn.so --suite h200-backward --json backward.json
+    bench/peers.py --library build/lib/libstreamattn.so --other-libraries before.so --peers
 """
 
 import argparse
@@ -89,10 +90,10 @@ def poison(*sizes, dtype=torch.float32):
 
 
 class Ours:
-    """One of our schedules: the shipped ones, or those of a TOML file."""
+    """The schedules of one library: the shipped ones, or those of a TOML file."""
 
-    def __init__(self, library, name, pins):
-        self.name, self._pins = name, pins
+    def __init__(self, library, name, pins=None, is_peer=False):
+        self.name, self.is_peer, self._pins = name, is_peer, pins
         self._jit = library.jit(pins=pins)
 
     def has_schedule(self, label):
@@ -158,7 +159,7 @@ def prepare_peer(name, inputs, check):
 def prepare_ours(ours, inputs, check, dtype, peer, theirs):
     """Like prepare_peer(), after a check of the result, also beside `theirs` of a peer; no Result where
     a file of schedules has none for this row."""
-    result = Result(ours.name, ours=True)
+    result = Result(ours.name, ours=not ours.is_peer)
     try:
         candidate, result.label = ours.build(inputs, dtype)
         if not ours.has_schedule(result.label):
@@ -207,7 +208,7 @@ def prove_backends(reports, options):
     for report in reports:
         inputs, peers = Inputs(report.row, DTYPES[options.dtype], options.seed), pass_of(report.row)
         for result in report.results:
-            if result.ours or result.failure:
+            if result.failure or result.name not in peers.PEERS:
                 continue
             try:
                 kernel = kernel_that_ran(peers.PEERS[result.name](inputs))
@@ -230,6 +231,8 @@ def parse_options():
                         help='such as "d=128,causal=1" or "case=softcap"; may be repeated')
     parser.add_argument("--schedule-variants", nargs="*", default=[], type=Path, metavar="TOML",
                         help="each file of schedule rows competes beside the shipped schedules")
+    parser.add_argument("--other-libraries", nargs="*", default=[], type=Path, metavar="SO",
+                        help="each, such as one of an earlier commit, competes as a peer")
     parser.add_argument("--dtype", choices=DTYPES, default="bf16")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--round-ms", type=float, default=35)
@@ -258,8 +261,9 @@ def main():
     torch.manual_seed(options.seed)
     torch.empty(1, device="cuda")  # makes PyTorch's context current, which ours then uses too
     library = Library(options.library)
-    all_ours = [Ours(library, "ours", None)]
+    all_ours = [Ours(library, "ours")]
     all_ours += [Ours(library, path.stem, path.read_text()) for path in options.schedule_variants]
+    all_ours += [Ours(Library(path), path.stem, is_peer=True) for path in options.other_libraries]
     baseline = peer_report.load_baseline(options.baseline) if options.baseline else {}
     about = {"device": torch.cuda.get_device_name(), "streamattn": library.version(),
              "torch": torch.__version__, "cuda": torch.version.cuda,
