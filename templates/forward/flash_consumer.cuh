@@ -66,8 +66,7 @@ struct FlashConsumer {
                                     __shfl_sync(~0u, slot.z, 0), share};
     if constexpr (is_ragged<Spec>) item.read_rows(shared.sequence_slot(), at.leads_warp(), more);
     is_complete = word < 0;
-    int first_row = is_complete ? last_position / 2 : at.first_row();  // behind all, or its own
-    walk = key_walk<Spec>(params, item, first_row, 64);
+    walk = key_walk<Spec>(params, item, at.first_row(), is_complete ? 0 : 64);
     return more != 0;
   }
 
