@@ -13,6 +13,7 @@
 #include "runtime/cpu/tile.h"
 #include "runtime/gpu/driver.h"
 #include "streamattn/jit.h"
+#include "support/environment.h"
 #include "tools/flags.h"
 #include "tools/tool.h"
 
@@ -200,6 +201,7 @@ Exit doctor_command(llvm::ArrayRef<std::string> args, llvm::raw_ostream& out) {
       "can compile and run kernels on a GPU.");
   flags.add("json", "print JSON", json);
   if (!flags.parse(args, out)) return Exit::ok;
+  warn_of_unknown_variables();
   const Report report;
   if (json) {
     out << llvm::formatv("{0:2}\n", to_json(report));

@@ -2,6 +2,7 @@
 #include "runtime/gpu/driver.h"
 #include "streamattn/compiler.h"
 #include "streamattn/jit.h"
+#include "tests/support/scratch.h"
 #include "tests/support/skip.h"
 #include "tests/support/tool_run.h"
 
@@ -126,6 +127,14 @@ TEST_CASE("doctor names the GPU, NVRTC, the cache and the CPU, and exits with 4 
     CHECK(outcome.exit == Exit::environment);
     CHECK(outcome.says("libcuda.so.1"));
   }
+}
+
+TEST_CASE("doctor warns of a variable that nothing reads") {
+  const LogRecorder log;
+  const ScopedVariable misspelt("STREAMATTN_CACHE_FOLDER", "/tmp");
+  tool({"doctor"});
+  REQUIRE(log.lines.size() == 1);
+  CHECK(log.lines[0].starts_with("nothing reads the variable STREAMATTN_CACHE_FOLDER"));
 }
 
 TEST_CASE("doctor as JSON says the same") {
