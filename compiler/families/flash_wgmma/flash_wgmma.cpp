@@ -175,11 +175,17 @@ std::int64_t flash_heads(const Problem& problem, const FlashSchedule& schedule,
   return shape.batch * shape.kv_heads * problem.group_size / schedule.packed_heads;
 }
 
+namespace {
+
+/// Whether some query may not see some key that there is.
+bool hides_keys(const Problem& problem) { return constant_of(problem.mask) != 1; }
+
+}  // namespace
+
 // O, S and P beside it; Q where it is held; and about 24 for everything else, fitted to compiled
 // kernels. See docs/flash_wgmma.md.
 int flash_registers_needed(const Problem& problem, const FlashSchedule& schedule) {
   int v_columns = padded_columns(problem.v_head_dim());
-  const bool hides_keys = constant_of(problem.mask) != 1;
   int needed = v_columns / 2 + schedule.tile_kv / 2 + schedule.tile_kv / 4 + 24;
   if (schedule.q_in_registers) needed += padded_columns(problem.head_dim) / 4;
   if (v_columns > 192) needed += 7;
@@ -189,11 +195,13 @@ int flash_registers_needed(const Problem& problem, const FlashSchedule& schedule
   if (problem.is_ragged()) {
     if (schedule.split_keys) needed += 4;
     if (v_columns > 176 && KeyRanges(problem.mask).seen.size() > 1) needed += 26;
+    // A cap in one pass with the exponentials, beside lengths that are no constants of the launch.
+    if (argument_of_cap(problem.score)) needed += 5;
   }
-  // A cap in one pass with the exponentials, beside lengths that are no constants of the launch.
-  if (problem.is_ragged() && argument_of_cap(problem.score)) needed += 5;
   // Drawing; ptxas takes more for it where O is narrow or wide, and there under a mask.
-  if (problem.dropout) needed += v_columns <= 16 ? 33 : v_columns <= 176 ? 4 : hides_keys ? 38 : 33;
+  const bool is_wide = v_columns > 176;
+  if (problem.dropout)
+    needed += is_wide && hides_keys(problem) ? 38 : is_wide || v_columns <= 16 ? 33 : 4;
   if (const auto ahead = element_ahead(problem.score))
     needed += schedule.tile_kv / (bytes(ahead->node().dtype) == 2 ? 4 : 2);
   return needed;
@@ -208,15 +216,15 @@ FlashRegisters flash_registers(const Problem& problem, const FlashSchedule& sche
   // ranges take the most, and so do pages beside three warpgroups; beside two, what these compute
   // of many columns takes it.
   const bool is_paged = problem.kv_layout == SequenceLayout::paged;
-  const bool hides_keys = constant_of(problem.mask) != 1, has_three = schedule.math_warpgroups == 3;
+  const bool has_three = schedule.math_warpgroups == 3;
   const bool has_several_ranges =
       (problem.is_ragged() || has_three) && KeyRanges(problem.mask).seen.size() > 1;
-  const bool watches_more =
-      problem.is_ragged() && hides_keys && (has_three ? !problem.dropout : !schedule.o_buffer);
+  const bool watches_more = problem.is_ragged() && hides_keys(problem) &&
+                            (has_three ? !problem.dropout : !schedule.o_buffer);
   const bool is_wide = is_paged && problem.v_head_dim() > 192;
   if (has_several_ranges || (watches_more && !is_wide) || (is_paged && has_three))
     return most[schedule.math_warpgroups - 1];
-  if (schedule.key_lists || problem.is_ragged() || hides_keys)
+  if (schedule.key_lists || problem.is_ragged() || hides_keys(problem))
     return more[schedule.math_warpgroups - 1];
   return budgets[schedule.math_warpgroups - 1];
 }
