@@ -186,6 +186,7 @@ bool hides_keys(const Problem& problem) { return constant_of(problem.mask) != 1;
 // kernels. See docs/flash_wgmma.md.
 int flash_registers_needed(const Problem& problem, const FlashSchedule& schedule) {
   int v_columns = padded_columns(problem.v_head_dim());
+  const bool is_wide = v_columns > 176;
   int needed = v_columns / 2 + schedule.tile_kv / 2 + schedule.tile_kv / 4 + 24;
   if (schedule.q_in_registers) needed += padded_columns(problem.head_dim) / 4;
   if (v_columns > 192) needed += 7;
@@ -194,12 +195,11 @@ int flash_registers_needed(const Problem& problem, const FlashSchedule& schedule
   // O is wide.
   if (problem.is_ragged()) {
     if (schedule.split_keys) needed += 4;
-    if (v_columns > 176 && KeyRanges(problem.mask).seen.size() > 1) needed += 26;
+    if (is_wide && KeyRanges(problem.mask).seen.size() > 1) needed += 26;
     // A cap in one pass with the exponentials, beside lengths that are no constants of the launch.
     if (argument_of_cap(problem.score)) needed += 5;
   }
   // Drawing; ptxas takes more for it where O is narrow or wide, and there under a mask.
-  const bool is_wide = v_columns > 176;
   if (problem.dropout)
     needed += is_wide && hides_keys(problem) ? 38 : is_wide || v_columns <= 16 ? 33 : 4;
   if (const auto ahead = element_ahead(problem.score))
