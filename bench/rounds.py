@@ -1,8 +1,9 @@
 """Interleaved timing: how several kernels are compared fairly on a card that is never at rest.
 
 The card is power-limited and remembers tens of milliseconds of load: a kernel timed after slow ones
-looks faster than it is. So in every round each candidate runs once, in random order, long enough to
-bring the card into its own state, and a figure is the median over the rounds without the first.
+looks faster than it is. So in every round each candidate runs once, long enough to bring the card
+into its own state, in orders in which each follows every other one as often; and a figure is the
+median over the rounds without the first.
 """
 
 import contextlib
@@ -102,6 +103,17 @@ def spread(values):
     return ordered[-1 - drop] / ordered[drop] - 1
 
 
+def balanced_orders(count, rounds, seed):
+    """An order of range(count) for each round. In every `count` of them, and in twice as many where
+    that is odd, each number follows every other one equally often (E. J. Williams, 1949)."""
+    zigzag = [n // 2 if n % 2 == 0 else count - 1 - n // 2 for n in range(count)]
+    orders = [[(place + shift) % count for place in zigzag] for shift in range(count)]
+    if count % 2:
+        orders += [order[::-1] for order in orders]
+    random.Random(seed).shuffle(orders)
+    return [orders[n % len(orders)] for n in range(rounds)]
+
+
 def time_interleaved(candidates, stopwatch, rounds=9, round_ms=35, seed=1):
     """Times all candidates together; returns a Timing for each name."""
     runs = {}
@@ -109,10 +121,8 @@ def time_interleaved(candidates, stopwatch, rounds=9, round_ms=35, seed=1):
         once = statistics.median(stopwatch(candidate, 3)) + OVERHEAD_MS
         runs[candidate.name] = max(5, min(200, int(round_ms / once)))
     timings = {candidate.name: Timing() for candidate in candidates}
-    order, shuffle = list(candidates), random.Random(seed).shuffle
-    for _ in range(rounds):
-        shuffle(order)
-        for candidate in order:
+    for order in balanced_orders(len(candidates), rounds, seed):
+        for candidate in (candidates[n] for n in order):
             values = stopwatch(candidate, runs[candidate.name])
             timings[candidate.name].rounds.append(statistics.median(values))
     for timing in timings.values():

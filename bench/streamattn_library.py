@@ -6,6 +6,7 @@
 """
 
 import ctypes
+import os
 from ctypes import POINTER, byref, c_char_p, c_double, c_float, c_int, c_int32, c_int64, c_size_t, c_void_p
 from dataclasses import dataclass
 
@@ -131,7 +132,7 @@ class Library:
     """A loaded libstreamattn."""
 
     def __init__(self, path):
-        self._c = ctypes.CDLL(path)
+        self._c = ctypes.CDLL(os.path.abspath(path))
         self._c.streamattn_version.restype = c_char_p
         self._c.streamattn_status_name.restype = c_char_p
         self._c.streamattn_last_error.restype = c_char_p

@@ -20,7 +20,7 @@ import peer_cases  # noqa: E402
 import peer_report  # noqa: E402
 from peer_cases import Unserved, case_of  # noqa: E402
 from peer_report import Result, Row, RowReport  # noqa: E402
-from rounds import Candidate, kernel_spans, spread, time_interleaved  # noqa: E402
+from rounds import Candidate, balanced_orders, kernel_spans, spread, time_interleaved  # noqa: E402
 
 
 class FakeStopwatch:
@@ -46,6 +46,17 @@ class RoundsTest(unittest.TestCase):
         rounds = [tuple(names[i:i + 3]) for i in range(0, 18, 3)]
         self.assertTrue(all(sorted(order) == list("abc") for order in rounds))
         self.assertGreater(len(set(rounds)), 1)
+
+    def test_everybody_follows_everybody_else_equally_often(self):
+        for count in range(1, 8):
+            rounds = count * (1 + count % 2)
+            pairs = {(first, second): 0 for first in range(count) for second in range(count)
+                     if first != second}
+            for order in balanced_orders(count, rounds, seed=3):
+                for pair in zip(order, order[1:]):
+                    pairs[pair] += 1
+            self.assertLessEqual(len(set(pairs.values())), 1)
+            self.assertEqual(sum(pairs.values()), rounds * (count - 1))
 
     def test_the_figure_is_the_median_without_the_first_round(self):
         medians = [9.0, 50.0, 4.0, 2.0, 3.0]
