@@ -137,6 +137,19 @@ TEST_CASE_METHOD(Fixture, "few items of equal length are shared by clusters of b
   CHECK(cluster() == 8);  // one sequence, however long
 }
 
+TEST_CASE_METHOD(Fixture,
+                 "blocks of clusters have three stages, or a multiprocessor to themselves") {
+  const auto knob = [&](const char* name) { return std::get<std::int64_t>(schedule().get(name)); };
+  shape.kv_len = 8192;
+  CHECK(knob("stages") == 3);
+  CHECK(knob("blocks_per_sm") == 2);
+  shape.q_len = 2;  // P and what warps exchange of 16 rows leave room for two stages
+  CHECK(knob("tile_q") == 16);
+  CHECK(knob("cluster") == 8);
+  CHECK(knob("stages") == 6);
+  CHECK(knob("blocks_per_sm") == 1);
+}
+
 TEST_CASE_METHOD(Fixture, "grids are whole clusters, as many as are resident at once") {
   Schedule chosen = parse_schedule("cluster=8", schedule());
   shape.kv_len = 64;
