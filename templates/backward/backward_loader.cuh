@@ -21,13 +21,13 @@ struct BackwardLoader {
   ItemCursor items = {};
   VisitCursor at = {};
   int head_in_group = 0, tile = 0;  // where the walk is
+  int stop = 0;                     // the tile behind its last one
 
   /// Draws items: K and V of each, and then what every visit needs as soon as its stages are free.
   SA_DEVICE void run() {
 #pragma unroll 1
     while (draw()) {
-      head_in_group = Spec::group_size - 1;
-      tile = climbs() ? -1 : query_tiles();
+      begin_walk();
       bool more = find_next();
       load_keys(more);
 #pragma unroll 1
@@ -48,6 +48,20 @@ struct BackwardLoader {
     if (index >= params.order.items) return false;
     key_item(params.order, index).store(shared.item(items));
     return true;
+  }
+
+  // In front of the first tile of the item.
+  SA_DEVICE void begin_walk() {
+    int all = (params.sequence.q_len + tiling.tile_q - 1) / tiling.tile_q;
+    int passed = 0, count = all;
+    KeyItem item = this->item();
+    if (item.is_part()) {
+      passed = item.piece() / params.order.cut * params.order.part_tiles;
+      count = min(params.order.part_tiles, all - passed);
+    }
+    head_in_group = Spec::group_size - 1;
+    tile = climbs() ? passed - 1 : all - passed;
+    stop = climbs() ? passed + count : all - passed - count - 1;
   }
 
   SA_DEVICE void end_turns() {
@@ -127,9 +141,6 @@ struct BackwardLoader {
   }
 
   SA_DEVICE bool climbs() const { return item().flags & KeyItem::climbs; }
-  SA_DEVICE int query_tiles() const {
-    return (params.sequence.q_len + tiling.tile_q - 1) / tiling.tile_q;
-  }
 
   SA_DEVICE int head() const { return item().kv_head * Spec::group_size + head_in_group; }
 
@@ -162,7 +173,7 @@ struct BackwardLoader {
 #pragma unroll 1
     for (int tiles = 1;;) {
       tile += climbs() ? passed : -passed;
-      if (tile < 0 || tile >= query_tiles()) return false;
+      if (climbs() ? tile >= stop : tile <= stop) return false;
       bool seen = group_sees(tiles);
       if (seen && tiles == 1) return true;
       grows = !seen && (grows || tiles == 1);

@@ -22,11 +22,16 @@ struct QuerySumParams {
   int tiles, parts;
 };
 
-/// Work items are (section of key-value heads, key tile, head of the section), the last one
-/// fastest. A tile of keys waits for tiles before it alone, which blocks have then drawn earlier.
-/// In sections that climb, key tiles and their walks go the other way round.
+/// Work is (section of key-value heads, key tile, head of the section), the last one fastest. A
+/// tile of keys waits for tiles before it alone, which blocks have then drawn earlier. In sections
+/// that climb, key tiles and their walks go the other way round.
+///
+/// The first `whole` key tiles are an item each. The `cut` ones behind are `parts` items each: the
+/// first part of all of them, of `part_tiles` query tiles from where their walks begin, then the
+/// second one, ...
 struct KeyOrderParams {
-  int items;
+  int items;  // whole + cut * parts
+  int whole, cut, parts, part_tiles;
   // Counts items that blocks have drawn, and one more draw for each block. The last of these makes
   // it zero again.
   unsigned* drawn;
@@ -56,6 +61,16 @@ struct BackwardParams {
   KeyOrderParams order;
   bool accumulate;  // to direct gradients
   DropoutParams dropout;
+  TensorMap d_k_parts, d_v_parts;  // as d_k and d_v: [items that are parts, rows of a key tile]
+};
+
+/// Parameters of sum_parts, which runs behind the main kernel.
+struct SumPartsParams {
+  KeyOrderParams order;
+  const void *d_k_parts, *d_v_parts;  // [parts, cut, rows of a key tile, columns], of Q's type
+  void *d_k, *d_v;
+  Strides d_k_strides, d_v_strides;
+  int kv_len;
 };
 
 /// Parameters of row_sums, which runs first.

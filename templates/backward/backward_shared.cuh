@@ -1,10 +1,10 @@
-// The shared memory of a backward block, its work item, and what its warpgroups tell each other.
+// The shared memory of a backward block, and what its warpgroups tell each other.
 #pragma once
 
 #include "backward/backward_spec.cuh"
+#include "backward/key_item.cuh"
 #include "parts/stage_ring.cuh"
 #include "parts/swizzled_tile.cuh"
-#include "ptx/shared.cuh"
 
 namespace streamattn {
 
@@ -24,38 +24,6 @@ struct UseCursor {
 /// Counts visits, and items.
 using VisitCursor = UseCursor<1>;
 using ItemCursor = UseCursor<1>;
-
-/// One tile of keys of one key-value head, as its slot in shared memory holds it.
-struct KeyItem {
-  int key_tile;  // negative: there are no more
-  int kv_head, batch;
-  int flags;
-
-  /// seen: by some query tile. climbs: its walk goes from the first query tile to the last.
-  static constexpr int seen = 1, climbs = 2;
-
-  SA_DEVICE static KeyItem load(u32 slot) {
-    int4 found = load_shared(slot);
-    return {found.x, found.y, found.z, found.w};
-  }
-  SA_DEVICE void store(u32 slot) const {
-    store_shared(slot, make_int4(key_tile, kv_head, batch, flags));
-  }
-};
-
-/// Item `index` of the order.
-SA_DEVICE KeyItem key_item(const KeyOrderParams& order, int index) {
-  int section = index / (order.section_heads * order.key_tiles);
-  int first_head = section * order.section_heads;
-  int heads_here = min(order.section_heads, order.all_kv_heads - first_head);
-  int in_section = index - first_head * order.key_tiles;
-  int key_tile = in_section / heads_here;
-  int head = first_head + in_section - key_tile * heads_here;
-  bool climbs = section < order.climbing_sections;
-  if (climbs) key_tile = order.key_tiles - 1 - key_tile;
-  int batch = head / order.kv_heads;
-  return {key_tile, head - batch * order.kv_heads, batch, climbs ? KeyItem::climbs : 0};
-}
 
 /// A visit to a query tile, as its slot in shared memory holds it.
 struct QueryVisit {

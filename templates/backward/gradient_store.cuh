@@ -34,11 +34,15 @@ struct GradientStore {
   SA_DEVICE void store(KeyItem item) const {
     VisitCursor end = {};
     if constexpr (!tiling.by_role()) end = {u32(load_shared(shared.visits()).x)};
+    bool is_part = item.is_part();
+    if (is_part) item = {item.piece(), 0, 0, item.flags};
+    const TensorMap& d_k = is_part ? params.d_k_parts : params.d_k;
+    const TensorMap& d_v = is_part ? params.d_v_parts : params.d_v;
 #pragma unroll 1
     for (int w = 0; w < tiling.tile_kv() / 64; w++) {
       int row = item.key_tile * tiling.tile_kv() + 64 * w;
-      if (!params.d_k_direct.data) store<DKTile>(params.d_k, shared.d_k(end, w), item, row);
-      if (!params.d_v_direct.data) store<DVTile>(params.d_v, shared.d_v(end, w), item, row);
+      if (!params.d_k_direct.data) store<DKTile>(d_k, shared.d_k(end, w), item, row);
+      if (!params.d_v_direct.data) store<DVTile>(d_v, shared.d_v(end, w), item, row);
     }
     tma_store_commit();
   }

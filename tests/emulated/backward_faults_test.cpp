@@ -11,8 +11,8 @@ constexpr const char *block = "backward/backward_wgmma.cuh", *math = "backward/k
                      *loader = "backward/backward_loader.cuh", *rows = "backward/row_sums.cuh",
                      *clearing = "backward/clear_unseen.cuh", *roles = "backward/key_roles.cuh",
                      *store = "backward/gradient_store.cuh", *walk = "parts/query_walk.cuh",
-                     *statistics = "parts/row_statistics.cuh",
-                     *shared = "backward/backward_shared.cuh";
+                     *statistics = "parts/row_statistics.cuh", *items = "backward/key_item.cuh",
+                     *parts = "backward/sum_parts.cuh";
 
 constexpr const char *full = "backward_wgmma_bf16_d64",
                      *diagonal = "backward_wgmma_bf16_d64_causal",
@@ -194,7 +194,7 @@ TEST_CASE("sums of dQ out of turn are named") {
        many_items},
       {"a section climbs while its key tiles do not",
        diagonal,
-       {shared, "  if (climbs) key_tile = order.key_tiles - 1 - key_tile;\n", ""},
+       {items, "  if (climbs) key_tile = order.key_tiles - 1 - key_tile;\n", ""},
        "livelock, threads run and nothing changes",
        {2, 2, 900, 900}},
       {"everybody stores where all but the first should add",
@@ -257,6 +257,47 @@ TEST_CASE("roles of the backward pass that do not wait for each other are named"
   });
 }
 
+TEST_CASE("parts of key tiles that are mistaken are named") {
+  constexpr Shape cut = {1, 1, 1200, 100};  // one key tile
+  check_caught({
+      {"nobody waits for the parts",
+       full,
+       {parts, "  dependency_wait();\n", ""},
+       "dependency_wait",
+       cut},
+      {"a part is left out of the sum",
+       full,
+       {parts, "p < params.order.parts", "p < params.order.parts - 1"},
+       "wrong result",
+       cut},
+      {"keys of the tile before",
+       full,
+       {parts, "int key = item.key_tile", "int key = (item.key_tile + 1)"},
+       "of d_k without a store",
+       cut},
+      {"parts in the place of others",
+       full,
+       {store, "item = {item.piece(), 0, 0,", "item = {0, 0, 0,"},
+       "of parts of dK",
+       cut},
+      {"the first part has all queries",
+       full,
+       {items, "(piece + 1) << KeyItem", "piece << KeyItem"},
+       "of d_q once more",
+       cut},
+      {"a part has the queries of another",
+       full,
+       {loader, "item.piece() / params.order.cut", "0"},
+       "of d_q once more",
+       cut},
+      {"a part ends one tile early",
+       full,
+       {loader, "all - passed - count - 1", "all - passed - count"},
+       "of d_q without a store",
+       cut},
+  });
+}
+
 TEST_CASE("wrong numbers of the backward pass are noticed") {
   check_caught({
       {"statistics in the order of rows",
@@ -276,7 +317,7 @@ TEST_CASE("wrong numbers of the backward pass are noticed") {
        "wrong result"},
       {"a walk that ends one tile early",
        diagonal,
-       {loader, "tile >= query_tiles()", "tile >= query_tiles() - 1"},
+       {loader, "tile >= stop", "tile >= stop - 1"},
        "wrong result"},
       {"delta in the place of the LSE",
        full,

@@ -18,6 +18,9 @@ constexpr Shape shapes[] = {{.batch = 1, .kv_heads = 2, .q_len = 300, .kv_len = 
                             {.batch = 1, .kv_heads = 1, .q_len = 5, .kv_len = 0},
                             {.batch = 1, .kv_heads = 1, .q_len = 0, .kv_len = 140}};
 
+/// Fewer key tiles than blocks, and many queries: items are parts of key tiles.
+constexpr Shape cut_by_queries = {.batch = 1, .kv_heads = 1, .q_len = 1200, .kv_len = 140};
+
 bool is_small(const Problem& problem) {
   return std::max(problem.head_dim, problem.v_head_dim()) <= 128;
 }
@@ -63,18 +66,46 @@ TEST_CASE("gradients are equal bit for bit in whatever order blocks run") {
                            "backward_wgmma_bf16_d192x128_causal"}) {
     const GoldenCase golden = golden_case(name);
     const EmulatedBackward kernel(golden);
-    const BackwardCase given = backward_call_of(golden, {1, 2, 200, 500});
-    BackwardTensors first = kernel.emulate(given);
-    check_gradients(given, first);
-    for (const int multiprocessors : {1, 3, 8}) {
-      for (const std::uint64_t seed : {2, 3, 4}) {
-        CAPTURE(name, multiprocessors, seed);
-        BackwardTensors other =
-            kernel.emulate(given, {.seed = seed, .multiprocessors = multiprocessors});
-        CHECK(same_gradients(first, other));
+    for (const Shape& shape : {Shape{1, 2, 200, 500}, cut_by_queries}) {
+      BackwardCase given = backward_call_of(golden, shape);
+      BackwardTensors first = kernel.emulate(given, {.multiprocessors = 8});
+      check_gradients(given, first);
+      for (const int blocks : {1, 3, 8}) {
+        given.forward.max_sms = blocks;
+        for (const std::uint64_t seed : {2, 3}) {
+          CAPTURE(name, blocks, seed);
+          BackwardTensors other = kernel.emulate(given, {.seed = seed, .multiprocessors = 8});
+          CHECK(same_gradients(first, other));
+        }
       }
     }
   }
+}
+
+TEST_CASE("key tiles whose queries several items share have exact gradients") {
+  for (const char* name :
+       {"backward_wgmma_bf16_d64", "backward_wgmma_bf16_d64_causal",
+        "backward_wgmma_bf16_d128_sinks_window", "backward_wgmma_bf16_d128_g4_causal",
+        "backward_wgmma_f16_d128_causal", "backward_wgmma_bf16_d192x128_causal"}) {
+    const GoldenCase golden = golden_case(name);
+    const EmulatedBackward kernel(golden);
+    // The first queries see no key, or all but some of the last.
+    for (const auto& [multiprocessors, first] : {std::pair(5, -600), std::pair(8, 40)}) {
+      BackwardCase given = backward_call_of(golden, cut_by_queries);
+      given.forward.layout = Layout::padded;
+      given.forward.q_offset = first;
+      INFO(given.describe());
+      check_gradients(given,
+                      kernel.emulate(given, {.seed = 2, .multiprocessors = multiprocessors}));
+    }
+  }
+}
+
+TEST_CASE("parts of key tiles whose walk climbs have exact gradients") {
+  BackwardCase given =
+      backward_call_of(golden_case("backward_wgmma_bf16_d64_causal"), {1, 3, 1200, 100});
+  given.forward.q_offset = 0;
+  check_golden("backward_wgmma_bf16_d64_causal", given, {.seed = 2, .multiprocessors = 8});
 }
 
 TEST_CASE("backward kernels write float32, and add to what is there") {

@@ -32,6 +32,10 @@ std::vector<GoldenFile> golden_files() {
         add_shared(kernel + "_" + std::string(name(problem.output_dtype())), source);
       else if (kernel == "row_sums")
         add_shared(llvm::formatv("{0}_{1}_d{2}", kernel, type, problem.v_head_dim()), source);
+      else if (kernel == "sum_parts")
+        add_shared(
+            llvm::formatv("{0}_{1}_d{2}x{3}", kernel, type, problem.head_dim, problem.v_head_dim()),
+            source);
       else if (kernel == "clear_unseen" || kernel == "sum_copies")
         add_shared(kernel, source);
       else

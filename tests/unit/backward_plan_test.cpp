@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "compiler/families/backward_wgmma/backward_wgmma.h"
@@ -172,6 +173,59 @@ TEST_CASE_METHOD(Fixture,
   CHECK(sections.climbing == 0);
 }
 
+TEST_CASE("key tiles that full rounds of blocks leave over are cut by queries") {
+  const auto cut = [](std::int64_t key_tiles, std::int64_t query_tiles, bool is_masked = false) {
+    const BackwardCut found = backward_cut(key_tiles, query_tiles, 1, 132, is_masked);
+    return std::tuple(found.cut, found.parts, found.part_tiles);
+  };
+  const std::tuple none(0, 1, 0);
+  CHECK(cut(2048, 256) == std::tuple(68, 7, 37));  // 16K tokens, head_dim 128
+  CHECK(cut(2048, 64) == std::tuple(68, 5, 13));   // 4K
+  CHECK(cut(2048, 16) == none);                    // 1K: parts would cost what they save
+  CHECK(cut(4096, 128) == std::tuple(4, 32, 4));   // 16K, head_dim 64
+  CHECK(cut(132 * 15, 256) == none);               // nothing is left over
+  CHECK(cut(131, 256) == none);                    // nor is much room
+  CHECK(cut(32, 64) == std::tuple(32, 4, 16));     // one head
+  // Under a mask what a whole round leaves over has little to do.
+  CHECK(cut(2048, 256, true) == none);
+  CHECK(cut(32, 64, true) == std::tuple(32, 4, 16));
+  // No part is empty, and none is missing.
+  for (int query_tiles = 1; query_tiles < 200; query_tiles++) {
+    const BackwardCut found = backward_cut(7, query_tiles, 2, 132, false);
+    if (found.cut == 0) continue;
+    CHECK(found.cut == 7);
+    CHECK(found.parts * found.part_tiles >= query_tiles);
+    CHECK((found.parts - 1) * found.part_tiles < query_tiles);
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "items that are parts go to the workspace, and are summed in 16 bits") {
+  for (Tensor* tensor : {&call.forward.q, &call.forward.o, &call.forward.lse, &call.d_o, &call.d_q})
+    tensor->seq = 16384;
+  const std::size_t whole = bytes();
+  CHECK(planned().size() == 3);  // dV is float32
+  call.d_v = call.d_k;
+  const Plan steps = planned();
+  REQUIRE(steps.size() == 4);
+  BackwardParams main;
+  SumPartsParams sums;
+  std::memcpy(&main, launch(steps, 1).parameters(), sizeof(main));
+  std::memcpy(&sums, launch(steps, 2).parameters(), sizeof(sums));
+  CHECK(launch(steps, 2).kernel == 3);
+  CHECK(launch(steps, 2).overlaps_previous);
+  CHECK(main.order.whole == 0);
+  CHECK(main.order.cut == 2 * 2 * 4);
+  CHECK(main.order.parts == 8);
+  CHECK(main.order.items == 16 * 8);
+  CHECK(launch(steps, 1).blocks == 16 * 8);
+  CHECK(sums.order.parts == 8);
+  CHECK(sums.d_k_strides.seq == call.d_k.seq_stride);
+  // Two gradients of 16-bit elements.
+  CHECK(bytes() - whole == 2ULL * 16 * 8 * 128 * 64 * 2);
+  call.forward.max_sms = 7;  // changes no bits
+  CHECK(bytes() - whole == 2ULL * 16 * 8 * 128 * 64 * 2);
+}
+
 TEST_CASE_METHOD(Fixture, "what TMA cannot move and what no kernel computes is refused by name") {
   const auto complaint = [&] { return error_of([&] { planned(); }); };
   call.d_o.seq_stride = 257;
@@ -191,7 +245,7 @@ TEST_CASE_METHOD(Fixture, "gradients of named tensors are added up in copies, an
   name(1, {4});            // t
   const Plan steps = planned();
   REQUIRE(steps.size() == 3 + 3 + 4);
-  // Sources behind the third: the sum of copies, bias, t in the score, t in the sink.
+  // Sources behind the fourth: the sum of copies, bias, t in the score, t in the sink.
   ElementParams of_bias, of_t;
   SinkParams of_sink;
   SumCopiesParams sum;
@@ -200,16 +254,16 @@ TEST_CASE_METHOD(Fixture, "gradients of named tensors are added up in copies, an
   std::memcpy(&of_t, launch(steps, 7).parameters(), sizeof(of_t));
   std::memcpy(&of_sink, launch(steps, 8).parameters(), sizeof(of_sink));
   CHECK(std::get<Clear>(steps[3]).bytes == 2U * 4 * 600 * 500 * 4);
-  CHECK(launch(steps, 4).kernel == 4);
+  CHECK(launch(steps, 4).kernel == 5);
   CHECK(launch(steps, 4).blocks == 4 * 5 * 2);  // heads, query tiles, shares: of 2 batches
   CHECK(of_bias.sums.copy.strides[1] == 500);
-  CHECK(launch(steps, 5).kernel == 3);
+  CHECK(launch(steps, 5).kernel == 4);
   CHECK(sum.count == 2);
   CHECK(sum.elements == 4 * 600 * 500);
   CHECK(sum.to.strides[1] == 1 << 10);
-  CHECK(launch(steps, 7).kernel == 5);
+  CHECK(launch(steps, 7).kernel == 6);
   CHECK(launch(steps, 7).blocks == 4 * 10);  // heads, shares: of 2 batches and 5 query tiles
-  CHECK(launch(steps, 8).kernel == 6);
+  CHECK(launch(steps, 8).kernel == 7);
   CHECK(of_sink.sums.copy.data == of_t.sums.copy.data);
   // One that is large enough has one copy; one without elements has no gradient.
   name(0, {4, 6000, 5000});

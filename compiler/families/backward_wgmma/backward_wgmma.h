@@ -48,6 +48,18 @@ struct BackwardSections {
 BackwardSections backward_sections(const Problem& problem, const BackwardSchedule& schedule,
                                    const Shape& shape, int multiprocessors, std::int64_t l2_bytes);
 
+/// How the last `cut` key tiles of the order are cut: into `parts` work items each, of `part_tiles`
+/// query tiles.
+struct BackwardCut {
+  int cut = 0, parts = 1, part_tiles = 0;
+};
+
+/// The cut of `key_tiles` key tiles, of all heads, for `blocks` blocks that draw them; each has
+/// `query_tiles` query tiles to visit for `group_size` heads. Without a mask that is what full
+/// rounds leave over; with one, under which visits differ, all where there is less than a round.
+BackwardCut backward_cut(std::int64_t key_tiles, std::int64_t query_tiles, int group_size,
+                         int blocks, bool is_masked);
+
 /// A kernel of a program that adds to the gradient of a named tensor what the score, or the sink,
 /// takes of it.
 struct ElementKernel {
@@ -55,8 +67,8 @@ struct ElementKernel {
   bool is_of_sink;
 };
 
-/// Those that follow the first four sources of the program of a problem that names tensors of
-/// reals; others have three. The fourth makes the gradients of what all have added up.
+/// Those that follow the first five sources of the program of a problem that names tensors of
+/// reals; others have four. The fifth makes the gradients of what all have added up.
 std::vector<ElementKernel> element_kernels(const Problem& problem);
 
 /// By what the elements of a tensor differ.
@@ -75,9 +87,10 @@ std::string backward_header(const Target& target);
 std::string backward_kernel(int threads, const char* bounds, const char* name,
                             const char* parameters);
 
-/// Threads of a block of the kernels: row sums, main, clearing, gradients of sinks, sums of
-/// copies.
+/// Threads of a block of the kernels: row sums, main, clearing, sums of parts, gradients of sinks,
+/// sums of copies.
 inline constexpr int backward_sum_threads = 256, backward_threads = 512,
-                     backward_clear_threads = 256, sink_threads = 32, sum_copies_threads = 256;
+                     backward_clear_threads = 256, sum_parts_threads = 256, sink_threads = 32,
+                     sum_copies_threads = 256;
 
 }  // namespace streamattn

@@ -11,7 +11,7 @@
 namespace streamattn {
 namespace {
 
-constexpr std::size_t sum_copies = 3, first_kernel = 4;  // of the program
+constexpr std::size_t sum_copies = 4, first_kernel = 5;  // of the program
 
 // The order of sums does not depend on the device: so many blocks keep any busy, where the call may
 // use all of it, and copies for shares of the work take so much memory at most, where there is more

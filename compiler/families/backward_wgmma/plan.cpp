@@ -12,8 +12,8 @@
 namespace streamattn {
 namespace {
 
-constexpr std::int64_t blocks_of_multiprocessor = 8;                // of kernels that move memory
-constexpr std::size_t row_sums = 0, main_kernel = 1, clearing = 2;  // of the program
+constexpr std::int64_t blocks_of_multiprocessor = 8;  // of kernels that move memory
+constexpr std::size_t row_sums = 0, main_kernel = 1, clearing = 2, summing = 3;  // of the program
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
@@ -73,9 +73,58 @@ ClearParams clear_params(const BackwardCall& call, const Sizes& sizes, const Bac
           .row_bytes = static_cast<int>(call.d_q.dim * bytes(call.d_q.dtype))};
 }
 
+/// Takes memory for parts of dK and dV, to which items of `p` that are parts go.
+SumPartsParams take_parts(const BackwardCall& call, const BackwardTiling& tiling,
+                          const DeviceFacts& device, WorkspaceSlices& workspace,
+                          BackwardParams& p) {
+  const std::int64_t rows = std::int64_t{p.order.cut} * p.order.parts * tiling.tile_kv();
+  const auto take = [&](const char* what, const Tensor& gradient, const char* map_name,
+                        TensorMap& map) {
+    void* const data = workspace.take<std::uint16_t>(what, rows * gradient.dim);
+    const Tensor parts = Tensor::bshd(data, gradient.dtype, 1, rows, 1, gradient.dim);
+    map = device.encode(map_name, boxed(parts, 64, data));
+    return data;
+  };
+  return {.order = p.order,
+          .d_k_parts = take("parts of dK", call.d_k, "tensor map of parts of d_k", p.d_k_parts),
+          .d_v_parts = take("parts of dV", call.d_v, "tensor map of parts of d_v", p.d_v_parts),
+          .d_k = call.d_k.data,
+          .d_v = call.d_v.data,
+          .d_k_strides = strides(call.d_k),
+          .d_v_strides = strides(call.d_v),
+          .kv_len = static_cast<int>(call.forward.kv_len())};
+}
+
 /// Whether every query sees some key, as far as the problem alone tells.
 bool surely_sees(const Problem& problem, const Sizes& sizes) {
   return constant_of(problem.mask) == 1 && sizes.key_tiles > 0;
+}
+
+/// Nothing is cut where dK or dV are float32, which blocks store, or add to, themselves. Does not
+/// depend on a cap on multiprocessors, as sums do on their order.
+KeyOrderParams key_order(const Problem& problem, const BackwardSchedule& schedule,
+                         const BackwardCall& call, const Sizes& sizes, const DeviceFacts& device) {
+  const std::int64_t key_tiles = sizes.all_kv_heads * sizes.key_tiles;
+  const int multiprocessors = device.multiprocessors;
+  BackwardCut cut;
+  if (call.d_k.dtype != DType::f32 && call.d_v.dtype != DType::f32)
+    cut = backward_cut(key_tiles, sizes.rows / schedule.tile_q, problem.group_size, multiprocessors,
+                       !problem.mask.node().is_constant());
+  const BackwardSections sections =
+      backward_sections(problem, schedule, call.forward.shape(), multiprocessors, device.l2_bytes);
+  const int whole = static_cast<int>(key_tiles) - cut.cut;
+  return {.items = whole + cut.cut * cut.parts,
+          .whole = whole,
+          .cut = cut.cut,
+          .parts = cut.parts,
+          .part_tiles = cut.part_tiles,
+          .drawn = nullptr,
+          .last_draw = 0,
+          .key_tiles = static_cast<int>(sizes.key_tiles),
+          .kv_heads = static_cast<int>(call.forward.kv_heads()),
+          .all_kv_heads = static_cast<int>(sizes.all_kv_heads),
+          .section_heads = sections.heads,
+          .climbing_sections = sections.climbing};
 }
 
 /// Where a gradient goes: one of map and direct is set.
@@ -133,16 +182,9 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
     p.statistics.lse_unit = p.score.scale_log2;
   }
   const int sms = multiprocessors(forward, device);
-  const BackwardSections sections = backward_sections(problem, schedule, forward.shape(),
-                                                      device.multiprocessors, device.l2_bytes);
-  p.order = {.items = static_cast<int>(sizes.all_kv_heads * sizes.key_tiles),
-             .drawn = nullptr,
-             .last_draw = 0,
-             .key_tiles = static_cast<int>(sizes.key_tiles),
-             .kv_heads = static_cast<int>(forward.kv_heads()),
-             .all_kv_heads = static_cast<int>(sizes.all_kv_heads),
-             .section_heads = sections.heads,
-             .climbing_sections = sections.climbing};
+  p.order = key_order(problem, schedule, call, sizes, device);
+  SumPartsParams parts_of_keys = {};
+  if (p.order.cut > 0) parts_of_keys = take_parts(call, tiling, device, workspace, p);
   p.accumulate = call.accumulate;
   if (problem.dropout) p.dropout = dropout_params(forward.dropout);
 
@@ -158,6 +200,9 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
     p.order.last_draw = static_cast<unsigned>(p.order.items + blocks) - 1;
     add_launch(steps, main_kernel, blocks, p, /*overlaps_previous=*/has_rows);
   }
+  if (p.order.cut > 0)
+    add_launch(steps, summing, sms * blocks_of_multiprocessor, parts_of_keys,
+               /*overlaps_previous=*/true);
   if (has_rows && !call.accumulate && !surely_sees(problem, sizes))
     add_launch(steps, clearing, std::min(sizes.sums(), sms * blocks_of_multiprocessor),
                clear_params(call, sizes, p), /*overlaps_previous=*/true);

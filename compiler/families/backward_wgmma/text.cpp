@@ -82,6 +82,24 @@ Source clear_unseen(const Target& target) {
           .parameter_bytes = sizeof(ClearParams)};
 }
 
+// Depends on types and head dims alone, as row_sums does.
+Source sum_parts(const Problem& problem, const Target& target) {
+  std::string text = backward_header(target);
+  text += llvm::formatv("// sums of parts of dK and dV, {0}, head_dim {1}, value_head_dim {2}\n",
+                        name(problem.dtype), problem.head_dim, problem.v_head_dim());
+  text += "#include \"backward/sum_parts.cuh\"\n\nstruct Spec {\n";
+  text += llvm::formatv("  using Element = streamattn::{0};\n", name(problem.dtype));
+  text += llvm::formatv("  static constexpr int head_dim = {0}, value_head_dim = {1};\n",
+                        problem.head_dim, problem.v_head_dim());
+  text += llvm::formatv("  static constexpr int tile_kv = {0}, threads = {1};\n};\n\n",
+                        backward_tiling(problem).tile_kv(), sum_parts_threads);
+  text += backward_kernel(sum_parts_threads, "", "sum_parts", "SumPartsParams");
+  return {.text = std::move(text),
+          .entry = "streamattn_sum_parts",
+          .threads = sum_parts_threads,
+          .parameter_bytes = sizeof(SumPartsParams)};
+}
+
 }  // namespace
 
 std::string backward_header(const Target& target) {
@@ -102,7 +120,7 @@ std::string backward_kernel(int threads, const char* bounds, const char* name,
 Program backward_emit(const Problem& problem, const Schedule& chosen, const Target& target) {
   const auto schedule = settings_of<BackwardSchedule>(chosen);
   Program program = {row_sums(problem, target), main_kernel(problem, schedule, target),
-                     clear_unseen(target)};
+                     clear_unseen(target), sum_parts(problem, target)};
   for (Source& source : element_sources(problem, target)) program.push_back(std::move(source));
   return program;
 }
