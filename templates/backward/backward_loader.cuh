@@ -1,11 +1,25 @@
 // The loading side of a backward block: one thread that feeds the math warpgroups by TMA.
 #pragma once
 
+#include "backward/seen_walk.cuh"
 #include "backward/sum_turns.cuh"
 #include "ptx/global.cuh"
 #include "ptx/tma.cuh"
 
 namespace streamattn {
+
+/// Whether data decide the mask, so that walks go by bits.
+template <class Spec>
+constexpr bool walks_by_bits = requires { Spec::walks_by_bits; };
+
+template <class Spec, bool by_bits>
+struct WalkOf {
+  using Type = QueryWalk<typename Spec::Score, Spec::tiling.tile_q, Spec::tiling.tile_kv()>;
+};
+template <class Spec>
+struct WalkOf<Spec, true> {
+  using Type = SeenWalk;
+};
 
 /// The loading thread.
 template <class Spec>
@@ -13,7 +27,7 @@ struct BackwardLoader {
   static constexpr BackwardTiling tiling = Spec::tiling;
   using Tiles = BackwardTiles<Spec>;
   using Score = typename Spec::Score;
-  using Walk = QueryWalk<Score, tiling.tile_q, tiling.tile_kv()>;
+  using Walk = typename WalkOf<Spec, walks_by_bits<Spec>>::Type;
 
   const BackwardParams& params;
   BackwardShared<Spec> shared;
@@ -148,9 +162,13 @@ struct BackwardLoader {
   SA_DEVICE Walk walk(int in_group, int tiles = 1) const {
     KeyItem item = this->item();
     WorkItem query{0, item.kv_head * Spec::group_size + in_group, item.batch, 0};
-    Sequence sequence(params.sequence, query);
     int first = climbs() ? tile : max(tile + 1 - tiles, 0);
-    return {sequence, Score(params.score, query, sequence), item.key_tile, first, tiles};
+    if constexpr (walks_by_bits<Spec>) {
+      return {params.seen, query, item.key_tile, first, tiles};
+    } else {
+      Sequence sequence(params.sequence, query);
+      return {sequence, Score(params.score, query, sequence), item.key_tile, first, tiles};
+    }
   }
 
   // Tiles from the last to the first, of all heads of the group before the next one: blocks of

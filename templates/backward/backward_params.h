@@ -42,6 +42,25 @@ struct KeyOrderParams {
   int climbing_sections;       // the first ones
 };
 
+/// Which key tiles the tiles of queries see under a mask that data decide, as bits, 32 to a word:
+/// written by seen_tiles, for the walks of the main kernel.
+struct SeenTilesParams {
+  unsigned* by_query;      // [batches, heads, q_tiles, key_words]
+  unsigned* by_key;        // [batches, heads, key_tiles, q_words]
+  unsigned* whole_by_key;  // the same, of those that all queries see whole
+  int batches, heads;      // 1 where the mask does not depend on it
+  int q_tiles, key_tiles;
+
+  SA_ANYWHERE constexpr int q_words() const { return (q_tiles + 31) / 32; }
+  SA_ANYWHERE constexpr int key_words() const { return (key_tiles + 31) / 32; }
+};
+
+/// Parameters of seen_tiles, which runs behind tile_bounds.
+struct SeenListingParams {
+  ListingParams listing;  // of bounds alone
+  SeenTilesParams seen;
+};
+
 /// A float32 gradient that goes straight from registers to memory.
 struct DirectParams {
   float* data;  // null: it goes by TMA
@@ -61,6 +80,7 @@ struct BackwardParams {
   KeyOrderParams order;
   bool accumulate;  // to direct gradients
   DropoutParams dropout;
+  SeenTilesParams seen;            // where data decide the mask
   TensorMap d_k_parts, d_v_parts;  // as d_k and d_v: [items that are parts, rows of a key tile]
 };
 

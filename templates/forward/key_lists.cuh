@@ -89,6 +89,22 @@ struct Listing {
     return found;
   }
 
+  // ---- What is seen of a tile
+
+  /// What the queries of a slice of the item's tile see of a key tile, which may be no tile: warps
+  /// ask together.
+  SA_DEVICE TileKind kind(WorkItem item, int part, int list, int tile) const {
+    bool exists = tile >= 0 && tile < params.lists.key_tiles;
+    TileKind kind = exists ? kind_by_bounds(item, part, list, tile) : TileKind::none;
+    if (Tiles::exact) kind = kind_by_elements(item, part, tile, kind);
+    return kind;
+  }
+
+  SA_DEVICE Span queries(const Sequence& seq, WorkItem item, int part) const {
+    int first = item.q_tile * Spec::tile_q + part * slice;
+    return seq.queries(first, first + slice);
+  }
+
   // ---- Lists, a block for each
 
   SA_DEVICE void write_lists() const {
@@ -110,11 +126,7 @@ struct Listing {
       int tile = end - 1 - int(threadIdx.x);
       u32 kinds = 0;
 #pragma unroll 1
-      for (int i = 0; i < slices; i++) {
-        TileKind kind = tile < 0 ? TileKind::none : kind_by_bounds(item, i, list, tile);
-        if (Tiles::exact) kind = kind_by_elements(item, i, tile, kind);
-        kinds |= u32(kind) << 2 * i;
-      }
+      for (int i = 0; i < slices; i++) kinds |= u32(kind(item, i, list, tile)) << 2 * i;
       int total, place = count + places_in_front(kinds != 0, total);
       if (kinds != 0) store_global((u32*)to + 1 + place, ListEntry::of(tile, kinds).bits);
       count += total;
@@ -147,10 +159,6 @@ struct Listing {
     return in_front;
   }
 
-  SA_DEVICE Span queries(const Sequence& seq, WorkItem item, int part) const {
-    int first = item.q_tile * Spec::tile_q + part * slice;
-    return seq.queries(first, first + slice);
-  }
   // Those that exist.
   SA_DEVICE Span keys(const Sequence& seq, int tile) const {
     return {seq.k_position + tile * Spec::tile_kv,

@@ -30,6 +30,7 @@ struct Spec {
   static constexpr streamattn::BackwardTiling tiling = {
       .head_dim = 64, .value_head_dim = 64, .tile_q = 128};
   static constexpr int loader_registers = 32, dq_registers = 64, math_registers = 208;
+  static constexpr bool walks_by_bits = true;
 };
 
 extern "C" __global__ void __launch_bounds__(512, 1)

@@ -226,6 +226,26 @@ TEST_CASE_METHOD(Fixture, "items that are parts go to the workspace, and are sum
   CHECK(bytes() - whole == 2ULL * 16 * 8 * 128 * 64 * 2);
 }
 
+TEST_CASE_METHOD(Fixture, "where data decide the mask two kernels find the tiles that are seen") {
+  problem.mask = Expr::parse("k <= q && doc[batch, q] == doc[batch, k]");
+  const Plan steps = planned();
+  REQUIRE(steps.size() == 5);
+  // Bounds, tiles, and what there is in any case: all of it waits for these.
+  for (const auto& [step, kernel] : {std::pair(0, 4), std::pair(1, 5), std::pair(2, 0)})
+    CHECK(launch(steps, step).kernel == static_cast<std::size_t>(kernel));
+  CHECK_FALSE(launch(steps, 0).overlaps_previous);
+  CHECK(launch(steps, 1).overlaps_previous);
+  CHECK_FALSE(launch(steps, 2).overlaps_previous);
+  BackwardParams main;
+  std::memcpy(&main, launch(steps, 3).parameters(), sizeof(main));
+  CHECK(main.seen.batches == 2);
+  CHECK(main.seen.heads == 1);
+  CHECK(main.seen.q_tiles == 5);
+  CHECK(main.seen.key_tiles == 4);
+  problem.mask = Expr::parse("bit(word[head, q, k // 32], k % 32)");
+  CHECK(planned().size() == 4);  // nothing has bounds
+}
+
 TEST_CASE_METHOD(Fixture, "what TMA cannot move and what no kernel computes is refused by name") {
   const auto complaint = [&] { return error_of([&] { planned(); }); };
   call.d_o.seq_stride = 257;

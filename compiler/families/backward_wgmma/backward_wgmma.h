@@ -67,8 +67,9 @@ struct ElementKernel {
   bool is_of_sink;
 };
 
-/// Those that follow the first five sources of the program of a problem that names tensors of
-/// reals; others have four. The fifth makes the gradients of what all have added up.
+/// Kernels of a program besides those for gradients of named tensors, which follow: the one that
+/// makes gradients of what the others have added up, and these.
+std::size_t backward_kernels(const Problem& problem);
 std::vector<ElementKernel> element_kernels(const Problem& problem);
 
 /// By what the elements of a tensor differ.
@@ -87,10 +88,10 @@ std::string backward_header(const Target& target);
 std::string backward_kernel(int threads, const char* bounds, const char* name,
                             const char* parameters);
 
-/// Threads of a block of the kernels: row sums, main, clearing, sums of parts, gradients of sinks,
-/// sums of copies.
+/// Threads of a block of the kernels: row sums, main, clearing, sums of parts, tiles seen,
+/// gradients of sinks, sums of copies.
 inline constexpr int backward_sum_threads = 256, backward_threads = 512,
-                     backward_clear_threads = 256, sum_parts_threads = 256, sink_threads = 32,
-                     sum_copies_threads = 256;
+                     backward_clear_threads = 256, sum_parts_threads = 256,
+                     seen_tiles_threads = 1024, sink_threads = 32, sum_copies_threads = 256;
 
 }  // namespace streamattn

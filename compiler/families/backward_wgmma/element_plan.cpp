@@ -11,8 +11,6 @@
 namespace streamattn {
 namespace {
 
-constexpr std::size_t sum_copies = 4, first_kernel = 5;  // of the program
-
 // The order of sums does not depend on the device: so many blocks keep any busy, where the call may
 // use all of it, and copies for shares of the work take so much memory at most, where there is more
 // than one.
@@ -59,7 +57,8 @@ class ElementPlan {
         device_(device),
         workspace_(workspace),
         steps_(steps),
-        kernels_(element_kernels(problem)) {}
+        kernels_(element_kernels(problem)),
+        sum_copies_(backward_kernels(problem)) {}
 
   void add(int tensor) {
     const NamedTensor& named = call_.forward.named.tensors[tensor];
@@ -80,7 +79,7 @@ class ElementPlan {
       steps_.emplace_back(Clear{copies, sums.shares * elements * sizeof(float)});
       const std::int64_t blocks = checked_int(units.all() * sums.shares, "shares of a gradient");
       for (std::size_t i = 0; i < kernels_.size(); i++)
-        if (kernels_[i].tensor == tensor) launch(first_kernel + i, kernels_[i], blocks, sums);
+        if (kernels_[i].tensor == tensor) launch(sum_copies_ + 1 + i, kernels_[i], blocks, sums);
     }
     sum(tensor, sums);
   }
@@ -117,7 +116,7 @@ class ElementPlan {
     to.data = gradient.data;
     std::copy(gradient.strides.begin(), gradient.strides.end(), to.strides);
     constexpr std::int64_t most_blocks = 1 << 16;
-    add_launch(steps_, sum_copies,
+    add_launch(steps_, sum_copies_,
                std::min(ceil_div(sums.elements, sum_copies_threads), most_blocks),
                SumCopiesParams{.copies = static_cast<const float*>(sums.copy.data),
                                .count = sums.shares,
@@ -133,6 +132,7 @@ class ElementPlan {
   WorkspaceSlices& workspace_;
   Plan& steps_;
   std::vector<ElementKernel> kernels_;
+  std::size_t sum_copies_;  // in the program; those of kernels_ follow
 };
 
 }  // namespace

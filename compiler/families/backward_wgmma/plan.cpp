@@ -4,16 +4,19 @@
 #include <algorithm>
 
 #include "compiler/expr/build.h"
-#include "compiler/expr/score_policy.h"
+#include "compiler/expr/tile_policy.h"
 #include "compiler/families/backward_wgmma/backward_wgmma.h"
 #include "compiler/families/launch_params.h"
+#include "compiler/families/tile_listing.h"
 #include "streamattn/error.h"
 
 namespace streamattn {
 namespace {
 
 constexpr std::int64_t blocks_of_multiprocessor = 8;  // of kernels that move memory
-constexpr std::size_t row_sums = 0, main_kernel = 1, clearing = 2, summing = 3;  // of the program
+constexpr std::size_t row_sums = 0, main_kernel = 1, clearing = 2, summing = 3,
+                      // of the program; the last two where data decide the mask
+    bounding = 4, listing = 5;
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
@@ -98,6 +101,34 @@ SumPartsParams take_parts(const BackwardCall& call, const BackwardTiling& tiling
 /// Whether every query sees some key, as far as the problem alone tells.
 bool surely_sees(const Problem& problem, const Sizes& sizes) {
   return constant_of(problem.mask) == 1 && sizes.key_tiles > 0;
+}
+
+/// Launches that find which tiles are seen, and where they write it.
+SeenTilesParams add_seen_tiles(Plan& steps, const Problem& problem, const ForwardCall& call,
+                               const BackwardParams& p, const BackwardTiling& tiling, int sms,
+                               WorkspaceSlices& workspace) {
+  const KeyListParams lists =
+      listed_tiles(problem, call, tiling.tile_q, tiling.tile_kv(), workspace);
+  SeenTilesParams seen = {.by_query = nullptr,
+                          .by_key = nullptr,
+                          .whole_by_key = nullptr,
+                          .batches = lists.batches,
+                          .heads = lists.heads,
+                          .q_tiles = lists.q_tiles,
+                          .key_tiles = lists.key_tiles};
+  const std::int64_t owners = std::int64_t{seen.batches} * seen.heads;
+  const std::int64_t by_query = owners * seen.q_tiles * seen.key_words(),
+                     by_key = owners * seen.key_tiles * seen.q_words();
+  seen.by_query = workspace.take<unsigned>("tiles seen by queries", by_query);
+  seen.by_key = workspace.take<unsigned>("tiles that see keys", by_key);
+  seen.whole_by_key = workspace.take<unsigned>("tiles that see all keys", by_key);
+  const int squares =
+      checked_int(owners * seen.q_words() * seen.key_words(), "squares of 32 x 32 tiles");
+  const ListingParams bounds = {.sequence = p.sequence, .score = p.score, .lists = lists};
+  const bool has_bounds = add_tile_bounds(steps, bounding, problem, bounds, tiling.tile_q, sms);
+  add_launch(steps, listing, std::min(squares, 2 * sms), SeenListingParams{bounds, seen},
+             /*overlaps_previous=*/has_bounds);
+  return seen;
 }
 
 /// Nothing is cut where dK or dV are float32, which blocks store, or add to, themselves. Does not
@@ -189,6 +220,8 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
   if (problem.dropout) p.dropout = dropout_params(forward.dropout);
 
   const bool has_rows = rows > 0, has_keys = sizes.key_tiles > 0;
+  if (has_rows && has_keys && is_data_dependent(problem.mask))
+    p.seen = add_seen_tiles(steps, problem, forward, p, tiling, sms, workspace);
   if (has_rows) {
     const std::int64_t blocks =
         std::min(ceil_div(rows * 16, backward_sum_threads), sms * blocks_of_multiprocessor);

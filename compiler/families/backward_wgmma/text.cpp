@@ -4,7 +4,9 @@
 #include <set>
 
 #include "compiler/expr/score_policy.h"
+#include "compiler/expr/tile_policy.h"
 #include "compiler/families/backward_wgmma/backward_wgmma.h"
+#include "compiler/families/tile_listing.h"
 
 namespace streamattn {
 namespace {
@@ -62,6 +64,7 @@ Source main_kernel(const Problem& problem, const BackwardSchedule& schedule, con
       "  static constexpr int loader_registers = {0}, dq_registers = {1}, math_registers = {2};\n",
       schedule.loader_registers, schedule.dq_registers, schedule.math_registers);
   if (problem.dropout) text += "  static constexpr bool drops = true;\n";
+  if (is_data_dependent(problem.mask)) text += "  static constexpr bool walks_by_bits = true;\n";
   text += "};\n\n" + backward_kernel(backward_threads, ", 1", "backward_wgmma", "BackwardParams");
   return {.text = std::move(text),
           .entry = "streamattn_backward_wgmma",
@@ -121,8 +124,20 @@ Program backward_emit(const Problem& problem, const Schedule& chosen, const Targ
   const auto schedule = settings_of<BackwardSchedule>(chosen);
   Program program = {row_sums(problem, target), main_kernel(problem, schedule, target),
                      clear_unseen(target), sum_parts(problem, target)};
+  if (is_data_dependent(problem.mask)) {
+    const std::string header = backward_header(target);
+    const int tile_kv = backward_tiling(problem, schedule).tile_kv();
+    program.push_back(tile_bounds_source(problem, header, schedule.tile_q, tile_kv));
+    program.push_back(tile_listing_source(problem, header, "backward/seen_tiles.cuh", "seen_tiles",
+                                          "SeenListingParams", sizeof(SeenListingParams),
+                                          schedule.tile_q, tile_kv, seen_tiles_threads));
+  }
   for (Source& source : element_sources(problem, target)) program.push_back(std::move(source));
   return program;
+}
+
+std::size_t backward_kernels(const Problem& problem) {
+  return is_data_dependent(problem.mask) ? 6 : 4;
 }
 
 }  // namespace streamattn

@@ -1,9 +1,9 @@
 // Launches of flash_wgmma kernels.
 #include <algorithm>
 
-#include "compiler/expr/tile_policy.h"
 #include "compiler/families/flash_wgmma/flash_wgmma.h"
 #include "compiler/families/launch_params.h"
+#include "compiler/families/tile_listing.h"
 
 namespace streamattn {
 namespace {
@@ -114,42 +114,20 @@ std::int64_t rows_of_shares(const FlashSchedule& schedule, const ForwardCall& ca
   return order.splits * rows;
 }
 
-/// Bounds that a list needs: of rows for every warpgroup of a query tile.
-std::int64_t bounds_of_list(const FlashSchedule& schedule, const TileValues& values,
-                            const KeyListParams& p) {
-  return static_cast<std::int64_t>(values.of_rows.size()) * p.q_tiles * schedule.math_warpgroups +
-         static_cast<std::int64_t>(values.of_keys.size()) * p.key_tiles;
-}
-
-/// Whose lists there are, and their memory.
-KeyListParams list_params(const Problem& problem, const FlashSchedule& schedule,
-                          const ForwardCall& call, const TileValues& values,
+/// Launches that list key tiles, of the first two kernels, and their lists.
+KeyListParams add_listing(Plan& steps, const Problem& problem, const FlashSchedule& schedule,
+                          const ForwardCall& call, const FlashParams& p, int sms,
                           WorkspaceSlices& workspace) {
-  const TileOwners owners = tile_owners(problem.mask);
-  KeyListParams p = {};
-  p.batches = owners.batches ? static_cast<int>(call.batch()) : 1;
-  p.heads = owners.heads ? static_cast<int>(call.heads()) : 1;
-  p.q_tiles = static_cast<int>((call.q_len() + schedule.tile_q - 1) / schedule.tile_q);
-  p.key_tiles = static_cast<int>((call.kv_len() + schedule.tile_kv - 1) / schedule.tile_kv);
-  const std::int64_t lists = std::int64_t{p.batches} * p.heads;
-  const int bounds = checked_int(lists * bounds_of_list(schedule, values, p), "bounds of tiles");
-  const int queries = checked_int(lists * p.q_tiles, "lists of key tiles");
-  p.lists = workspace.take<int>("key lists", std::int64_t{queries} * (1 + p.key_tiles));
-  p.bounds = workspace.take<int>("bounds of tiles", std::int64_t{2} * bounds);
-  return p;
-}
-
-/// The launches that list key tiles, of the first two kernels.
-void add_listing(Plan& steps, const FlashSchedule& schedule, const FlashParams& p,
-                 const TileValues& values, int sms) {
-  const ListingParams listing{.sequence = p.sequence, .score = p.score, .lists = p.lists};
-  constexpr std::int64_t blocks_of_multiprocessor = 8, warps = flash_listing_threads / 32;
-  const std::int64_t most = sms * blocks_of_multiprocessor;
-  const std::int64_t lists = std::int64_t{p.lists.batches} * p.lists.heads;
-  const std::int64_t bounds = lists * bounds_of_list(schedule, values, p.lists);
-  if (bounds > 0) add_launch(steps, 0, std::min((bounds + warps - 1) / warps, most), listing);
-  add_launch(steps, 1, std::min(lists * p.lists.q_tiles, most), listing,
-             /*overlaps_previous=*/bounds > 0);
+  KeyListParams lists = listed_tiles(problem, call, schedule.tile_q, schedule.tile_kv, workspace);
+  const std::int64_t owners = std::int64_t{lists.batches} * lists.heads;
+  const int queries = checked_int(owners * lists.q_tiles, "lists of key tiles");
+  lists.lists = workspace.take<int>("key lists", std::int64_t{queries} * (1 + lists.key_tiles));
+  const ListingParams listing{.sequence = p.sequence, .score = p.score, .lists = lists};
+  constexpr int blocks_of_multiprocessor = 8;
+  const bool has_bounds = add_tile_bounds(steps, 0, problem, listing, schedule.tile_q, sms);
+  add_launch(steps, 1, std::min(queries, sms * blocks_of_multiprocessor), listing,
+             /*overlaps_previous=*/has_bounds);
+  return lists;
 }
 
 }  // namespace
@@ -209,9 +187,7 @@ Plan flash_plan(const Problem& problem, const Schedule& chosen, const ResolvedCa
   Plan steps;
   std::size_t kernel = 0;
   if (schedule.key_lists) {
-    const TileValues values(problem.mask);
-    p.lists = list_params(problem, schedule, call, values, workspace);
-    add_listing(steps, schedule, p, values, sms);
+    p.lists = add_listing(steps, problem, schedule, call, p, sms, workspace);
     kernel = 2;
   }
   if (call.sequences) {

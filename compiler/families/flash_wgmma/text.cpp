@@ -2,9 +2,9 @@
 #include <llvm/Support/FormatVariadic.h>
 
 #include "compiler/expr/score_policy.h"
-#include "compiler/expr/tile_policy.h"
 #include "compiler/families/flash_wgmma/flash_wgmma.h"
 #include "compiler/families/kernel_text.h"
+#include "compiler/families/tile_listing.h"
 
 namespace streamattn {
 namespace {
@@ -118,38 +118,6 @@ Source combine_source(const Problem& problem, const Target& target) {
               static_cast<int>(listed ? sizeof(ListedCombineParams) : sizeof(CombineParams))};
 }
 
-// The kernels that list key tiles: they depend on mask and tile alone.
-Source listing_source(const Problem& problem, const FlashSchedule& schedule, const Target& target,
-                      const char* kernel) {
-  Problem mask_alone{.group_size = problem.group_size, .mask = problem.mask};
-  std::string text;
-  text += llvm::formatv("// streamattn  forward  {0}  {1}\n", FlashSchedule::family, target.name);
-  text += llvm::formatv("// {0} of {1} x {2}, mask: {3}\n", kernel, schedule.tile_q,
-                        schedule.tile_kv, problem.mask.text());
-  text += "#include \"forward/key_lists.cuh\"\n\n";
-  text += "namespace streamattn {\n" + score_policy(mask_alone) + "\n" + tile_policy(mask_alone) +
-          "}\n\n";
-  text += "struct Spec {\n";
-  text += "  using Score = streamattn::ProblemScore;\n";
-  text += "  using Tiles = streamattn::ProblemTiles;\n";
-  text +=
-      llvm::formatv("  static constexpr int tile_q = {0}, tile_kv = {1}, threads = {2};\n};\n\n",
-                    schedule.tile_q, schedule.tile_kv, flash_listing_threads);
-  text +=
-      llvm::formatv("extern \"C\" __global__ void __launch_bounds__({0})\n", flash_listing_threads);
-  text += llvm::formatv(
-      "streamattn_{0}(const __grid_constant__ streamattn::ListingParams params) {{\n"
-      "  streamattn::{0}<Spec>(params);\n"
-      "}\n",
-      kernel);
-  constexpr int bytes_of_warp = 16;
-  return {.text = std::move(text),
-          .entry = std::string("streamattn_") + kernel,
-          .threads = flash_listing_threads,
-          .dynamic_smem_bytes = flash_listing_threads / 32 * bytes_of_warp,
-          .parameter_bytes = sizeof(ListingParams)};
-}
-
 // The kernel that lists query tiles, or shares of them: it depends on mask, layout and tile alone.
 Source query_listing_source(const Problem& problem, const FlashSchedule& schedule,
                             const Target& target) {
@@ -182,8 +150,11 @@ Program flash_emit(const Problem& problem, const Schedule& chosen, const Target&
   const auto schedule = settings_of<FlashSchedule>(chosen);
   Program program;
   if (schedule.key_lists) {
-    program.push_back(listing_source(problem, schedule, target, "tile_bounds"));
-    program.push_back(listing_source(problem, schedule, target, "key_lists"));
+    const std::string header = kernel_header(Operation::forward, FlashSchedule::family, target);
+    program.push_back(tile_bounds_source(problem, header, schedule.tile_q, schedule.tile_kv));
+    program.push_back(tile_listing_source(problem, header, "forward/key_lists.cuh", "key_lists",
+                                          "ListingParams", sizeof(ListingParams), schedule.tile_q,
+                                          schedule.tile_kv, flash_listing_threads));
   }
   if (problem.is_ragged()) program.push_back(query_listing_source(problem, schedule, target));
   program.push_back({.text = main_text(problem, schedule, target),
