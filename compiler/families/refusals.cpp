@@ -5,7 +5,8 @@ namespace streamattn {
 
 std::string decline_ragged(const Problem& problem) {
   if (!problem.is_ragged()) return {};
-  return "sequences differ: all of a batch must be dense and equally long";
+  return "sequences differ: all of a batch must be dense and equally long, or all of them one, as "
+         "packed ones are under a mask of documents";
 }
 
 }  // namespace streamattn

@@ -295,6 +295,9 @@ TEST_CASE_METHOD(Fixture, "gradients of named tensors are added up in copies, an
 
 TEST_CASE("the backward family says what it does not serve") {
   CHECK(declines({.head_dim = 128}).empty());
+  CHECK(declines({.q_layout = SequenceLayout::packed, .kv_layout = SequenceLayout::packed}) ==
+        "sequences differ: all of a batch must be dense and equally long, or all of them one, as "
+        "packed ones are under a mask of documents");
   CHECK(declines({.dtype = DType::f32}) == "dtype f32: wgmma takes f16 and bf16");
   CHECK(declines({.head_dim = 264}) == "head_dim 264 is not in 16..256");
   CHECK(declines({.head_dim = 68}) == "head_dim 68 is not a multiple of 8");
