@@ -310,7 +310,7 @@ TEST_CASE_METHOD(ListsFixture, "lists take a word a tile and two words a bound, 
     WorkspaceSlices slices;
     planned(slices);
     REQUIRE(slices.slices().size() == 2);
-    return std::pair(slices.slices()[0].bytes, slices.slices()[1].bytes);
+    return std::pair(slices.slices()[1].bytes, slices.slices()[0].bytes);
   };
   const std::size_t list = std::size_t{3} * (1 + 16) * 4, bounds = std::size_t{6 + 16} * 8;
   CHECK(bytes("id[q] == id[k]") == std::pair(list, bounds));
@@ -347,7 +347,7 @@ TEST_CASE_METHOD(ListsFixture, "calls without keys have lists without tiles") {
   WorkspaceSlices slices;
   const Plan steps = planned(slices);
   REQUIRE(steps.size() == 3);
-  CHECK(slices.slices()[0].bytes == std::size_t{3} * 4);
+  CHECK(slices.slices()[1].bytes == std::size_t{3} * 4);
   call.q.seq = call.o.seq = call.lse.seq = 0;
   CHECK(planned().empty());
 }
