@@ -84,6 +84,7 @@ class Policy {
     text += llvm::formatv("  static constexpr bool trivial = {0};\n",
                           constant_of(problem_.mask) == 1 ? "true" : "false");
     if (changes_) text += "  static constexpr bool changes = true;\n";
+    if (adds_) text += "  static constexpr bool adds = true;\n";
     if (through_tanh_) text += "  static constexpr bool through_tanh = true;\n";
     if (has_slope_) text += "  static constexpr bool has_slope = true;\n";
     if (problem_.sink) text += "  static constexpr bool has_sink = true;\n";
@@ -161,7 +162,7 @@ class Policy {
       score = replaced(score, *tanh, Problem().score);
       cuda_.take_scores();
     }
-    return text + change_to(score);
+    return text + change_to(score) + added();
   }
 
   std::string change_in_one_step() { return changes_ ? change_to(problem_.score) : std::string(); }
@@ -178,6 +179,19 @@ class Policy {
     scale_log2_ = llvm::formatv("{0:f9}f", factor * log2_e);
     return function("float change(float s, int q, int k, int column, float element)",
                     cuda_.real(score));
+  }
+
+  // What softmax adds where it subtracts the row's reference. Of elements that are loaded where they
+  // are used nobody asks.
+  std::string added() {
+    const auto sum = loads_ == ElementLoads::ahead ? as_sum(problem_.score) : std::nullopt;
+    if (!sum) return {};
+    adds_ = true;
+    std::string factor = "params.scale_log2";
+    if (sum->factor != 1) factor += llvm::formatv(" * {0:f9}f", sum->factor);
+    cuda_.add_member("float", "product_log2", factor);
+    return function("float added(float to, int q, int k, int column, float element)",
+                    cuda_.real_added("to", Expr(log2_e) * sum->rest));
   }
 
   std::string slope() {
@@ -239,7 +253,7 @@ class Policy {
   ExprNames names_;
   KeyRanges ranges_;
   CudaText cuda_;
-  bool changes_, through_tanh_ = false, has_slope_ = false;
+  bool changes_, adds_ = false, through_tanh_ = false, has_slope_ = false;
   std::string scale_log2_;
 };
 
@@ -293,6 +307,40 @@ std::optional<Expr> argument_of_cap(const Expr& score) {
     if (argument.same_as(Problem().score / factor)) return argument;
   }
   return {};
+}
+
+std::optional<ScoreSum> as_sum(const Expr& score) {
+  const ExprNode& node = score.node();
+  const auto& x = node.operands;
+  const auto uses_score = [](const Expr& part) {
+    return part.node().uses_variable(Variable::score);
+  };
+  const auto scaled = [](std::optional<ScoreSum> sum, double factor) -> std::optional<ScoreSum> {
+    if (!sum || !(factor > 0)) return {};
+    return ScoreSum{sum->factor * factor, Expr(factor) * sum->rest};
+  };
+  switch (node.op) {
+    case ExprOp::variable:
+      if (uses_score(score)) return ScoreSum{1, Expr(0.0)};
+      return {};
+    case ExprOp::add:
+      for (const int i : {0, 1})
+        if (uses_score(x[i]) && !uses_score(x[1 - i]))
+          if (const auto sum = as_sum(x[i])) return ScoreSum{sum->factor, sum->rest + x[1 - i]};
+      return {};
+    case ExprOp::subtract:
+      if (uses_score(x[1])) return {};
+      if (const auto sum = as_sum(x[0])) return ScoreSum{sum->factor, sum->rest - x[1]};
+      return {};
+    case ExprOp::multiply:
+      if (!x[0].node().is_constant()) return {};
+      return scaled(as_sum(x[1]), x[0].node().real);
+    case ExprOp::divide:
+      if (!x[1].node().is_constant()) return {};
+      return scaled(as_sum(x[0]), 1 / x[1].node().real);
+    default:
+      return {};
+  }
 }
 
 std::string score_policy(const Problem& problem, ElementLoads loads) {

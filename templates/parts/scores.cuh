@@ -21,6 +21,11 @@
 //   prefetch(q, k)         brings that of query q and key k, and its line, into the L2 cache
 //   tangent_of(s, q, k, column), change(s, q, k, column, element)
 //                          what becomes of the product s of query q and key k + column
+//   adds                   true where a score is a product times a constant, and more that does not
+//                          depend on the product: then, of base 2,
+//   product_log2           what the product is multiplied by, positive
+//   added(to, q, k, column, element)
+//                          `to` and the rest
 //   sink(q)                a logit in base 2
 //   has_slope              true where slope() is not 1
 //   slope(s, q, k, column) the derivative of the score with respect to the scaled product
@@ -38,7 +43,9 @@ namespace streamattn {
 
 /// What policies begin with: scores that are scaled products.
 struct ScaledScore {
-  static constexpr bool changes = false, through_tanh = false, has_sink = false, has_slope = false;
+  static constexpr bool changes = false, adds = false, through_tanh = false, has_sink = false,
+                        has_slope = false;
+  static constexpr float product_log2 = 1;
   float scale_log2;
 
   ScaledScore() = default;
@@ -48,6 +55,8 @@ struct ScaledScore {
   SA_DEVICE float tangent_of(float product, int, int, int) const { return product; }
   SA_DEVICE float tangent_factor() const { return 1; }
   SA_DEVICE float change(float score, int, int, int, float) const { return score; }
+
+  SA_DEVICE float added(float to, int, int, int, float) const { return to; }
 
   template <int N>
   using Elements = NoElements;
