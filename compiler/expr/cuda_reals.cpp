@@ -34,7 +34,8 @@ std::string CudaText::real_added(const std::string& to, const Expr& expr) {
 }
 
 // Transposed policies are built anew for every tile, when registers are short: a division that is
-// rounded to the last bit is a call, and every thread would make it.
+// rounded to the last bit is a call, and every thread would make it. Around the products of the
+// forward pass, ptxas keeps no descriptors in uniform registers over a call.
 std::string CudaText::reciprocal(const Expr& divisor) {
   return "reciprocal_approx" + in_parentheses(real(divisor));
 }
@@ -76,7 +77,8 @@ void CudaText::collect_factors(const Expr& expr, std::vector<Expr>& uniform,
 // All uniform factors become one, the scale of the product among them: a member, unless there is
 // one that is a constant.
 std::string CudaText::uniform_factor(const std::vector<Expr>& uniform,
-                                     const std::vector<Expr>& divisors, std::ptrdiff_t scores) {
+                                     const std::vector<Expr>& divisors, std::ptrdiff_t scores,
+                                     bool is_rounded) {
   std::string factor;
   in_constructor_ = true;
   const auto multiply = [&](char op, const std::string& by) {
@@ -86,7 +88,7 @@ std::string CudaText::uniform_factor(const std::vector<Expr>& uniform,
   for (std::ptrdiff_t i = 0; i < scores && !takes_scores_; i++) multiply('*', "params.scale");
   for (const Expr& by : uniform) multiply('*', real(by));
   for (const Expr& by : divisors)
-    columns_ == Variable::q ? multiply('*', reciprocal(by)) : multiply('/', real(by));
+    is_rounded ? multiply('/', real(by)) : multiply('*', reciprocal(by));
   const bool is_literal = uniform.size() == 1 && uniform.front().node().is_constant() &&
                           factor == real(uniform.front());
   in_constructor_ = false;
@@ -106,15 +108,15 @@ bool CudaText::is_scaled_score(const Expr& product, std::string& factor) {
   std::vector<Expr> uniform, varying, divisors;
   collect_factors(product, uniform, varying, divisors);
   if (varying.size() != 1 || !is_score(varying.front())) return false;
-  factor = uniform_factor(uniform, divisors, 1);
+  factor = uniform_factor(uniform, divisors, 1, false);
   return true;
 }
 
 CudaText::Affine CudaText::product(const Expr& expr) {
   std::vector<Expr> uniform, varying, divisors;
   collect_factors(expr, uniform, varying, divisors);
-  const std::string factor =
-      uniform_factor(uniform, divisors, std::ranges::count_if(varying, is_score));
+  const std::string factor = uniform_factor(
+      uniform, divisors, std::ranges::count_if(varying, is_score), columns_ == Variable::k);
 
   // What depends on the score last: the rest is the same for more elements.
   std::vector<Expr> ordered;

@@ -87,7 +87,7 @@ class CudaText {
                               std::vector<Expr>& varying, std::vector<Expr>& divisors);
   Affine product(const Expr& expr);
   std::string uniform_factor(const std::vector<Expr>& uniform, const std::vector<Expr>& divisors,
-                             std::ptrdiff_t scores);
+                             std::ptrdiff_t scores, bool is_rounded);
   std::string reciprocal(const Expr& divisor);
   std::string call(std::string_view function, const std::vector<Expr>& operands);
   std::string member(const std::string& type, const std::string& name, const std::string& value);

@@ -12,6 +12,7 @@
 #include "compiler/expr/element_slopes.h"
 #include "compiler/expr/key_ranges.h"
 #include "compiler/expr/node.h"
+#include "compiler/expr/score_sum.h"
 
 namespace streamattn {
 namespace {
@@ -86,6 +87,7 @@ class Policy {
     if (changes_) text += "  static constexpr bool changes = true;\n";
     if (adds_) text += "  static constexpr bool adds = true;\n";
     if (through_tanh_) text += "  static constexpr bool through_tanh = true;\n";
+    if (takes_element_in_tanh_) text += "  static constexpr bool takes_element_in_tanh = true;\n";
     if (has_slope_) text += "  static constexpr bool has_slope = true;\n";
     if (problem_.sink) text += "  static constexpr bool has_sink = true;\n";
     text += llvm::formatv("  static constexpr int range_count = {0};\n", range_count());
@@ -157,8 +159,10 @@ class Policy {
     Expr score = problem_.score;
     if (const auto tanh = only_tanh(score)) {
       through_tanh_ = true;
-      text += function("float tangent_of(float s, int q, int k, int column)",
-                       cuda_.real(Expr(tanh->node().operands[0])));
+      const Expr argument = tanh->node().operands[0];
+      takes_element_in_tanh_ = loads_ == ElementLoads::ahead && has(argument, element_ahead(score));
+      text += function("float tangent_of(float s, int q, int k, int column, float element)",
+                       cuda_.real(argument));
       score = replaced(score, *tanh, Problem().score);
       cuda_.take_scores();
     }
@@ -181,17 +185,18 @@ class Policy {
                     cuda_.real(score));
   }
 
-  // What softmax adds where it subtracts the row's reference. Of elements that are loaded where they
-  // are used nobody asks.
+  // What softmax adds where it subtracts the row's reference. Elements along the keys leave it no
+  // registers, and of those that are loaded where they are used nobody asks.
   std::string added() {
-    const auto sum = loads_ == ElementLoads::ahead ? as_sum(problem_.score) : std::nullopt;
+    if (loads_ != ElementLoads::ahead || element_ahead(problem_.score)) return {};
+    const auto sum = as_sum(problem_.score);
     if (!sum) return {};
     adds_ = true;
     std::string factor = "params.scale_log2";
     if (sum->factor != 1) factor += llvm::formatv(" * {0:f9}f", sum->factor);
     cuda_.add_member("float", "product_log2", factor);
-    return function("float added(float to, int q, int k, int column, float element)",
-                    cuda_.real_added("to", Expr(log2_e) * sum->rest));
+    return function("float added(float to, int q, int k, int column)",
+                    cuda_.real_added("to", sum->rest));
   }
 
   std::string slope() {
@@ -234,6 +239,12 @@ class Policy {
         CudaText::type_name(node.dtype), node.operands.size() - 1, row, tensor, bytes(node.dtype));
   }
 
+  static bool has(const Expr& expr, const std::optional<Expr>& part) {
+    bool found = false;
+    for_each_node(expr, [&](const Expr& node) { found = found || (part && node.same_as(*part)); });
+    return found;
+  }
+
   /// The tanh through which alone the result depends on the product, if there is one.
   static std::optional<Expr> only_tanh(const Expr& score) {
     std::optional<Expr> found;
@@ -253,7 +264,8 @@ class Policy {
   ExprNames names_;
   KeyRanges ranges_;
   CudaText cuda_;
-  bool changes_, adds_ = false, through_tanh_ = false, has_slope_ = false;
+  bool changes_, adds_ = false, through_tanh_ = false, takes_element_in_tanh_ = false,
+                 has_slope_ = false;
   std::string scale_log2_;
 };
 
@@ -307,40 +319,6 @@ std::optional<Expr> argument_of_cap(const Expr& score) {
     if (argument.same_as(Problem().score / factor)) return argument;
   }
   return {};
-}
-
-std::optional<ScoreSum> as_sum(const Expr& score) {
-  const ExprNode& node = score.node();
-  const auto& x = node.operands;
-  const auto uses_score = [](const Expr& part) {
-    return part.node().uses_variable(Variable::score);
-  };
-  const auto scaled = [](std::optional<ScoreSum> sum, double factor) -> std::optional<ScoreSum> {
-    if (!sum || !(factor > 0)) return {};
-    return ScoreSum{sum->factor * factor, Expr(factor) * sum->rest};
-  };
-  switch (node.op) {
-    case ExprOp::variable:
-      if (uses_score(score)) return ScoreSum{1, Expr(0.0)};
-      return {};
-    case ExprOp::add:
-      for (const int i : {0, 1})
-        if (uses_score(x[i]) && !uses_score(x[1 - i]))
-          if (const auto sum = as_sum(x[i])) return ScoreSum{sum->factor, sum->rest + x[1 - i]};
-      return {};
-    case ExprOp::subtract:
-      if (uses_score(x[1])) return {};
-      if (const auto sum = as_sum(x[0])) return ScoreSum{sum->factor, sum->rest - x[1]};
-      return {};
-    case ExprOp::multiply:
-      if (!x[0].node().is_constant()) return {};
-      return scaled(as_sum(x[1]), x[0].node().real);
-    case ExprOp::divide:
-      if (!x[1].node().is_constant()) return {};
-      return scaled(as_sum(x[0]), 1 / x[1].node().real);
-    default:
-      return {};
-  }
 }
 
 std::string score_policy(const Problem& problem, ElementLoads loads) {

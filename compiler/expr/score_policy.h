@@ -36,15 +36,6 @@ std::string sink_policy(const Problem& problem, std::string_view tensor);
 /// if there is one: the first, more would not fit the registers.
 std::optional<Expr> element_ahead(const Expr& score);
 
-/// factor * score + rest.
-struct ScoreSum {
-  double factor;  // positive
-  Expr rest;      // does not depend on the score
-};
-
-/// Of a score that is one, by a factor that is a constant.
-std::optional<ScoreSum> as_sum(const Expr& score);
-
 /// Of a score that is cap * tanh(score / cap): what stands in tanh.
 std::optional<Expr> argument_of_cap(const Expr& score);
 

@@ -170,8 +170,8 @@ struct DecodeConsumer {
 #pragma unroll
       for (int c = 0; c < columns; c++) {
         int first = 4 * (c / 2) + c % 2;
-        float x[2] = {score[c].tangent_of(s[first], query[c], k, 0),
-                      score[c].tangent_of(s[first + 2], query[c], k, 8)};
+        float x[2] = {score[c].tangent_of(s[first], query[c], k, 0, 0),
+                      score[c].tangent_of(s[first + 2], query[c], k, 8, 0)};
         tangents(x, score[c].tangent_factor());
         s[first] = x[0];
         s[first + 2] = x[1];

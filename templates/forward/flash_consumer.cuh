@@ -371,18 +371,19 @@ struct FlashConsumer {
     int first_key = walk.tile * tiling.tile_kv + at.column();
     int keys = walk.sequence.kv_len - first_key;
     int k_first = walk.sequence.k_position + first_key;
+    elements.arrange();
     if constexpr (Score::through_tanh) {
+      int next_element = 0;
       for_each(s, [&](int r, int column, float& x) {
-        x = score.tangent_of(x, first_row + at.row(r) / heads, k_first, column);
+        float element = Score::takes_element_in_tanh ? elements[next_element++] : 0;
+        x = score.tangent_of(x, first_row + at.row(r) / heads, k_first, column, element);
       });
       tangents(s, score.tangent_factor());
     }
-    elements.arrange();
     int next_element = 0;
     if constexpr (takes_sums)
       for_each(s, [&](int r, int column, float& x) {
-        float rest = score.added(-stats.base(r), first_row + at.row(r) / heads, k_first, column,
-                                 elements[next_element++]);
+        float rest = score.added(-stats.base(r), first_row + at.row(r) / heads, k_first, column);
         x = fmaf(x, score.product_log2, rest);
       });
     else if constexpr (Score::changes)

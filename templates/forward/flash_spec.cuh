@@ -28,10 +28,10 @@ concept ScorePolicy = requires(S score, const ScoreParams& params, const Sequenc
   { score.seen(0, Span()) } -> Is<Span>;
   { score.full(Span(), Span()) } -> Is<Span>;
   { score.keeps(0, 0, 0) } -> Is<bool>;
-  { score.tangent_of(0.f, 0, 0, 0) } -> Is<float>;
+  { score.tangent_of(0.f, 0, 0, 0, 0.f) } -> Is<float>;
   { score.tangent_factor() } -> Is<float>;
   { score.change(0.f, 0, 0, 0, 0.f) } -> Is<float>;
-  { score.added(0.f, 0, 0, 0, 0.f) } -> Is<float>;
+  { score.added(0.f, 0, 0, 0) } -> Is<float>;
   { score.sink(0) } -> Is<float>;
   { score.scale_log2 } -> Is<float&>;
 };

@@ -30,13 +30,17 @@ SA_DEVICE float tangent(float x) {
   return 1 - 2 * reciprocal_approx(1 + exp2_approx(x * 2.88539008177793f));
 }
 
+/// NaN only where two neighbours are.
 template <int N>
 SA_DEVICE float largest_magnitude(const float (&tile)[N]) {
-  // Four maxima side by side: one would be a chain of dependent instructions.
-  float largest[4] = {};
+  // Floats above zero order as the integers that their bits are, of which one instruction compares
+  // three. Two maxima side by side: one would be a chain of dependent instructions.
+  auto larger = [](float a, float b) { return __float_as_int(fmaxf(fabsf(a), fabsf(b))); };
+  int largest[2] = {0, 0};
 #pragma unroll
-  for (int i = 0; i < N; i++) largest[i % 4] = fmaxf(largest[i % 4], fabsf(tile[i]));
-  return fmaxf(fmaxf(largest[0], largest[1]), fmaxf(largest[2], largest[3]));
+  for (int i = 0; i < N; i += 2)
+    largest[i / 4 % 2] = max(largest[i / 4 % 2], larger(tile[i], tile[i + 1]));
+  return __int_as_float(max(largest[0], largest[1]));
 }
 
 /// x becomes tanh(factor * x) / factor. Small arguments, which most scores are, go without special
@@ -45,8 +49,8 @@ SA_DEVICE float largest_magnitude(const float (&tile)[N]) {
 template <int N>
 SA_DEVICE void tangents(float (&tile)[N], float factor) {
   constexpr float small = 0.35f;
-  if (__any_sync(~0u, largest_magnitude(tile) * fabsf(factor) > small)) {
-    float inverse = 1 / factor;
+  if (__any_sync(~0u, !(largest_magnitude(tile) * fabsf(factor) <= small))) {
+    float inverse = reciprocal_approx(factor);
 #pragma unroll
     for (int i = 0; i < N; i++) tile[i] = tangent(factor * tile[i]) * inverse;
   } else {

@@ -19,12 +19,13 @@
 //   load(elements, q, k)   loads those of queries q[0] and q[1], and of keys from k on
 //   element_bytes          of one in memory; 0 where there are none
 //   prefetch(q, k)         brings that of query q and key k, and its line, into the L2 cache
-//   tangent_of(s, q, k, column), change(s, q, k, column, element)
+//   takes_element_in_tanh  true where tangent_of() reads the element
+//   tangent_of(s, q, k, column, element), change(s, q, k, column, element)
 //                          what becomes of the product s of query q and key k + column
 //   adds                   true where a score is a product times a constant, and more that does not
 //                          depend on the product: then, of base 2,
 //   product_log2           what the product is multiplied by, positive
-//   added(to, q, k, column, element)
+//   added(to, q, k, column)
 //                          `to` and the rest
 //   sink(q)                a logit in base 2
 //   has_slope              true where slope() is not 1
@@ -43,8 +44,8 @@ namespace streamattn {
 
 /// What policies begin with: scores that are scaled products.
 struct ScaledScore {
-  static constexpr bool changes = false, adds = false, through_tanh = false, has_sink = false,
-                        has_slope = false;
+  static constexpr bool changes = false, adds = false, through_tanh = false,
+                        takes_element_in_tanh = false, has_sink = false, has_slope = false;
   static constexpr float product_log2 = 1;
   float scale_log2;
 
@@ -52,11 +53,11 @@ struct ScaledScore {
   SA_DEVICE ScaledScore(const ScoreParams& params, WorkItem, const Sequence&)
       : scale_log2(params.scale_log2) {}
 
-  SA_DEVICE float tangent_of(float product, int, int, int) const { return product; }
+  SA_DEVICE float tangent_of(float product, int, int, int, float) const { return product; }
   SA_DEVICE float tangent_factor() const { return 1; }
   SA_DEVICE float change(float score, int, int, int, float) const { return score; }
 
-  SA_DEVICE float added(float to, int, int, int, float) const { return to; }
+  SA_DEVICE float added(float to, int, int, int) const { return to; }
 
   template <int N>
   using Elements = NoElements;

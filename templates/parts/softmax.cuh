@@ -88,7 +88,8 @@ struct RowStats {
   SA_DEVICE bool cap(float (&s)[N], float factor, float scale_log2) {
     float largest = largest_magnitude(s);
     float excess = fmaf(largest, scale_log2, -fminf(reference[0], reference[1]));
-    if (__any_sync(~0u, largest * fabsf(factor) > 0.25f || excess > 8)) return false;
+    bool is_small = largest * fabsf(factor) <= 0.25f && excess <= 8;
+    if (__any_sync(~0u, !is_small)) return false;
     float f2 = factor * factor;
     float c1 = scale_log2 * 0.9999996f, c3 = scale_log2 * f2 * -0.33321908f,
           c5 = scale_log2 * f2 * f2 * 0.12841613f;

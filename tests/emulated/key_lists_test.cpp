@@ -198,6 +198,19 @@ TEST_CASE("biases of every type agree with float64, in vectors and without") {
   }
 }
 
+TEST_CASE("a bias inside a cap, and beside one, agrees with float64") {
+  for (const char* score : {"cap * tanh((score + bias:bf16[head, q, k]) / cap)",
+                            "cap * tanh(score / cap) + bias:f16[head, q, k]",
+                            "cap * tanh((score + bias[head, q, k]) / cap) + bias[head, q, k]"}) {
+    Problem problem{.head_dim = 64, .mask = causal(), .score = Expr::parse(score, ExprRole::score)};
+    for (const int kind : {0, 1})
+      check_call(kernel_of(problem, kind), {.problem = problem,
+                                            .shape = {1, 2, 140, 200},
+                                            .q_offset = 60,
+                                            .scalars = {{"cap", 3.0}}});
+  }
+}
+
 TEST_CASE("a sink may be huge, tiny or alone, in whole rows and in shares") {
   for (const int kind : {0, 1, 3}) {
     Problem problem{.head_dim = 64, .mask = causal()};

@@ -43,6 +43,7 @@ struct Task {
   Interval rows[values], keys[values];
   int* kept;                  // [queries, keys]
   float* changed;             // [queries, keys]
+  float* summed;              // [queries, keys], of a score that adds, else the same
   float* changed_by_queries;  // [queries, keys], of the transposed policy, as the next one
   float* slopes;
   int* ranges;  // [most_ranges, 2]: seen, then a full span, then can_see and sees_all
@@ -62,6 +63,7 @@ struct Task {
   Interval rows[8], keys[8];
   int* kept;
   float* changed;
+  float* summed;
   float* changed_by_queries;
   float* slopes;
   int* ranges;
@@ -95,15 +97,20 @@ SA_DEVICE void run(const Task& task) {
       for (int column = 0; column < 8; column++, i++) {
         store_global(task.kept + i, int(score.keeps(q, k, column)));
         float x = __int_as_float(task.product);
-        if (Score::through_tanh) {
-          float factor = score.tangent_factor();
-          x = tangent(factor * score.tangent_of(x, q, k, column)) / factor;
-        }
         typename Score::template Elements<4> elements;
         const int rows[2] = {q, q};
         score.load(elements, rows, k + column);
+        if (Score::through_tanh) {
+          float factor = score.tangent_factor();
+          x = tangent(factor * score.tangent_of(x, q, k, column, elements[0])) / factor;
+        }
         if (Score::changes) x = score.change(x, q, k, column, elements[0]);
-        store_global(task.changed + i, x * score.scale_log2);
+        x *= score.scale_log2;
+        store_global(task.changed + i, x);
+        if (Score::adds)
+          x = fmaf(__int_as_float(task.product), score.product_log2,
+                   score.added(0, q, k, column));
+        store_global(task.summed + i, x);
       }
   Span q = {task.q_first, task.q_end}, k = {task.k_first, task.k_end};
   for (int n = 0; n < 4; n++) {
@@ -135,7 +142,7 @@ struct Trial {
   float product = 0;
   std::vector<int> kept = std::vector<int>(queries * keys);
   std::vector<float> changed = std::vector<float>(queries * keys);
-  std::vector<float> changed_by_queries = changed, slopes = changed;
+  std::vector<float> summed = changed, changed_by_queries = changed, slopes = changed;
   std::vector<int> ranges = std::vector<int>(ranges_of_task);
 
   std::string describe() const {
@@ -246,6 +253,7 @@ void run(std::vector<Trial>& trials) {
     };
     task.kept = static_cast<int*>(place(trial.kept.data(), queries * keys));
     task.changed = static_cast<float*>(place(trial.changed.data(), queries * keys));
+    task.summed = static_cast<float*>(place(trial.summed.data(), queries * keys));
     task.changed_by_queries =
         static_cast<float*>(place(trial.changed_by_queries.data(), queries * keys));
     task.slopes = static_cast<float*>(place(trial.slopes.data(), queries * keys));
@@ -337,6 +345,7 @@ void check_score(const Trial& trial) {
   const Expr& score = trial.problem.score;
   const std::vector<double> scores = values_of(score, trial);
   check_values("scores", trial.changed, log2_e, scores);
+  check_values("scores as sums", trial.summed, log2_e, scores);
   check_values("scores of transposed tiles", trial.changed_by_queries, log2_e, scores);
   check_values("slopes", trial.slopes, 1, values_of(derivative(score, expr_names::score), trial));
 }

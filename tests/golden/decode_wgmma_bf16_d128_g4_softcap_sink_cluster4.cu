@@ -17,7 +17,7 @@ struct ProblemScore : ScaledScore {
   SA_DEVICE ProblemScore(const ScoreParams& params, WorkItem item, const Sequence& sequence)
       : ScaledScore(params, item, sequence),
         hoisted0(named_element<float>(params.named.tensors[0], item.head)),
-        hoisted1(params.scale / __int_as_float(params.named.scalars[0])) {}
+        hoisted1(params.scale * reciprocal_approx(__int_as_float(params.named.scalars[0]))) {}
   SA_DEVICE Span seen(int i, Span q) const { return {first_position, q.end}; }
   SA_DEVICE Span full(Span q, Span keys) const { return {first_position, (q.begin + 1)}; }
   SA_DEVICE bool keeps(int q, int k, int column) const { return column <= q - k; }
