@@ -47,9 +47,47 @@ struct FlashConsumer {
   u32 p[tiling.tile_kv / 4];   // (64, tile_kv) 16-bit: P as k16 steps
   float o[VTile::padded / 2];  // (64, value_head_dim) float
 
+  // Key tiles go with QK of the next one under the softmax of this one. With Q in registers items
+  // overlap too: the first QK of the next one is issued behind the last PV of this one and runs
+  // under its epilogue. Nothing may branch between the two (C7514).
   SA_DEVICE void run() {
     if (Spec::ping_pong && at.warpgroup == 0) named_barrier_arrive(turn_barrier(0), 256);
-    visit_items();
+    bool more = next_item();
+    for (;;) {
+      for (; more && !walk.has_rows(); more = next_item()) sit_out();
+      if (!more) break;
+      enter();
+      take_turn();
+      multiply_qk();
+      pass_turn();
+      hold();
+      FlashItem<Spec> done;
+      for (;;) {
+        first_softmax();
+#pragma unroll 1
+        while (walk.next()) step();
+        leave_q();
+        done = item;
+        if (!Spec::q_in_registers) break;
+        more = next_item();
+        if (!more || !joins()) break;
+        auto v_at = held;
+        enter();
+        shared.v_ring().wait(v_at);
+        take_turn();
+        accumulate_pv();
+        multiply_qk();
+        pass_turn();
+        hold();
+        wgmma_wait<1>();
+        finish(done, v_at);
+      }
+      shared.v_ring().wait(held);
+      accumulate_pv();
+      wgmma_wait<0>();
+      finish(done, held);
+      if (!Spec::q_in_registers) more = next_item();
+    }
     epilogue().finish();
   }
 
@@ -130,47 +168,7 @@ struct FlashConsumer {
     if (at.leads_warp()) mbarrier_arrive(shared.q_empty());
   }
 
-  // ---- Key tiles, with QK of the next tile under the softmax of this one
-
-  // With Q in registers items overlap too: the first QK of the next one is issued behind the last
-  // PV of this one and runs under its epilogue. Nothing may branch between the two (C7514).
-  SA_DEVICE void visit_items() {
-    bool more = next_item();
-    for (;;) {
-      for (; more && !walk.has_rows(); more = next_item()) sit_out();
-      if (!more) return;
-      enter();
-      take_turn();
-      multiply_qk();
-      pass_turn();
-      hold();
-      FlashItem<Spec> done;
-      for (;;) {
-        first_softmax();
-        visit_rest();
-        leave_q();
-        done = item;
-        if (!Spec::q_in_registers) break;
-        more = next_item();
-        if (!more || !joins()) break;
-        auto v_at = held;
-        enter();
-        shared.v_ring().wait(v_at);
-        take_turn();
-        accumulate_pv();
-        multiply_qk();
-        pass_turn();
-        hold();
-        wgmma_wait<1>();
-        finish(done, v_at);
-      }
-      shared.v_ring().wait(held);
-      accumulate_pv();
-      wgmma_wait<0>();
-      finish(done, held);
-      if (!Spec::q_in_registers) more = next_item();
-    }
-  }
+  // ---- Items
 
   // Whether the item can begin while the last V of the one before is still held: tiles that it
   // passes over, and the first it computes, must fit into the other stages.
@@ -231,12 +229,6 @@ struct FlashConsumer {
       FlashDropout<Spec>{params, item, first_query(), at}.drop(
           walk.sequence.k_position + walk.tile * tiling.tile_kv, s);
     return moved;
-  }
-
-  // All of an item after the first tile's softmax, but the last PV.
-  SA_DEVICE void visit_rest() {
-#pragma unroll 1
-    while (walk.next()) step();
   }
 
   SA_DEVICE void step() {

@@ -208,7 +208,7 @@ TEST_CASE("faults where keys lie in pages are noticed") {
        ""},
       {"a warp's copies are not counted",
        4,
-       {block, "32 * screen_warps);\n    }\n    fence", "31 * screen_warps);\n    }\n    fence"},
+       {block, "shared.copied(), 32 * screen_warps)", "shared.copied(), 31 * screen_warps)"},
        "it has not waited for"},
       {"copies are of another head",
        4,

@@ -134,8 +134,8 @@ TEST_CASE("a fault in how Q is handed over is named") {
   check_caught({
       {"Q is released while QK reads it",
        q_shared,
-       {consumer, "        visit_rest();\n        leave_q();",
-        "        leave_q();\n        visit_rest();"},
+       {consumer, "#pragma unroll 1\n        while (walk.next()) step();\n        leave_q();",
+        "        leave_q();\n#pragma unroll 1\n        while (walk.next()) step();"},
        "it has not waited for that phase of the mbarrier"},
       {"Q is released by one lane while others still read it",
        q_registers,

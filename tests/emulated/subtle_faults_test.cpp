@@ -30,8 +30,8 @@ TEST_CASE("a barrier that is used too early, too late or as memory is named") {
        "which holds an mbarrier"},
       {"F4: the fence is behind the barrier that should pass it on",
        q_registers,
-       {flash, "    fence_mbarrier_init();\n  }\n  __syncthreads();\n",
-        "  }\n  __syncthreads();\n  if (threadIdx.x == 0) fence_mbarrier_init();\n"},
+       {flash, "      fence_mbarrier_init();\n    }\n    __syncthreads();\n",
+        "    }\n    __syncthreads();\n    if (threadIdx.x == 0) fence_mbarrier_init();\n"},
        "fence_mbarrier_init is missing"},
   });
 }
