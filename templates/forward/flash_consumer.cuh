@@ -3,9 +3,9 @@
 
 #include "forward/flash_dropout.cuh"
 #include "forward/flash_epilogue.cuh"
+#include "parts/products.cuh"
 #include "parts/softmax.cuh"
 #include "ptx/warpgroup.cuh"
-#include "ptx/wgmma.cuh"
 
 namespace streamattn {
 
@@ -302,19 +302,11 @@ struct FlashConsumer {
   /// Issues s = Q K^T of the next tile as one group.
   SA_DEVICE void multiply_qk() {
     wgmma_fence();
-    if constexpr (Spec::q_in_registers) {
-      QK::template multiply_rs<0>(s, q, next_k);
-#pragma unroll
-      for (int step = 1; step < qk_steps; step++)
-        QK::template accumulate_rs<0>(s, q + 4 * step, next_k + KTile::column_step(step));
-    } else {
-      u64 rows = QTile::k_major(shared.q() + at.first_row() * QTile::span);
-      QK::template multiply_ss<0>(s, rows, next_k);
-#pragma unroll
-      for (int step = 1; step < qk_steps; step++)
-        QK::template accumulate_ss<0>(s, rows + QTile::column_step(step),
-                                      next_k + KTile::column_step(step));
-    }
+    if constexpr (Spec::q_in_registers)
+      multiply_columns<QK, KTile>(s, q, next_k);
+    else
+      multiply_columns<QK, QTile, KTile>(
+          s, QTile::k_major(shared.q() + at.first_row() * QTile::span), next_k);
     wgmma_commit();
   }
 
@@ -323,9 +315,7 @@ struct FlashConsumer {
     pin(o);
     pin(p);
     wgmma_fence();
-#pragma unroll
-    for (int step = 0; step < pv_steps; step++)
-      PV::template accumulate_rs<1>(o, p + 4 * step, held_v + VTile::row_step(step));
+    accumulate_rows<PV, VTile, pv_steps>(o, p, held_v);
     wgmma_commit();
   }
 

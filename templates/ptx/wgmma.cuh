@@ -17,6 +17,10 @@ namespace streamattn {
 /// B is K-major, or MN-major where b_major is 1; so is A in shared memory, by a_major. The
 /// multiplying forms list D as outputs alone: with the old contents as a fake input ptxas
 /// serialises every instruction (C7511).
+///
+/// One statement has as many instructions as `steps` says, 1, 2 or 4 k-steps: their descriptors lie
+/// a_step and b_step apart, their registers of A follow each other. NVRTC takes its time over every
+/// operand, and D is named once.
 template <class Element, int N>
 struct Wgmma;
 
@@ -89,63 +93,96 @@ struct Wgmma;
 #define WGMMA_LIST_256(c) WGMMA_LIST_248(c), c(d[124]), c(d[125]), c(d[126]), c(d[127])
 
 // Numbers of the operands that follow D.
-#define WGMMA_REST_8 "%4", "%5", "%6", "%7", "%8", "%9"
-#define WGMMA_REST_16 "%8", "%9", "%10", "%11", "%12", "%13"
-#define WGMMA_REST_24 "%12", "%13", "%14", "%15", "%16", "%17"
-#define WGMMA_REST_32 "%16", "%17", "%18", "%19", "%20", "%21"
-#define WGMMA_REST_40 "%20", "%21", "%22", "%23", "%24", "%25"
-#define WGMMA_REST_48 "%24", "%25", "%26", "%27", "%28", "%29"
-#define WGMMA_REST_56 "%28", "%29", "%30", "%31", "%32", "%33"
-#define WGMMA_REST_64 "%32", "%33", "%34", "%35", "%36", "%37"
-#define WGMMA_REST_72 "%36", "%37", "%38", "%39", "%40", "%41"
-#define WGMMA_REST_80 "%40", "%41", "%42", "%43", "%44", "%45"
-#define WGMMA_REST_88 "%44", "%45", "%46", "%47", "%48", "%49"
-#define WGMMA_REST_96 "%48", "%49", "%50", "%51", "%52", "%53"
-#define WGMMA_REST_104 "%52", "%53", "%54", "%55", "%56", "%57"
-#define WGMMA_REST_112 "%56", "%57", "%58", "%59", "%60", "%61"
-#define WGMMA_REST_120 "%60", "%61", "%62", "%63", "%64", "%65"
-#define WGMMA_REST_128 "%64", "%65", "%66", "%67", "%68", "%69"
-#define WGMMA_REST_136 "%68", "%69", "%70", "%71", "%72", "%73"
-#define WGMMA_REST_144 "%72", "%73", "%74", "%75", "%76", "%77"
-#define WGMMA_REST_152 "%76", "%77", "%78", "%79", "%80", "%81"
-#define WGMMA_REST_160 "%80", "%81", "%82", "%83", "%84", "%85"
-#define WGMMA_REST_168 "%84", "%85", "%86", "%87", "%88", "%89"
-#define WGMMA_REST_176 "%88", "%89", "%90", "%91", "%92", "%93"
-#define WGMMA_REST_184 "%92", "%93", "%94", "%95", "%96", "%97"
-#define WGMMA_REST_192 "%96", "%97", "%98", "%99", "%100", "%101"
-#define WGMMA_REST_200 "%100", "%101", "%102", "%103", "%104", "%105"
-#define WGMMA_REST_208 "%104", "%105", "%106", "%107", "%108", "%109"
-#define WGMMA_REST_216 "%108", "%109", "%110", "%111", "%112", "%113"
-#define WGMMA_REST_224 "%112", "%113", "%114", "%115", "%116", "%117"
-#define WGMMA_REST_232 "%116", "%117", "%118", "%119", "%120", "%121"
-#define WGMMA_REST_240 "%120", "%121", "%122", "%123", "%124", "%125"
-#define WGMMA_REST_248 "%124", "%125", "%126", "%127", "%128", "%129"
-#define WGMMA_REST_256 "%128", "%129", "%130", "%131", "%132", "%133"
+#define WGMMA_REST_8 "%4", "%5", "%6", "%7", "%8", "%9", "%10", "%11", "%12", "%13", "%14", "%15", "%16", "%17", "%18", "%19", "%20", "%21", "%22", "%23", "%24"
+#define WGMMA_REST_16 "%8", "%9", "%10", "%11", "%12", "%13", "%14", "%15", "%16", "%17", "%18", "%19", "%20", "%21", "%22", "%23", "%24", "%25", "%26", "%27", "%28"
+#define WGMMA_REST_24 "%12", "%13", "%14", "%15", "%16", "%17", "%18", "%19", "%20", "%21", "%22", "%23", "%24", "%25", "%26", "%27", "%28", "%29", "%30", "%31", "%32"
+#define WGMMA_REST_32 "%16", "%17", "%18", "%19", "%20", "%21", "%22", "%23", "%24", "%25", "%26", "%27", "%28", "%29", "%30", "%31", "%32", "%33", "%34", "%35", "%36"
+#define WGMMA_REST_40 "%20", "%21", "%22", "%23", "%24", "%25", "%26", "%27", "%28", "%29", "%30", "%31", "%32", "%33", "%34", "%35", "%36", "%37", "%38", "%39", "%40"
+#define WGMMA_REST_48 "%24", "%25", "%26", "%27", "%28", "%29", "%30", "%31", "%32", "%33", "%34", "%35", "%36", "%37", "%38", "%39", "%40", "%41", "%42", "%43", "%44"
+#define WGMMA_REST_56 "%28", "%29", "%30", "%31", "%32", "%33", "%34", "%35", "%36", "%37", "%38", "%39", "%40", "%41", "%42", "%43", "%44", "%45", "%46", "%47", "%48"
+#define WGMMA_REST_64 "%32", "%33", "%34", "%35", "%36", "%37", "%38", "%39", "%40", "%41", "%42", "%43", "%44", "%45", "%46", "%47", "%48", "%49", "%50", "%51", "%52"
+#define WGMMA_REST_72 "%36", "%37", "%38", "%39", "%40", "%41", "%42", "%43", "%44", "%45", "%46", "%47", "%48", "%49", "%50", "%51", "%52", "%53", "%54", "%55", "%56"
+#define WGMMA_REST_80 "%40", "%41", "%42", "%43", "%44", "%45", "%46", "%47", "%48", "%49", "%50", "%51", "%52", "%53", "%54", "%55", "%56", "%57", "%58", "%59", "%60"
+#define WGMMA_REST_88 "%44", "%45", "%46", "%47", "%48", "%49", "%50", "%51", "%52", "%53", "%54", "%55", "%56", "%57", "%58", "%59", "%60", "%61", "%62", "%63", "%64"
+#define WGMMA_REST_96 "%48", "%49", "%50", "%51", "%52", "%53", "%54", "%55", "%56", "%57", "%58", "%59", "%60", "%61", "%62", "%63", "%64", "%65", "%66", "%67", "%68"
+#define WGMMA_REST_104 "%52", "%53", "%54", "%55", "%56", "%57", "%58", "%59", "%60", "%61", "%62", "%63", "%64", "%65", "%66", "%67", "%68", "%69", "%70", "%71", "%72"
+#define WGMMA_REST_112 "%56", "%57", "%58", "%59", "%60", "%61", "%62", "%63", "%64", "%65", "%66", "%67", "%68", "%69", "%70", "%71", "%72", "%73", "%74", "%75", "%76"
+#define WGMMA_REST_120 "%60", "%61", "%62", "%63", "%64", "%65", "%66", "%67", "%68", "%69", "%70", "%71", "%72", "%73", "%74", "%75", "%76", "%77", "%78", "%79", "%80"
+#define WGMMA_REST_128 "%64", "%65", "%66", "%67", "%68", "%69", "%70", "%71", "%72", "%73", "%74", "%75", "%76", "%77", "%78", "%79", "%80", "%81", "%82", "%83", "%84"
+#define WGMMA_REST_136 "%68", "%69", "%70", "%71", "%72", "%73", "%74", "%75", "%76", "%77", "%78", "%79", "%80", "%81", "%82", "%83", "%84", "%85", "%86", "%87", "%88"
+#define WGMMA_REST_144 "%72", "%73", "%74", "%75", "%76", "%77", "%78", "%79", "%80", "%81", "%82", "%83", "%84", "%85", "%86", "%87", "%88", "%89", "%90", "%91", "%92"
+#define WGMMA_REST_152 "%76", "%77", "%78", "%79", "%80", "%81", "%82", "%83", "%84", "%85", "%86", "%87", "%88", "%89", "%90", "%91", "%92", "%93", "%94", "%95", "%96"
+#define WGMMA_REST_160 "%80", "%81", "%82", "%83", "%84", "%85", "%86", "%87", "%88", "%89", "%90", "%91", "%92", "%93", "%94", "%95", "%96", "%97", "%98", "%99", "%100"
+#define WGMMA_REST_168 "%84", "%85", "%86", "%87", "%88", "%89", "%90", "%91", "%92", "%93", "%94", "%95", "%96", "%97", "%98", "%99", "%100", "%101", "%102", "%103", "%104"
+#define WGMMA_REST_176 "%88", "%89", "%90", "%91", "%92", "%93", "%94", "%95", "%96", "%97", "%98", "%99", "%100", "%101", "%102", "%103", "%104", "%105", "%106", "%107", "%108"
+#define WGMMA_REST_184 "%92", "%93", "%94", "%95", "%96", "%97", "%98", "%99", "%100", "%101", "%102", "%103", "%104", "%105", "%106", "%107", "%108", "%109", "%110", "%111", "%112"
+#define WGMMA_REST_192 "%96", "%97", "%98", "%99", "%100", "%101", "%102", "%103", "%104", "%105", "%106", "%107", "%108", "%109", "%110", "%111", "%112", "%113", "%114", "%115", "%116"
+#define WGMMA_REST_200 "%100", "%101", "%102", "%103", "%104", "%105", "%106", "%107", "%108", "%109", "%110", "%111", "%112", "%113", "%114", "%115", "%116", "%117", "%118", "%119", "%120"
+#define WGMMA_REST_208 "%104", "%105", "%106", "%107", "%108", "%109", "%110", "%111", "%112", "%113", "%114", "%115", "%116", "%117", "%118", "%119", "%120", "%121", "%122", "%123", "%124"
+#define WGMMA_REST_216 "%108", "%109", "%110", "%111", "%112", "%113", "%114", "%115", "%116", "%117", "%118", "%119", "%120", "%121", "%122", "%123", "%124", "%125", "%126", "%127", "%128"
+#define WGMMA_REST_224 "%112", "%113", "%114", "%115", "%116", "%117", "%118", "%119", "%120", "%121", "%122", "%123", "%124", "%125", "%126", "%127", "%128", "%129", "%130", "%131", "%132"
+#define WGMMA_REST_232 "%116", "%117", "%118", "%119", "%120", "%121", "%122", "%123", "%124", "%125", "%126", "%127", "%128", "%129", "%130", "%131", "%132", "%133", "%134", "%135", "%136"
+#define WGMMA_REST_240 "%120", "%121", "%122", "%123", "%124", "%125", "%126", "%127", "%128", "%129", "%130", "%131", "%132", "%133", "%134", "%135", "%136", "%137", "%138", "%139", "%140"
+#define WGMMA_REST_248 "%124", "%125", "%126", "%127", "%128", "%129", "%130", "%131", "%132", "%133", "%134", "%135", "%136", "%137", "%138", "%139", "%140", "%141", "%142", "%143", "%144"
+#define WGMMA_REST_256 "%128", "%129", "%130", "%131", "%132", "%133", "%134", "%135", "%136", "%137", "%138", "%139", "%140", "%141", "%142", "%143", "%144", "%145", "%146", "%147", "%148"
 
 #define WGMMA_CALL(macro, ...) macro(__VA_ARGS__)
 #define WGMMA_SHAPE(Element, N) WGMMA_CALL(WGMMA_DEFINE, Element, N, WGMMA_NAMES_##N, WGMMA_LIST_##N, WGMMA_REST_##N)
 
-#define WGMMA_TEXT(Element, N, scale_d, names, operands) \
-  "{\n.reg .pred p;\nsetp.ne.b32 p, " scale_d ", 0;\n" \
-  "wgmma.mma_async.sync.aligned.m64n" #N "k16.f32." #Element "." #Element " {" names "}, " operands ";\n}"
+#define WGMMA_NAME(Element, N, names) "wgmma.mma_async.sync.aligned.m64n" #N "k16.f32." #Element "." #Element " {" names "}, "
 
-#define WGMMA_DEFINE(Element, N, names, list, i0, i1, i2, i3, i4, i5) \
+// D is added to by every instruction but the first one, whose `scale_d` says.
+#define WGMMA_TEXT(scale_d, steps) "{\n.reg .pred p, q;\nsetp.ne.b32 p, " scale_d ", 0;\nsetp.ne.b32 q, 1, 0;\n" steps "}"
+
+#define WGMMA_SS(name, scale_d, d, m, n, a0, b0, a1, b1, a2, b2, a3, b3, ...) \
+  if constexpr (steps == 1) \
+    asm volatile(WGMMA_TEXT(scale_d, WGMMA_SS_STEP(name, a0, b0, "p", m, n)) : d : WGMMA_SS_LIST_1); \
+  else if constexpr (steps == 2) \
+    asm volatile(WGMMA_TEXT(scale_d, WGMMA_SS_STEP(name, a0, b0, "p", m, n) WGMMA_SS_STEP(name, a1, b1, "q", m, n)) \
+                 : d : WGMMA_SS_LIST_2); \
+  else \
+    asm volatile(WGMMA_TEXT(scale_d, WGMMA_SS_STEP(name, a0, b0, "p", m, n) WGMMA_SS_STEP(name, a1, b1, "q", m, n) \
+                                     WGMMA_SS_STEP(name, a2, b2, "q", m, n) WGMMA_SS_STEP(name, a3, b3, "q", m, n)) \
+                 : d : WGMMA_SS_LIST_4);
+#define WGMMA_SS_STEP(name, a, b, p, m, n) name a ", " b ", " p ", 1, 1, " m ", " n ";\n"
+#define WGMMA_SS_LIST_1 "n"(a_major), "n"(b_major), "l"(a), "l"(b)
+#define WGMMA_SS_LIST_2 WGMMA_SS_LIST_1, "l"(a + a_step), "l"(b + b_step)
+#define WGMMA_SS_LIST_4 WGMMA_SS_LIST_2, "l"(a + 2 * a_step), "l"(b + 2 * b_step), "l"(a + 3 * a_step), "l"(b + 3 * b_step)
+
+#define WGMMA_RS(name, scale_d, d, n, a0, a1, a2, a3, b0, a4, a5, a6, a7, b1, a8, a9, a10, a11, b2, a12, a13, a14, a15, b3) \
+  if constexpr (steps == 1) \
+    asm volatile(WGMMA_TEXT(scale_d, WGMMA_RS_STEP(name, a0, a1, a2, a3, b0, "p", n)) : d : WGMMA_RS_LIST_1); \
+  else if constexpr (steps == 2) \
+    asm volatile(WGMMA_TEXT(scale_d, WGMMA_RS_STEP(name, a0, a1, a2, a3, b0, "p", n) \
+                                     WGMMA_RS_STEP(name, a4, a5, a6, a7, b1, "q", n)) : d : WGMMA_RS_LIST_2); \
+  else \
+    asm volatile(WGMMA_TEXT(scale_d, WGMMA_RS_STEP(name, a0, a1, a2, a3, b0, "p", n) \
+                                     WGMMA_RS_STEP(name, a4, a5, a6, a7, b1, "q", n) \
+                                     WGMMA_RS_STEP(name, a8, a9, a10, a11, b2, "q", n) \
+                                     WGMMA_RS_STEP(name, a12, a13, a14, a15, b3, "q", n)) : d : WGMMA_RS_LIST_4);
+#define WGMMA_RS_STEP(name, a, b, c, d, e, p, n) name "{" a ", " b ", " c ", " d "}, " e ", " p ", 1, 1, " n ";\n"
+#define WGMMA_RS_LIST_1 "n"(b_major), "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b)
+#define WGMMA_RS_LIST_2 WGMMA_RS_LIST_1, "r"(a[4]), "r"(a[5]), "r"(a[6]), "r"(a[7]), "l"(b + b_step)
+#define WGMMA_RS_LIST_4 WGMMA_RS_LIST_2, "r"(a[8]), "r"(a[9]), "r"(a[10]), "r"(a[11]), "l"(b + 2 * b_step), \
+                        "r"(a[12]), "r"(a[13]), "r"(a[14]), "r"(a[15]), "l"(b + 3 * b_step)
+
+#define WGMMA_DEFINE(Element, N, names, list, ...) \
   template <> struct Wgmma<Element, N> { \
-    template <int b_major, int a_major = 0> SA_DEVICE static void multiply_ss(float (&d)[N / 2], u64 a, u64 b) { \
-      asm volatile(WGMMA_TEXT(Element, N, "0", names, i0 ", " i1 ", p, 1, 1, " i2 ", " i3) \
-                   : list("=f") : "l"(a), "l"(b), "n"(a_major), "n"(b_major)); \
+    template <int b_major, int a_major = 0, int steps = 1, u64 a_step = 0, u64 b_step = 0> \
+    SA_DEVICE static void multiply_ss(float (&d)[N / 2], u64 a, u64 b) { \
+      WGMMA_SS(WGMMA_NAME(Element, N, names), "0", list("=f"), __VA_ARGS__) \
     } \
-    template <int b_major, int a_major = 0> SA_DEVICE static void accumulate_ss(float (&d)[N / 2], u64 a, u64 b) { \
-      asm volatile(WGMMA_TEXT(Element, N, "1", names, i0 ", " i1 ", p, 1, 1, " i2 ", " i3) \
-                   : list("+f") : "l"(a), "l"(b), "n"(a_major), "n"(b_major)); \
+    template <int b_major, int a_major = 0, int steps = 1, u64 a_step = 0, u64 b_step = 0> \
+    SA_DEVICE static void accumulate_ss(float (&d)[N / 2], u64 a, u64 b) { \
+      WGMMA_SS(WGMMA_NAME(Element, N, names), "1", list("+f"), __VA_ARGS__) \
     } \
-    template <int b_major> SA_DEVICE static void multiply_rs(float (&d)[N / 2], const u32* a, u64 b) { \
-      asm volatile(WGMMA_TEXT(Element, N, "0", names, "{" i0 ", " i1 ", " i2 ", " i3 "}, " i4 ", p, 1, 1, " i5) \
-                   : list("=f") : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(b_major)); \
+    template <int b_major, int steps = 1, u64 b_step = 0> \
+    SA_DEVICE static void multiply_rs(float (&d)[N / 2], const u32* a, u64 b) { \
+      WGMMA_RS(WGMMA_NAME(Element, N, names), "0", list("=f"), __VA_ARGS__) \
     } \
-    template <int b_major> SA_DEVICE static void accumulate_rs(float (&d)[N / 2], const u32* a, u64 b) { \
-      asm volatile(WGMMA_TEXT(Element, N, "1", names, "{" i0 ", " i1 ", " i2 ", " i3 "}, " i4 ", p, 1, 1, " i5) \
-                   : list("+f") : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(b_major)); \
+    template <int b_major, int steps = 1, u64 b_step = 0> \
+    SA_DEVICE static void accumulate_rs(float (&d)[N / 2], const u32* a, u64 b) { \
+      WGMMA_RS(WGMMA_NAME(Element, N, names), "1", list("+f"), __VA_ARGS__) \
     } \
   };
 
