@@ -7,6 +7,8 @@
 namespace streamattn {
 
 /// How many of the `left` k-steps a statement takes where at most so many lie equally far apart.
+/// Above 128 columns statements have one step each: ptxas takes what is the same for all threads
+/// out of uniform registers around longer ones.
 SA_DEVICE constexpr int joined_steps(int left, int most) {
   return left >= 4 && most >= 4 ? 4 : left >= 2 && most >= 2 ? 2 : 1;
 }
@@ -16,7 +18,8 @@ template <class Tile, int step>
 struct ColumnSteps {
   static constexpr int all = Tile::padded / Tile::step, in_chunk = Tile::chunk / Tile::step;
   // Whole chunks lie equally far apart, too.
-  static constexpr int joined = joined_steps(all - step, in_chunk == 1 ? all : in_chunk);
+  static constexpr int most = Tile::padded > 128 ? 1 : in_chunk == 1 ? all : in_chunk;
+  static constexpr int joined = joined_steps(all - step, most);
   static constexpr u64 apart = Tile::column_step(1);
 };
 
@@ -50,7 +53,7 @@ SA_DEVICE void multiply_columns(float (&d)[N], const u32* a, u64 b) {
 /// D += A B, A in registers and B MN-major, its rows so many k-steps.
 template <class Product, class BTile, int steps, int step = 0, int N>
 SA_DEVICE void accumulate_rows(float (&d)[N], const u32* a, u64 b) {
-  constexpr int joined = joined_steps(steps - step, steps);
+  constexpr int joined = joined_steps(steps - step, BTile::padded > 128 ? 1 : steps);
   Product::template accumulate_rs<1, joined, BTile::row_step(1)>(d, a + 4 * step,
                                                                  b + BTile::row_step(step));
   if constexpr (step + joined < steps)
