@@ -67,8 +67,8 @@ struct ElementKernel {
   bool is_of_sink;
 };
 
-/// Kernels of a program besides those for gradients of named tensors, which follow: the one that
-/// makes gradients of what the others have added up, and these.
+/// How many kernels a program begins with. Those for gradients of named tensors follow: sum_copies,
+/// which makes gradients of what the others have added up, and these.
 std::size_t backward_kernels(const Problem& problem);
 std::vector<ElementKernel> element_kernels(const Problem& problem);
 

@@ -14,9 +14,8 @@ namespace streamattn {
 namespace {
 
 constexpr std::int64_t blocks_of_multiprocessor = 8;  // of kernels that move memory
-constexpr std::size_t row_sums = 0, main_kernel = 1, clearing = 2, summing = 3,
-                      // of the program; the last two where data decide the mask
-    bounding = 4, listing = 5;
+constexpr std::size_t row_sums = 0, main_kernel = 1, clearing = 2, summing = 3;  // of the program
+constexpr std::size_t bounding = 4, listing = 5;  // the same, where data decide the mask
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
