@@ -40,11 +40,12 @@ bool is_still_at(int parent, const std::string& name, int directory) {
 
 // The directory `name`, marked as in use; nothing if that cannot be done.
 FileDescriptor use_directory(int parent, const std::string& name) {
-  // Whoever removes it just now is done in a moment, unless it hangs.
+  // Whoever removes it just now is done in a moment, unless it hangs. It may also be gone between
+  // being made and being opened: another place then would have other locks.
   for (int attempt = 0; attempt < 1000; ++attempt) {
     OpenedDirectory opened = open_private_directory(parent, name, true);
-    if (!opened.fd) break;
-    if (::flock(opened.fd.get(), LOCK_SH | LOCK_NB) == 0 &&
+    if (!opened.fd && opened.error != ENOENT) break;
+    if (opened.fd && ::flock(opened.fd.get(), LOCK_SH | LOCK_NB) == 0 &&
         is_still_at(parent, name, opened.fd.get())) {
       return std::move(opened.fd);
     }
