@@ -26,13 +26,6 @@ std::string opposite(const std::string& text) {
 
 std::string CudaText::real(const Expr& expr) { return text_of(affine(expr)); }
 
-std::string CudaText::real_added(const std::string& to, const Expr& expr) {
-  if (expr.same_as(Expr(0.0))) return to;
-  const Affine value = affine(expr);
-  const std::string row = to + " + " + value.base;
-  return value.step.empty() ? row : in_parentheses(row) + " + " + value.step + " * float(column)";
-}
-
 // Transposed policies are built anew for every tile, when registers are short: a division that is
 // rounded to the last bit is a call, and every thread would make it. Around the products of the
 // forward pass, ptxas keeps no descriptors in uniform registers over a call.

@@ -27,9 +27,6 @@ class CudaText {
   std::string condition(const Expr& expr);
   std::string real(const Expr& expr);
 
-  /// `to` + expr, the column's part last: what is in front of it is the same for a row.
-  std::string real_added(const std::string& to, const Expr& expr);
-
   /// From here on this element of a tensor is `element`, which was loaded ahead.
   void take_element(const Expr& element) { taken_element_ = element; }
 
@@ -46,11 +43,6 @@ class CudaText {
     std::string type, name, value;  // value in terms of `params` and `item`
   };
   const std::vector<Member>& members() const { return members_; }
-
-  /// Adds one that no expression needs.
-  void add_member(const std::string& type, const std::string& name, const std::string& value) {
-    members_.push_back({type, name, value});
-  }
 
   /// Their declarations, and what a constructor begins with, the first one behind `before`.
   std::string declarations() const;

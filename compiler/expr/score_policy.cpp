@@ -12,7 +12,6 @@
 #include "compiler/expr/element_slopes.h"
 #include "compiler/expr/key_ranges.h"
 #include "compiler/expr/node.h"
-#include "compiler/expr/score_sum.h"
 
 namespace streamattn {
 namespace {
@@ -85,7 +84,6 @@ class Policy {
     text += llvm::formatv("  static constexpr bool trivial = {0};\n",
                           constant_of(problem_.mask) == 1 ? "true" : "false");
     if (changes_) text += "  static constexpr bool changes = true;\n";
-    if (adds_) text += "  static constexpr bool adds = true;\n";
     if (through_tanh_) text += "  static constexpr bool through_tanh = true;\n";
     if (takes_element_in_tanh_) text += "  static constexpr bool takes_element_in_tanh = true;\n";
     if (has_slope_) text += "  static constexpr bool has_slope = true;\n";
@@ -166,7 +164,7 @@ class Policy {
       score = replaced(score, *tanh, Problem().score);
       cuda_.take_scores();
     }
-    return text + change_to(score) + added();
+    return text + change_to(score);
   }
 
   std::string change_in_one_step() { return changes_ ? change_to(problem_.score) : std::string(); }
@@ -183,20 +181,6 @@ class Policy {
     scale_log2_ = llvm::formatv("{0:f9}f", factor * log2_e);
     return function("float change(float s, int q, int k, int column, float element)",
                     cuda_.real(score));
-  }
-
-  // What softmax adds where it subtracts the row's reference. Elements along the keys leave it no
-  // registers, and of those that are loaded where they are used nobody asks.
-  std::string added() {
-    if (loads_ != ElementLoads::ahead || element_ahead(problem_.score)) return {};
-    const auto sum = as_sum(problem_.score);
-    if (!sum) return {};
-    adds_ = true;
-    std::string factor = "params.scale_log2";
-    if (sum->factor != 1) factor += llvm::formatv(" * {0:f9}f", sum->factor);
-    cuda_.add_member("float", "product_log2", factor);
-    return function("float added(float to, int q, int k, int column)",
-                    cuda_.real_added("to", sum->rest));
   }
 
   std::string slope() {
@@ -264,8 +248,7 @@ class Policy {
   ExprNames names_;
   KeyRanges ranges_;
   CudaText cuda_;
-  bool changes_, adds_ = false, through_tanh_ = false, takes_element_in_tanh_ = false,
-                 has_slope_ = false;
+  bool changes_, through_tanh_ = false, takes_element_in_tanh_ = false, has_slope_ = false;
   std::string scale_log2_;
 };
 

@@ -24,8 +24,6 @@ struct FlashConsumer {
   static constexpr int qk_steps = KTile::padded / KTile::step;
   static constexpr int pv_steps = tiling.tile_kv / VTile::step;
   static constexpr int heads = tiling.packed_heads;  // row r is of query r / heads of the tile
-  // What a score adds joins what softmax subtracts: scores then are relative to references.
-  static constexpr bool takes_sums = Spec::stale_reference && Score::adds;
   static constexpr int q_registers = Spec::q_in_registers ? QTile::padded / 4 : 4;
 
   const FlashParams& params;
@@ -219,9 +217,7 @@ struct FlashConsumer {
     if constexpr (!bounded && Spec::stale_reference && Score::through_tanh && !Score::changes)
       is_capped = !walk.masked() && stats.cap(s, score.tangent_factor(), score.scale_log2);
     if (!is_capped) score_tile<bounded>();
-    if constexpr (takes_sums)
-      moved = stats.stale(s);
-    else if constexpr (Spec::stale_reference)
+    if constexpr (Spec::stale_reference)
       moved = !is_capped && stats.stale(s, score.scale_log2);
     else
       stats.exact(s, score.scale_log2);
@@ -363,12 +359,7 @@ struct FlashConsumer {
       tangents(s, score.tangent_factor());
     }
     int next_element = 0;
-    if constexpr (takes_sums)
-      for_each(s, [&](int r, int column, float& x) {
-        float rest = score.added(-stats.base(r), first_row + at.row(r) / heads, k_first, column);
-        x = fmaf(x, score.product_log2, rest);
-      });
-    else if constexpr (Score::changes)
+    if constexpr (Score::changes)
       for_each(s, [&](int r, int column, float& x) {
         x = score.change(x, first_row + at.row(r) / heads, k_first, column,
                          elements[next_element++]);

@@ -21,7 +21,6 @@ concept ScorePolicy = requires(S score, const ScoreParams& params, const Sequenc
   S(params, WorkItem(), sequence);
   { S::trivial } -> Is<const bool&>;
   { S::changes } -> Is<const bool&>;
-  { S::adds } -> Is<const bool&>;
   { S::through_tanh } -> Is<const bool&>;
   { S::has_sink } -> Is<const bool&>;
   { S::range_count } -> Is<const int&>;
@@ -31,7 +30,6 @@ concept ScorePolicy = requires(S score, const ScoreParams& params, const Sequenc
   { score.tangent_of(0.f, 0, 0, 0, 0.f) } -> Is<float>;
   { score.tangent_factor() } -> Is<float>;
   { score.change(0.f, 0, 0, 0, 0.f) } -> Is<float>;
-  { score.added(0.f, 0, 0, 0) } -> Is<float>;
   { score.sink(0) } -> Is<float>;
   { score.scale_log2 } -> Is<float&>;
 };

@@ -22,11 +22,6 @@
 //   takes_element_in_tanh  true where tangent_of() reads the element
 //   tangent_of(s, q, k, column, element), change(s, q, k, column, element)
 //                          what becomes of the product s of query q and key k + column
-//   adds                   true where a score is a product times a constant, and more that does not
-//                          depend on the product: then, of base 2,
-//   product_log2           what the product is multiplied by, positive
-//   added(to, q, k, column)
-//                          `to` and the rest
 //   sink(q)                a logit in base 2
 //   has_slope              true where slope() is not 1
 //   slope(s, q, k, column) the derivative of the score with respect to the scaled product
@@ -44,9 +39,8 @@ namespace streamattn {
 
 /// What policies begin with: scores that are scaled products.
 struct ScaledScore {
-  static constexpr bool changes = false, adds = false, through_tanh = false,
-                        takes_element_in_tanh = false, has_sink = false, has_slope = false;
-  static constexpr float product_log2 = 1;
+  static constexpr bool changes = false, through_tanh = false, takes_element_in_tanh = false,
+                        has_sink = false, has_slope = false;
   float scale_log2;
 
   ScaledScore() = default;
@@ -56,8 +50,6 @@ struct ScaledScore {
   SA_DEVICE float tangent_of(float product, int, int, int, float) const { return product; }
   SA_DEVICE float tangent_factor() const { return 1; }
   SA_DEVICE float change(float score, int, int, int, float) const { return score; }
-
-  SA_DEVICE float added(float to, int, int, int) const { return to; }
 
   template <int N>
   using Elements = NoElements;

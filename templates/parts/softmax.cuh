@@ -54,31 +54,22 @@ struct RowStats {
   /// warp) the reference moved, and then `rescale` is to be applied.
   template <int N>
   SA_DEVICE bool stale(float (&s)[N], float scale_log2) {
+    // Floats above zero order as their bit patterns do, and negative ones are negative integers:
+    // integer maxima from 0 find the largest excess in half the instructions.
     bool unset[2] = {reference[0] == -infinity, reference[1] == -infinity};
     float base[2] = {unset[0] ? 0 : reference[0], unset[1] ? 0 : reference[1]};
     int excess[2] = {0, 0};
     for_each_pair(s, [&](int r, int, float& left, float& right) {
       left = fmaf(left, scale_log2, -base[r]);
       right = fmaf(right, scale_log2, -base[r]);
-      excess[r] = larger(excess[r], left, right);
+      excess[r] = max(max(excess[r], __float_as_int(left)), __float_as_int(right));
     });
-    return weigh(s, unset, base, excess);
+    bool moved =
+        __any_sync(~0u, unset[0] || unset[1] || max(excess[0], excess[1]) > __float_as_int(8.f));
+    if (moved) move_reference(s, unset, base);
+    exponentiate(s);
+    return moved;
   }
-
-  /// The same of scores that are in base 2 and relative to base() already.
-  template <int N>
-  SA_DEVICE bool stale(float (&s)[N]) {
-    bool unset[2] = {reference[0] == -infinity, reference[1] == -infinity};
-    float from[2] = {base(0), base(1)};
-    int excess[2] = {0, 0};
-    for_each_pair(s, [&](int r, int, float left, float right) {
-      excess[r] = larger(excess[r], left, right);
-    });
-    return weigh(s, unset, from, excess);
-  }
-
-  /// The reference of row r, or 0 where it has none yet.
-  SA_DEVICE float base(int r) const { return reference[r] == -infinity ? 0 : reference[r]; }
 
   /// s becomes 2^(scale_log2 * tanh(factor * s) / factor - reference) in one pass with nothing to
   /// wait for, where in the warp all |factor * s| are below 0.25 and no score exceeds a reference,
@@ -134,23 +125,6 @@ struct RowStats {
   }
 
  private:
-  // Floats above zero order as their bit patterns do, and negative ones are negative integers:
-  // integer maxima from 0 find the largest excess in half the instructions.
-  SA_DEVICE static int larger(int excess, float left, float right) {
-    return max(max(excess, __float_as_int(left)), __float_as_int(right));
-  }
-
-  // The end of stale().
-  template <int N>
-  SA_DEVICE bool weigh(float (&s)[N], const bool (&unset)[2], const float (&base)[2],
-                       const int (&excess)[2]) {
-    bool moved =
-        __any_sync(~0u, unset[0] || unset[1] || max(excess[0], excess[1]) > __float_as_int(8.f));
-    if (moved) move_reference(s, unset, base);
-    exponentiate(s);
-    return moved;
-  }
-
   // Makes the references true maxima of what the rows have seen and s relative to them; `s` is
   // relative to `base`, the reference where there is one and else 0. A row without a key stays
   // unset.

@@ -43,7 +43,6 @@ struct Task {
   Interval rows[values], keys[values];
   int* kept;                  // [queries, keys]
   float* changed;             // [queries, keys]
-  float* summed;              // [queries, keys], of a score that adds, else the same
   float* changed_by_queries;  // [queries, keys], of the transposed policy, as the next one
   float* slopes;
   int* ranges;  // [most_ranges, 2]: seen, then a full span, then can_see and sees_all
@@ -63,7 +62,6 @@ struct Task {
   Interval rows[8], keys[8];
   int* kept;
   float* changed;
-  float* summed;
   float* changed_by_queries;
   float* slopes;
   int* ranges;
@@ -105,12 +103,7 @@ SA_DEVICE void run(const Task& task) {
           x = tangent(factor * score.tangent_of(x, q, k, column, elements[0])) / factor;
         }
         if (Score::changes) x = score.change(x, q, k, column, elements[0]);
-        x *= score.scale_log2;
-        store_global(task.changed + i, x);
-        if (Score::adds)
-          x = fmaf(__int_as_float(task.product), score.product_log2,
-                   score.added(0, q, k, column));
-        store_global(task.summed + i, x);
+        store_global(task.changed + i, x * score.scale_log2);
       }
   Span q = {task.q_first, task.q_end}, k = {task.k_first, task.k_end};
   for (int n = 0; n < 4; n++) {
@@ -142,7 +135,7 @@ struct Trial {
   float product = 0;
   std::vector<int> kept = std::vector<int>(queries * keys);
   std::vector<float> changed = std::vector<float>(queries * keys);
-  std::vector<float> summed = changed, changed_by_queries = changed, slopes = changed;
+  std::vector<float> changed_by_queries = changed, slopes = changed;
   std::vector<int> ranges = std::vector<int>(ranges_of_task);
 
   std::string describe() const {
@@ -253,7 +246,6 @@ void run(std::vector<Trial>& trials) {
     };
     task.kept = static_cast<int*>(place(trial.kept.data(), queries * keys));
     task.changed = static_cast<float*>(place(trial.changed.data(), queries * keys));
-    task.summed = static_cast<float*>(place(trial.summed.data(), queries * keys));
     task.changed_by_queries =
         static_cast<float*>(place(trial.changed_by_queries.data(), queries * keys));
     task.slopes = static_cast<float*>(place(trial.slopes.data(), queries * keys));
@@ -345,7 +337,6 @@ void check_score(const Trial& trial) {
   const Expr& score = trial.problem.score;
   const std::vector<double> scores = values_of(score, trial);
   check_values("scores", trial.changed, log2_e, scores);
-  check_values("scores as sums", trial.summed, log2_e, scores);
   check_values("scores of transposed tiles", trial.changed_by_queries, log2_e, scores);
   check_values("slopes", trial.slopes, 1, values_of(derivative(score, expr_names::score), trial));
 }

@@ -10,26 +10,20 @@ WGMMA_SHAPE(bf16, 128)
 struct ProblemScore : ScaledScore {
   static constexpr bool trivial = false;
   static constexpr bool changes = true;
-  static constexpr bool adds = true;
   static constexpr int range_count = 1;
-  float product_log2;
+  float hoisted0;
   float hoisted1;
-  float hoisted2;
-  float hoisted3;
   ProblemScore() = default;
   SA_DEVICE ProblemScore(const ScoreParams& params, WorkItem item, const Sequence& sequence)
       : ScaledScore(params, item, sequence),
-        product_log2(params.scale_log2),
-        hoisted1(1.442695f * named_element<float>(params.named.tensors[0], item.head)),
-        hoisted2(params.scale),
-        hoisted3(named_element<float>(params.named.tensors[0], item.head)) {
+        hoisted0(params.scale),
+        hoisted1(named_element<float>(params.named.tensors[0], item.head)) {
     scale_log2 = 1.442695041f;
   }
   SA_DEVICE Span seen(int i, Span q) const { return {first_position, q.end}; }
   SA_DEVICE Span full(Span q, Span keys) const { return {first_position, (q.begin + 1)}; }
   SA_DEVICE bool keeps(int q, int k, int column) const { return column <= q - k; }
-  SA_DEVICE float change(float s, int q, int k, int column, float element) const { return ((hoisted2 * s) + ((hoisted3 * float((-q) + k)) + hoisted3 * float(column))); }
-  SA_DEVICE float added(float to, int q, int k, int column) const { return (to + (hoisted1 * float((-q) + k))) + hoisted1 * float(column); }
+  SA_DEVICE float change(float s, int q, int k, int column, float element) const { return ((hoisted0 * s) + ((hoisted1 * float((-q) + k)) + hoisted1 * float(column))); }
 };
 }
 
