@@ -62,8 +62,8 @@ Source tile_bounds_source(const Problem& problem, const std::string& header, int
                              bounds_threads);
 }
 
-KeyListParams listed_tiles(const Problem& problem, const ForwardCall& call, int tile_q, int tile_kv,
-                           WorkspaceSlices& workspace) {
+ListedTiles listed_tiles(const Problem& problem, const ForwardCall& call, int tile_q, int tile_kv,
+                         WorkspaceSlices& workspace) {
   const TileOwners owners = tile_owners(problem.mask);
   KeyListParams p = {.lists = nullptr,
                      .bounds = nullptr,
@@ -71,19 +71,15 @@ KeyListParams listed_tiles(const Problem& problem, const ForwardCall& call, int 
                      .heads = owners.heads ? static_cast<int>(call.heads()) : 1,
                      .q_tiles = static_cast<int>(ceil_div(call.q_len(), tile_q)),
                      .key_tiles = static_cast<int>(ceil_div(call.kv_len(), tile_kv))};
-  const std::int64_t bounds =
-      std::int64_t{p.batches} * p.heads * bounds_of_list(problem, p, tile_q);
-  p.bounds = workspace.take<int>("bounds of tiles",
-                                 std::int64_t{2} * checked_int(bounds, "bounds of tiles"));
-  return p;
+  const int bounds = checked_int(
+      std::int64_t{p.batches} * p.heads * bounds_of_list(problem, p, tile_q), "bounds of tiles");
+  p.bounds = workspace.take<int>("bounds of tiles", std::int64_t{2} * bounds);
+  return {p, bounds};
 }
 
-bool add_tile_bounds(Plan& steps, std::size_t kernel, const Problem& problem,
-                     const ListingParams& params, int tile_q, int sms) {
+bool add_tile_bounds(Plan& steps, std::size_t kernel, const ListingParams& params,
+                     std::int64_t bounds, int sms) {
   constexpr std::int64_t blocks_of_multiprocessor = 8, warps = bounds_threads / 32;
-  const KeyListParams& p = params.lists;
-  const std::int64_t bounds =
-      std::int64_t{p.batches} * p.heads * bounds_of_list(problem, p, tile_q);
   if (bounds == 0) return false;
   add_launch(steps, kernel, std::min(ceil_div(bounds, warps), sms * blocks_of_multiprocessor),
              params);

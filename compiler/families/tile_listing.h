@@ -21,14 +21,17 @@ Source tile_listing_source(const Problem& problem, const std::string& header, co
 Source tile_bounds_source(const Problem& problem, const std::string& header, int tile_q,
                           int tile_kv);
 
-/// Whose tiles are told apart, how many there are of so many queries and keys, and memory for what
-/// tile_bounds writes.
-KeyListParams listed_tiles(const Problem& problem, const ForwardCall& call, int tile_q, int tile_kv,
-                           WorkspaceSlices& workspace);
+/// Whose tiles are told apart, and how many there are of so many queries and keys.
+struct ListedTiles {
+  KeyListParams lists;  ///< with memory for what tile_bounds writes, and none for lists
+  std::int64_t bounds;  ///< how many that are; 0 where the mask takes no values that have some
+};
+ListedTiles listed_tiles(const Problem& problem, const ForwardCall& call, int tile_q, int tile_kv,
+                         WorkspaceSlices& workspace);
 
-/// Adds the launch of tile_bounds, number `kernel` of its program, if the mask takes values that
-/// have bounds; says whether it does.
-bool add_tile_bounds(Plan& steps, std::size_t kernel, const Problem& problem,
-                     const ListingParams& params, int tile_q, int sms);
+/// Adds the launch of tile_bounds, number `kernel` of its program, if there are bounds; says
+/// whether there are.
+bool add_tile_bounds(Plan& steps, std::size_t kernel, const ListingParams& params,
+                     std::int64_t bounds, int sms);
 
 }  // namespace streamattn

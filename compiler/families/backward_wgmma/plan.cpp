@@ -106,7 +106,7 @@ bool surely_sees(const Problem& problem, const Sizes& sizes) {
 SeenTilesParams add_seen_tiles(Plan& steps, const Problem& problem, const ForwardCall& call,
                                const BackwardParams& p, const BackwardTiling& tiling, int sms,
                                WorkspaceSlices& workspace) {
-  const KeyListParams lists =
+  const auto [lists, bounds] =
       listed_tiles(problem, call, tiling.tile_q, tiling.tile_kv(), workspace);
   SeenTilesParams seen = {.by_query = nullptr,
                           .by_key = nullptr,
@@ -123,9 +123,9 @@ SeenTilesParams add_seen_tiles(Plan& steps, const Problem& problem, const Forwar
   seen.whole_by_key = workspace.take<unsigned>("tiles that see all keys", by_key);
   const int squares =
       checked_int(owners * seen.q_words() * seen.key_words(), "squares of 32 x 32 tiles");
-  const ListingParams bounds = {.sequence = p.sequence, .score = p.score, .lists = lists};
-  const bool has_bounds = add_tile_bounds(steps, bounding, problem, bounds, tiling.tile_q, sms);
-  add_launch(steps, listing, std::min(squares, 2 * sms), SeenListingParams{bounds, seen},
+  const ListingParams of_bounds = {.sequence = p.sequence, .score = p.score, .lists = lists};
+  const bool has_bounds = add_tile_bounds(steps, bounding, of_bounds, bounds, sms);
+  add_launch(steps, listing, std::min(squares, 2 * sms), SeenListingParams{of_bounds, seen},
              /*overlaps_previous=*/has_bounds);
   return seen;
 }

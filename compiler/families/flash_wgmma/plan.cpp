@@ -118,13 +118,13 @@ std::int64_t rows_of_shares(const FlashSchedule& schedule, const ForwardCall& ca
 KeyListParams add_listing(Plan& steps, const Problem& problem, const FlashSchedule& schedule,
                           const ForwardCall& call, const FlashParams& p, int sms,
                           WorkspaceSlices& workspace) {
-  KeyListParams lists = listed_tiles(problem, call, schedule.tile_q, schedule.tile_kv, workspace);
+  auto [lists, bounds] = listed_tiles(problem, call, schedule.tile_q, schedule.tile_kv, workspace);
   const std::int64_t owners = std::int64_t{lists.batches} * lists.heads;
   const int queries = checked_int(owners * lists.q_tiles, "lists of key tiles");
   lists.lists = workspace.take<int>("key lists", std::int64_t{queries} * (1 + lists.key_tiles));
   const ListingParams listing{.sequence = p.sequence, .score = p.score, .lists = lists};
   constexpr int blocks_of_multiprocessor = 8;
-  const bool has_bounds = add_tile_bounds(steps, 0, problem, listing, schedule.tile_q, sms);
+  const bool has_bounds = add_tile_bounds(steps, 0, listing, bounds, sms);
   add_launch(steps, 1, std::min(queries, sms * blocks_of_multiprocessor), listing,
              /*overlaps_previous=*/has_bounds);
   return lists;
