@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "compiler/operations/backward/call.h"
 #include "measure/backward_reference.h"
 #include "support/half.h"
 
@@ -51,10 +52,20 @@ GradientError compare(std::string name, const std::vector<double>& found,
           .allowed = allowed / unit};
 }
 
-std::vector<double> read(const Tensor& tensor, std::span<const OutputRow> rows) {
-  ForwardArgs only;
+/// Those of rows that `of` writes to its output, from a tensor of the same rows.
+std::vector<double> read(const ForwardArgs& of, const Tensor& tensor,
+                         std::span<const OutputRow> rows) {
+  ForwardArgs only = of;
   only.o = tensor;
   return read_rows(only, rows).o;
+}
+
+ForwardArgs query_rows(const BackwardArgs& args) {
+  ForwardArgs queries;
+  queries.q = args.q;
+  queries.q_rows = args.q_rows;
+  queries.sequences = args.sequences;
+  return queries;
 }
 
 /// The rows of d_k and d_v as rows of an output.
@@ -62,19 +73,18 @@ ForwardArgs key_rows(const BackwardArgs& args) {
   ForwardArgs keys;
   keys.q = args.k;
   keys.q_rows = args.kv_rows;
+  keys.sequences = {.batch = args.sequences.batch,
+                    .cu_seqlens_q = args.sequences.cu_seqlens_kv,
+                    .q_lens = args.sequences.kv_lens,
+                    .max_q_len = args.sequences.max_kv_len};
   return keys;
 }
 
-ForwardArgs query_rows(const BackwardArgs& args) {
-  ForwardArgs queries;
-  queries.q = args.q;
-  queries.q_rows = args.q_rows;
-  return queries;
-}
-
 std::int64_t count_rows(const ForwardArgs& args) {
-  const Rows rows = args.q_rows.value_or(Rows{0, args.q.seq});
-  return args.q.batch * args.q.heads * (rows.end - rows.begin);
+  std::int64_t count = 0;
+  for (const SequenceRows& written : written_rows(args))
+    count += args.q.heads * (written.rows.end - written.rows.begin);
+  return count;
 }
 
 }  // namespace
@@ -93,8 +103,9 @@ BackwardAccuracy check_backward(const BackwardCase& given, const BackwardTensors
 
   constexpr double multiplications_per_pair = 64;  // an exponential, and finding the score
   const double pair = multiplications_per_pair + 3 * problem.head_dim + 2 * problem.v_head_dim();
-  const double row_cost = pair * static_cast<double>(args.k.seq + 1);
-  const double key_cost = pair * static_cast<double>(args.q.seq + 1) * problem.group_size;
+  const ForwardCall call = resolve(problem, args).forward;
+  const double row_cost = pair * static_cast<double>(call.kv_len() + 1);
+  const double key_cost = pair * static_cast<double>(call.q_len() + 1) * problem.group_size;
   const bool is_whole = row_cost * static_cast<double>(accuracy.rows) <= budget;
   const auto sample = [&](const ForwardArgs& of, double cost) {
     if (is_whole) return all_rows(of);
@@ -107,20 +118,21 @@ BackwardAccuracy check_backward(const BackwardCase& given, const BackwardTensors
   accuracy.checked_keys = std::ssize(key_sample);
 
   const BackwardTensors fresh(given);  // what gradients are added to
-  const auto before = [&](const HostTensor& tensor, std::span<const OutputRow> of) {
-    return given.accumulate ? read(tensor.view(), of) : std::vector<double>();
+  const auto before = [&](const ForwardArgs& of, const HostTensor& tensor,
+                          std::span<const OutputRow> some) {
+    return given.accumulate ? read(of, tensor.view(), some) : std::vector<double>();
   };
-  accuracy.errors.push_back(compare("d_q", read(args.d_q, rows), before(fresh.d_q, rows),
-                                    query_gradients(problem, args, rows, Precision::float64),
-                                    query_gradients(problem, args, rows, Precision::plain),
-                                    args.d_q.dtype, arithmetic));
+  accuracy.errors.push_back(
+      compare("d_q", read(queries, args.d_q, rows), before(queries, fresh.d_q, rows),
+              query_gradients(problem, args, rows, Precision::float64),
+              query_gradients(problem, args, rows, Precision::plain), args.d_q.dtype, arithmetic));
   const KeyGradients exact = key_gradients(problem, args, key_sample, Precision::float64);
   const KeyGradients plain = key_gradients(problem, args, key_sample, Precision::plain);
-  accuracy.errors.push_back(compare("d_k", read(args.d_k, key_sample),
-                                    before(fresh.d_k, key_sample), exact.d_k, plain.d_k,
+  accuracy.errors.push_back(compare("d_k", read(keys, args.d_k, key_sample),
+                                    before(keys, fresh.d_k, key_sample), exact.d_k, plain.d_k,
                                     args.d_k.dtype, arithmetic));
-  accuracy.errors.push_back(compare("d_v", read(args.d_v, key_sample),
-                                    before(fresh.d_v, key_sample), exact.d_v, plain.d_v,
+  accuracy.errors.push_back(compare("d_v", read(keys, args.d_v, key_sample),
+                                    before(keys, fresh.d_v, key_sample), exact.d_v, plain.d_v,
                                     args.d_v.dtype, arithmetic));
   if (is_whole) {
     const auto exact_elements = tensor_gradients(problem, args, Precision::float64);
@@ -134,11 +146,10 @@ BackwardAccuracy check_backward(const BackwardCase& given, const BackwardTensors
           exact_elements[i], plain_elements[i], DType::f32, arithmetic));
     }
   }
-  const Rows written = args.q_rows.value_or(Rows{0, args.q.seq});
-  const Rows written_keys = args.kv_rows.value_or(Rows{0, args.k.seq});
-  accuracy.untouched = given.accumulate || (tensors.d_q.is_poison_outside(written) &&
-                                            tensors.d_k.is_poison_outside(written_keys) &&
-                                            tensors.d_v.is_poison_outside(written_keys));
+  const auto written = written_rows(queries), written_keys = written_rows(keys);
+  accuracy.untouched = given.accumulate || (tensors.d_q.is_poison_but_for(written) &&
+                                            tensors.d_k.is_poison_but_for(written_keys) &&
+                                            tensors.d_v.is_poison_but_for(written_keys));
   return accuracy;
 }
 

@@ -39,11 +39,12 @@ BackwardTensors::BackwardTensors(const BackwardCase& given)
       d_v(like(forward.v, d_q.type(), given.forward)),
       accumulate_(given.accumulate) {
   const std::uint64_t seed = seeds_of_case * given.forward.seed;
-  d_o.fill(seed + d_o_seed, given.forward.distribution);
+  const SequenceInputs& sequences = forward.sequences;
+  sequences.fill_queries(d_o, seed + d_o_seed, given.forward.distribution);
   if (accumulate_) {
-    d_q.fill(seed + d_q_seed);
-    d_k.fill(seed + d_k_seed);
-    d_v.fill(seed + d_v_seed);
+    sequences.fill_queries(d_q, seed + d_q_seed, Distribution::normal);
+    sequences.fill_keys(d_k, seed + d_k_seed, Distribution::normal);
+    sequences.fill_keys(d_v, seed + d_v_seed, Distribution::normal);
   }
   if (!given.of_tensors) return;
   for (const TensorArg& tensor : forward.named.tensors()) {
@@ -78,6 +79,7 @@ BackwardArgs BackwardTensors::args() const {
           .kv_rows = given.kv_rows,
           .scalars = given.scalars,
           .tensors = given.tensors,
+          .sequences = given.sequences,
           .dropout = given.dropout,
           .max_sms = given.max_sms};
 }

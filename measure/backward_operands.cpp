@@ -15,6 +15,7 @@ BackwardOperands::BackwardOperands(const BackwardTensors& tensors, Workbench& be
   args_.q = forward.q, args_.k = forward.k, args_.v = forward.v;
   args_.o = forward.o, args_.lse = forward.lse;
   args_.scalars = forward.scalars, args_.tensors = forward.tensors;
+  args_.sequences = forward.sequences;
   args_.d_o = tensors.d_o.view_at(d_o_.get());
   args_.d_q = tensors.d_q.view_at(d_q_.get());
   args_.d_k = tensors.d_k.view_at(d_k_.get());

@@ -114,9 +114,19 @@ class PairRow {
 template <typename Real>
 struct Computation {
   Computation(const Problem& given, const BackwardArgs& args)
-      : problem(given), call(resolve(given, args)), exprs(given), slopes(given) {}
+      : problem(given), calls(sequence_calls(resolve(given, args))), exprs(given), slopes(given) {}
 
-  PairRow<Real> pair_row() const { return {problem, exprs, slopes, call}; }
+  PairRow<Real> pair_row(const BackwardCall& call) const { return {problem, exprs, slopes, call}; }
+
+  /// Entry `batch` of the whole.
+  struct Entry {
+    const BackwardCall& call;
+    std::int64_t batch;  // of the call
+  };
+  Entry entry(std::int64_t batch) const {
+    if (problem.is_ragged()) return {calls[batch], 0};
+    return {calls[0], batch};
+  }
 
   /// As the matrix products of a textbook take it.
   Real operand(Real value) const {
@@ -129,7 +139,7 @@ struct Computation {
   }
 
   const Problem& problem;
-  BackwardCall call;
+  std::vector<BackwardCall> calls;  // one, or those of sequences that differ
   FlatProblem exprs;
   FlatSlopes slopes;
 };
@@ -168,16 +178,17 @@ GradientValues query_gradients(const Problem& problem, const BackwardArgs& args,
   const std::int64_t first_row = args.q_rows ? args.q_rows->begin : 0;
   GradientValues to = zeros(rows.size() * width);
   parallel_for(static_cast<std::int64_t>(rows.size()), 0, [&](std::int64_t i) {
-    PairRow<Real> pairs = all.pair_row();
-    pairs.start({rows[i].batch, rows[i].head, rows[i].row - first_row});
-    pairs.compute({0, all.call.forward.kv_len()});
+    const auto [whole, batch] = all.entry(rows[i].batch);
+    const ForwardCall& call = whole.forward;
+    PairRow<Real> pairs = all.pair_row(whole);
+    pairs.start({batch, rows[i].head, rows[i].row - first_row});
+    pairs.compute({0, call.kv_len()});
     Sum<Real> sum(width);
-    for (std::int64_t key = 0; key < all.call.forward.kv_len(); ++key)
+    for (std::int64_t key = 0; key < call.kv_len(); ++key)
       if (pairs.seen[key] != 0)
         sum.add(all.operand(pairs.d_product[key]), pairs.size[key],
-                read_row<Real>(all.call.forward.k,
-                               {rows[i].batch, rows[i].head / problem.group_size, key}));
-    sum.store(all.call.forward.scale, args.d_q.dtype, i * width, to);
+                read_row<Real>(call.k, {batch, rows[i].head / problem.group_size, key}));
+    sum.store(call.scale, args.d_q.dtype, i * width, to);
   });
   return to;
 }
@@ -215,11 +226,12 @@ KeyGradients key_gradients(const Problem& problem, const BackwardArgs& args,
   parallel_for(static_cast<std::int64_t>(runs.size()), 0, [&](std::int64_t r) {
     const KeyRun& run = runs[r];
     const std::int64_t count = run.keys.end - run.keys.begin;
-    PairRow<Real> pairs = all.pair_row();
+    const auto [call, batch] = all.entry(run.batch);
+    PairRow<Real> pairs = all.pair_row(call);
     std::vector<Sum<Real>> d_k(count, Sum<Real>(d)), d_v(count, Sum<Real>(dv));
     for (std::int64_t h = 0; h < problem.group_size; ++h) {
-      for (std::int64_t row = 0; row < all.call.forward.q_len(); ++row) {
-        pairs.start({run.batch, run.kv_head * problem.group_size + h, row});
+      for (std::int64_t row = 0; row < call.forward.q_len(); ++row) {
+        pairs.start({batch, run.kv_head * problem.group_size + h, row});
         pairs.compute(run.keys);
         for (std::int64_t i = 0; i < count; ++i) {
           if (pairs.seen[i] == 0) continue;
@@ -229,11 +241,32 @@ KeyGradients key_gradients(const Problem& problem, const BackwardArgs& args,
       }
     }
     for (std::int64_t i = 0; i < count; ++i) {
-      d_k[i].store(all.call.forward.scale, args.d_k.dtype, (run.index + i) * d, to.d_k);
+      d_k[i].store(call.forward.scale, args.d_k.dtype, (run.index + i) * d, to.d_k);
       d_v[i].store(1, args.d_v.dtype, (run.index + i) * dv, to.d_v);
     }
   });
   return to;
+}
+
+/// Calls add(element, derivative) for all that a call contributes to the gradient of a named
+/// tensor, and add_size(element, size) with the sizes of its terms.
+template <typename Real, typename Add, typename AddSize>
+void add_elements(const Problem& problem, const BackwardCall& whole, int tensor,
+                  PairRow<Real> pairs, const Add& add, const AddSize& add_size) {
+  const ForwardCall& call = whole.forward;
+  for (std::int64_t i = 0; i < call.batch() * call.heads() * call.q_len(); ++i) {
+    pairs.start(
+        {i / call.q_len() / call.heads(), i / call.q_len() % call.heads(), i % call.q_len()});
+    pairs.compute({0, call.kv_len()});
+    pairs.slopes().each_element(tensor, pairs.row(), 0, call.kv_len(), pairs.products.data(),
+                                pairs.d_score.data(), add);
+    pairs.slopes().each_element(tensor, pairs.row(), 0, call.kv_len(), pairs.products.data(),
+                                pairs.score_size.data(), add_size);
+    if (!problem.sink) continue;
+    const Real d_sink = -std::exp(pairs.sink() - pairs.lse) * pairs.delta;
+    pairs.slopes().each_sink_element(tensor, pairs.row(), d_sink, add);
+    pairs.slopes().each_sink_element(tensor, pairs.row(), d_sink, add_size);
+  }
 }
 
 template <typename Real>
@@ -248,27 +281,15 @@ std::vector<GradientValues> tensor_gradients(const Problem& problem, const Backw
     if (count == 0) continue;
     Computation<Real> all(problem, args);
     const auto tensor = static_cast<int>(names.tensor_index(wanted.name));
-    all.call.gradients[tensor].strides = TensorGradient::dense(nullptr, like).strides;
-    PairRow<Real> pairs = all.pair_row();
     const auto add = [&](std::int64_t at, double value) {
       to.values[at] += static_cast<Real>(value);
     };
     const auto add_size = [&](std::int64_t at, double value) {
       to.magnitudes[at] += std::abs(value);
     };
-    const ForwardCall& call = all.call.forward;
-    for (std::int64_t i = 0; i < call.batch() * call.heads() * call.q_len(); ++i) {
-      pairs.start(
-          {i / call.q_len() / call.heads(), i / call.q_len() % call.heads(), i % call.q_len()});
-      pairs.compute({0, call.kv_len()});
-      pairs.slopes().each_element(tensor, pairs.row(), 0, call.kv_len(), pairs.products.data(),
-                                  pairs.d_score.data(), add);
-      pairs.slopes().each_element(tensor, pairs.row(), 0, call.kv_len(), pairs.products.data(),
-                                  pairs.score_size.data(), add_size);
-      if (!problem.sink) continue;
-      const Real d_sink = -std::exp(pairs.sink() - pairs.lse) * pairs.delta;
-      pairs.slopes().each_sink_element(tensor, pairs.row(), d_sink, add);
-      pairs.slopes().each_sink_element(tensor, pairs.row(), d_sink, add_size);
+    for (BackwardCall& call : all.calls) {
+      call.gradients[tensor].strides = TensorGradient::dense(nullptr, like).strides;
+      add_elements(problem, call, tensor, all.pair_row(call), add, add_size);
     }
   }
   return all_gradients;

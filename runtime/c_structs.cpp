@@ -164,6 +164,7 @@ ConvertedBackward::ConvertedBackward(const streamattn_backward_args& from) {
   d_k = convert(from.d_k, "d_k: dtype");
   d_v = convert(from.d_v, "d_v: dtype");
   accumulate = from.accumulate != 0;
+  sequences = convert(from.sequences);
   convert_launch(from, *this, names);
   for (const auto& gradient :
        list(from.gradients, from.gradient_count, NamedValues::most_tensors, "gradients")) {

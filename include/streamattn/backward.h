@@ -36,6 +36,10 @@ struct TensorGradient {
 /// input.
 ///
 /// Each of d_q, d_k and d_v has the problem's dtype or f32, by itself.
+///
+/// Shapes are those of dense tensors. Where the problem's layouts are packed, tensors of queries
+/// are [1, q_tokens, ...] and those of keys [1, kv_tokens, ...]; of gradients, the rows of
+/// sequences are written, as far as lengths reach, and no others.
 struct BackwardArgs {
   Tensor q;    ///< dtype [batch, q_len, heads, head_dim]
   Tensor k;    ///< dtype [batch, kv_len, heads / group_size, head_dim]
@@ -67,6 +71,7 @@ struct BackwardArgs {
 
   std::span<const ScalarArg> scalars = {};
   std::span<const TensorArg> tensors = {};
+  Sequences sequences = {};
   Dropout dropout = {};
   int max_sms = 0;
 

@@ -216,7 +216,8 @@ typedef struct streamattn_backward_args {
   size_t tensor_count;
   const streamattn_named_gradient* gradients; /* of named tensors, those that are wanted */
   size_t gradient_count;
-  streamattn_dropout dropout; /* as of the forward launch */
+  streamattn_dropout dropout;     /* as of the forward launch */
+  streamattn_sequences sequences; /* the same; of gradients, rows of sequences are written */
 } streamattn_backward_args;
 
 /* Which columns of a row make a pair that an append turns by position. */

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cassert>
 #include <new>
+#include <vector>
 
 #include "runtime/cpu/backward_tile.h"
 #include "runtime/cpu/threads.h"
@@ -16,14 +17,29 @@ namespace {
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-/// Calls visit(batch, head, rows) on all cores for every tile of at most `side` rows of every head.
-template <class Visit>
-void each_tile(std::int64_t batches, std::int64_t heads, std::int64_t length, std::int64_t side,
-               int max_threads, const Visit& visit) {
-  const std::int64_t tiles = ceil_div(length, side);
-  parallel_for(batches * heads * tiles, max_threads, [&](std::int64_t index) {
-    const std::int64_t first = index % tiles * side, head = index / tiles;
-    visit(head / heads, head % heads, Rows{first, std::min(first + side, length)});
+/// Rows of the heads of a call, and how many of them a unit has.
+struct RowTiles {
+  std::int64_t heads, length, side;
+};
+
+/// Calls visit(work, batch, head, rows) on all cores for every tile of rows of every head of each
+/// of `works`; tiles_of(work) says which.
+template <class TilesOf, class Visit>
+void each_tile(const std::vector<CpuBackward>& works, const TilesOf& tiles_of, const Visit& visit) {
+  if (works.empty()) return;
+  std::vector<std::int64_t> firsts;  // tiles of works
+  std::int64_t count = 0;
+  for (const CpuBackward& work : works) {
+    const RowTiles tiles = tiles_of(work);
+    firsts.push_back(count);
+    count += work.call.forward.batch() * tiles.heads * ceil_div(tiles.length, tiles.side);
+  }
+  parallel_for(count, works.front().call.forward.max_sms, [&](std::int64_t index) {
+    const std::size_t at = std::ranges::upper_bound(firsts, index) - firsts.begin() - 1;
+    const auto [heads, length, side] = tiles_of(works[at]);
+    const std::int64_t of_work = index - firsts[at], tiles = ceil_div(length, side);
+    const std::int64_t first = of_work % tiles * side, head = of_work / tiles;
+    visit(works[at], head / heads, head % heads, Rows{first, std::min(first + side, length)});
   });
 }
 
@@ -68,21 +84,24 @@ void compute_elements(const CpuBackward& work, int tensor) {
   });
 }
 
-void run(const CpuBackward& work) {
-  const ForwardCall& call = work.call.forward;
-  each_tile(call.batch(), call.heads(), call.q_len(), work.tile_q, call.max_sms,
-            [&](std::int64_t batch, std::int64_t head, Rows rows) {
-              write_query_gradients(work, batch, head, rows);
-            });
-  each_tile(call.batch(), call.kv_heads(), call.kv_len(), work.tile_kv, call.max_sms,
-            [&](std::int64_t batch, std::int64_t kv_head, Rows keys) {
-              write_key_gradients(work, batch, kv_head, keys);
-            });
-  for (int tensor = 0; tensor < static_cast<int>(work.slopes.owners.size()); tensor++) {
-    const NamedGradient& gradient = work.call.gradients[tensor];
+void run(const std::vector<CpuBackward>& works, const BackwardCall& call) {
+  each_tile(
+      works,
+      [](const CpuBackward& work) {
+        return RowTiles{work.call.forward.heads(), work.call.forward.q_len(), work.tile_q};
+      },
+      write_query_gradients);
+  each_tile(
+      works,
+      [](const CpuBackward& work) {
+        return RowTiles{work.call.forward.kv_heads(), work.call.forward.kv_len(), work.tile_kv};
+      },
+      write_key_gradients);
+  for (int tensor = 0; tensor < static_cast<int>(call.gradients.size()); tensor++) {
+    const NamedGradient& gradient = call.gradients[tensor];
     if (gradient.data == nullptr) continue;
-    if (!work.call.accumulate) clear(gradient, call.named.tensors[tensor]);
-    compute_elements(work, tensor);
+    if (!call.accumulate) clear(gradient, call.forward.named.tensors[tensor]);
+    for (const CpuBackward& work : works) compute_elements(work, tensor);
   }
 }
 
@@ -91,10 +110,16 @@ void run(const CpuBackward& work) {
 void cpu_backward(const Problem& problem, const FlatProblem& exprs, const FlatSlopes& slopes,
                   CpuTileSides tile, const BackwardCall& call) {
   assert(tile.q > 0 && tile.kv > 0);
+  // Of the longest sequence.
   const std::int64_t tile_q = std::clamp<std::int64_t>(call.forward.q_len(), 1, tile.q);
   const std::int64_t tile_kv = std::clamp<std::int64_t>(call.forward.kv_len(), 1, tile.kv);
   try {
-    run({problem, exprs, slopes, call, tile_q, tile_kv});
+    const std::vector<BackwardCall> calls = sequence_calls(call);
+    std::vector<CpuBackward> works;
+    works.reserve(calls.size());
+    for (const BackwardCall& one : calls)
+      works.push_back({problem, exprs, slopes, one, tile_q, tile_kv});
+    run(works, call);
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::launch_failed,
                 llvm::formatv("the system has no memory for tiles of {0} x {1} with head dims {2} "

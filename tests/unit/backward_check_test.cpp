@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "measure/backward_case.h"
 #include "streamattn/error.h"
 #include "tests/support/catch.h"
 #include "tests/support/scratch.h"
@@ -100,6 +101,35 @@ TEST_CASE_METHOD(Fixture,
   SECTION("only f32 accumulates") {
     args.accumulate = true;
     CHECK(complaint() == "d_q: dtype is bf16, needs f32 (gradients accumulate)");
+  }
+}
+
+TEST_CASE("gradients of sequences lie where the sequences do, and apart from their lengths") {
+  BackwardTensors tensors({.forward = {.problem = {.head_dim = 16,
+                                                   .q_layout = SequenceLayout::packed,
+                                                   .kv_layout = SequenceLayout::packed},
+                                       .shape = {2, 2, 10, 12},
+                                       .lengths = {.q = {10, 3}, .kv = {5, 12}}}});
+  BackwardArgs args = tensors.args();
+  const Problem problem{
+      .head_dim = 16, .q_layout = SequenceLayout::packed, .kv_layout = SequenceLayout::packed};
+  const auto complaint = [&] { return refusal_of([&] { check_backward(problem, args); }); };
+  SECTION("they fit") { CHECK(complaint().empty()); }
+  SECTION("d_k is of all keys") {
+    args.d_k.seq = 12;
+    CHECK(complaint() == "d_k: seq is 12, needs 17 (as k)");
+  }
+  SECTION("offsets must be there") {
+    args.sequences.cu_seqlens_kv = nullptr;
+    CHECK(complaint() == "sequences: cu_seqlens_kv is null, the problem has kv_layout packed");
+  }
+  SECTION("offsets are inputs") {
+    args.d_v.data = const_cast<std::int32_t*>(args.sequences.cu_seqlens_kv);
+    CHECK(complaint() == "d_v: overlaps cu_seqlens_kv, an output needs memory of its own");
+  }
+  SECTION("sub-ranges are not of sequences") {
+    args.kv_rows = Rows{0, 3};
+    CHECK(complaint() == "kv_rows: must stay out where lengths stand on the device");
   }
 }
 

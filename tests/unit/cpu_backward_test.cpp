@@ -9,6 +9,7 @@
 #include "runtime/cpu/backward.h"
 #include "tests/support/catch.h"
 #include "tests/support/compositions.h"
+#include "tests/support/random_sequences.h"
 #include "tests/support/scratch.h"
 
 namespace streamattn {
@@ -145,6 +146,19 @@ TEST_CASE("only the rows that are asked for are read and written") {
                           .shape = {2, 2, 60, 80},
                           .q_rows = Rows{7, 51},
                           .kv_rows = Rows{13, 70}}});
+}
+
+TEST_CASE("gradients of random sequences agree with float64, and no others' rows are written") {
+  for (std::uint64_t seed = 1; seed <= 120; seed++) {
+    BackwardCase given{.forward =
+                           random_sequences({.most_queries = 60, .most_keys = 90}, seed, seed)};
+    if (given.forward.problem.kv_layout == SequenceLayout::paged)
+      given.forward.problem.kv_layout = SequenceLayout::packed;
+    given.forward.with_lse = true;
+    if (seed % 3 == 0) given.gradient_dtype = DType::f32;
+    given.accumulate = seed % 6 == 0;
+    check_case(given);
+  }
 }
 
 TEST_CASE("gradients of nothing are zero, and of empty calls nothing happens") {

@@ -4,14 +4,14 @@
 #include <llvm/Support/FormatVariadic.h>
 
 #include "compiler/families/cpu_family.h"
-#include "compiler/families/refusals.h"
 #include "compiler/operations/backward/evaluate.h"
 
 namespace streamattn {
 namespace {
 
 std::string declines(const Problem& problem, const Target&) {
-  if (auto reason = decline_ragged(problem); !reason.empty()) return reason;
+  if (problem.kv_layout == SequenceLayout::paged)
+    return "kv_layout paged: gradients are of dense or packed keys";
   return slopes_lack(problem);
 }
 

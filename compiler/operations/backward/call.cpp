@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "compiler/operations/forward/sequences.h"
+
 namespace streamattn {
 
 ForwardArgs forward_part(const BackwardArgs& args) {
@@ -18,6 +20,7 @@ ForwardArgs forward_part(const BackwardArgs& args) {
           .kv_rows = args.kv_rows,
           .scalars = args.scalars,
           .tensors = args.tensors,
+          .sequences = args.sequences,
           .dropout = args.dropout,
           .max_sms = args.max_sms,
           .workspace = args.workspace};
@@ -42,6 +45,22 @@ BackwardCall resolve(const Problem& problem, const NameNeeds& names, const Backw
 
 BackwardCall resolve(const Problem& problem, const BackwardArgs& args) {
   return resolve(problem, NameNeeds(problem), args);
+}
+
+std::vector<BackwardCall> sequence_calls(const BackwardCall& call) {
+  if (!call.forward.sequences) return {call};
+  std::vector<BackwardCall> calls;
+  calls.reserve(call.forward.batch());
+  for (std::int64_t i = 0; i < call.forward.batch(); i++) {
+    const auto [q, kv] = sequence_places(call.forward, i);
+    BackwardCall& one = calls.emplace_back(call);
+    one.forward = sequence_call(call.forward, i);
+    one.d_o = take_sequence(call.d_o, q);
+    one.d_q = take_sequence(call.d_q, q);
+    one.d_k = take_sequence(call.d_k, kv);
+    one.d_v = take_sequence(call.d_v, kv);
+  }
+  return calls;
 }
 
 }  // namespace streamattn

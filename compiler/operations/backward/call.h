@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <utility>
+#include <vector>
 
 #include "compiler/operations/forward/call.h"
 #include "streamattn/backward.h"
@@ -40,7 +41,9 @@ struct BackwardCall {
   /// Calls visit(name, tensor, use) for every tensor.
   template <class Visit>
   void visit_tensors(const Visit& visit) {
-    const TensorUse gradient = accumulate ? TensorUse::accumulated : TensorUse::output;
+    const TensorUse gradient = accumulate          ? TensorUse::accumulated
+                               : forward.sequences ? TensorUse::some_rows
+                                                   : TensorUse::output;
     for (const auto& [name, tensor] :
          {std::pair("q", &forward.q), std::pair("k", &forward.k), std::pair("v", &forward.v),
           std::pair("o", &forward.o), std::pair("lse", &forward.lse), std::pair("d_o", &d_o)})
@@ -60,5 +63,9 @@ ForwardArgs forward_part(const BackwardArgs& args);
 /// the problem, and made for the call where they are not given.
 BackwardCall resolve(const Problem& problem, const NameNeeds& names, const BackwardArgs& args);
 BackwardCall resolve(const Problem& problem, const BackwardArgs& args);
+
+/// Each sequence as a call with dense lengths, a batch of one, that has all gradients of named
+/// tensors; the call itself where sequences do not differ. Reads lengths and offsets: host memory.
+std::vector<BackwardCall> sequence_calls(const BackwardCall& call);
 
 }  // namespace streamattn

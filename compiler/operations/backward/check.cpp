@@ -7,6 +7,7 @@
 
 #include "compiler/operations/backward/call.h"
 #include "compiler/operations/forward/check.h"
+#include "compiler/operations/forward/check_sequences.h"
 #include "compiler/operations/tensor_checks.h"
 
 namespace streamattn {
@@ -79,7 +80,10 @@ void check_backward(const Problem& problem, const NameNeeds& names, const Backwa
   NameNeeds::check_memory(args.tensors);
   const auto gradients = gradient_tensors(args);
   NameNeeds::check_memory(gradients, "gradient of tensor");
-  check_overlaps(outputs, inputs, {}, gradients, args.tensors, args.workspace);
+  const ForwardArgs forward = forward_part(args);
+  check_sequence_memory(problem, forward);
+  check_overlaps(outputs, inputs, sequence_arrays(problem, forward), gradients, args.tensors,
+                 args.workspace);
 }
 
 void check_backward_sizes(const Problem& problem, const BackwardArgs& args) {

@@ -10,16 +10,6 @@ std::int64_t at_most(std::int64_t limit, std::int64_t room) {
   return limit > 0 ? std::min(limit, room) : room;
 }
 
-/// `count` rows of `tensor` from row `first` of entry `batch` on, as a batch of one.
-Tensor rows_of(Tensor tensor, std::int64_t batch, std::int64_t first, std::int64_t count) {
-  if (tensor.data != nullptr)
-    tensor.data = static_cast<char*>(tensor.data) +
-                  (batch * tensor.batch_stride + first * tensor.seq_stride) * bytes(tensor.dtype);
-  tensor.batch = 1;
-  tensor.seq = count;
-  return tensor;
-}
-
 /// Rows [begin, end) of a sequence: of its entry in a dense tensor, of the tokens of a packed one.
 Rows rows_of_sequence(const std::int32_t* cu_seqlens, const std::int32_t* lens,
                       std::int64_t longest, std::int64_t index) {
@@ -48,26 +38,40 @@ SequenceRows query_rows(const ForwardArgs& args, std::int64_t index) {
   return {sequences.cu_seqlens_q != nullptr ? 0 : index, rows};
 }
 
+SequencePlaces sequence_places(const ForwardCall& call, std::int64_t index) {
+  const Sequences& sequences = *call.sequences;
+  const auto entry = [&](bool is_shared) { return is_shared ? 0 : index; };
+  return {
+      .q = {entry(sequences.cu_seqlens_q != nullptr),
+            rows_of_sequence(sequences.cu_seqlens_q, sequences.q_lens, call.q_len(), index)},
+      .kv = {entry(sequences.cu_seqlens_kv != nullptr || sequences.block_table != nullptr),
+             rows_of_sequence(sequences.cu_seqlens_kv, sequences.kv_lens, call.kv_len(), index)}};
+}
+
+Tensor take_sequence(Tensor tensor, const SequenceRows& place) {
+  if (tensor.data != nullptr)
+    tensor.data = static_cast<char*>(tensor.data) +
+                  (place.batch * tensor.batch_stride + place.rows.begin * tensor.seq_stride) *
+                      bytes(tensor.dtype);
+  tensor.batch = 1;
+  tensor.seq = place.rows.end - place.rows.begin;
+  return tensor;
+}
+
 ForwardCall sequence_call(const ForwardCall& call, std::int64_t index) {
   const Sequences& sequences = *call.sequences;
-  const Rows q = rows_of_sequence(sequences.cu_seqlens_q, sequences.q_lens, call.q_len(), index);
-  const Rows kv =
-      rows_of_sequence(sequences.cu_seqlens_kv, sequences.kv_lens, call.kv_len(), index);
-  const std::int64_t q_len = q.end - q.begin, kv_len = kv.end - kv.begin;
-  const std::int64_t q_entry = sequences.cu_seqlens_q != nullptr ? 0 : index;
-  const std::int64_t kv_entry =
-      sequences.cu_seqlens_kv != nullptr || sequences.block_table != nullptr ? 0 : index;
+  const auto [q, kv] = sequence_places(call, index);
   ForwardCall one = call;
   one.sequences.reset();
   one.first_batch = index;
-  one.q = rows_of(call.q, q_entry, q.begin, q_len);
-  one.k = rows_of(call.k, kv_entry, kv.begin, kv_len);
-  one.v = rows_of(call.v, kv_entry, kv.begin, kv_len);
-  one.o = rows_of(call.o, q_entry, q.begin, q_len);
-  one.lse = rows_of(call.lse, q_entry, q.begin, q_len);
-  if (call.aligns_ends) one.q_position = call.k_position + kv_len - q_len;
-  one.whole_q_len = q_len;
-  one.whole_kv_len = kv_len;
+  one.q = take_sequence(call.q, q);
+  one.k = take_sequence(call.k, kv);
+  one.v = take_sequence(call.v, kv);
+  one.o = take_sequence(call.o, q);
+  one.lse = take_sequence(call.lse, q);
+  if (call.aligns_ends) one.q_position = call.k_position + one.k.seq - one.q.seq;
+  one.whole_q_len = one.q.seq;
+  one.whole_kv_len = one.k.seq;
   if (sequences.block_table != nullptr)
     one.pages = {sequences.block_table + index * sequences.block_table_stride, call.k.seq};
   return one;

@@ -18,6 +18,16 @@ struct SequenceRows {
 };
 SequenceRows query_rows(const ForwardArgs& args, std::int64_t index);
 
+/// Where sequence `index` of a call whose sequences differ lies. Of paged keys, the rows that its
+/// pages have room for. Reads lengths and offsets: host memory.
+struct SequencePlaces {
+  SequenceRows q, kv;
+};
+SequencePlaces sequence_places(const ForwardCall& call, std::int64_t index);
+
+/// The view of these rows as a batch of one.
+Tensor take_sequence(Tensor tensor, const SequenceRows& rows);
+
 /// Sequence `index` as a call with dense lengths: a batch of one, whose keys may lie in pages.
 /// Reads lengths and offsets: host memory.
 ForwardCall sequence_call(const ForwardCall& call, std::int64_t index);
