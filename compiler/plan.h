@@ -58,7 +58,7 @@ class KernelLaunch {
   std::size_t parameter_bytes;
 
  private:
-  static constexpr std::size_t capacity = 1920;  // CUDA allows 4 KiB; no kernel needs half
+  static constexpr std::size_t capacity = 2048;  // CUDA allows 4 KiB; no kernel needs half
   alignas(64) std::byte parameters_[capacity];
 };
 

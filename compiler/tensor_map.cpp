@@ -61,6 +61,18 @@ BoxedTensor boxed(const Tensor& t, int rows, void* anywhere, int l2_bytes) {
           l2_bytes};
 }
 
+BoxedTensor boxed_sequences(const Tensor& t, int rows, std::int64_t longest, void* anywhere) {
+  BoxedTensor box = boxed(t, rows, anywhere);
+  if (t.seq == 0 || t.heads == 0) return box;
+  // The address of a row is data + (longest - length + r) * stride + (first + length) * stride.
+  const std::uint64_t stride = box.byte_strides[0];
+  box.data = static_cast<char*>(box.data) - static_cast<std::uint64_t>(longest) * stride;
+  box.dims[1] = static_cast<std::uint64_t>(longest);
+  box.dims[3] = static_cast<std::uint64_t>(t.seq) + 1;
+  box.byte_strides[2] = stride;
+  return box;
+}
+
 BoxedTensor boxed_by_heads(const Tensor& t, int rows, int heads, void* anywhere) {
   BoxedTensor box = boxed(t, heads, anywhere);
   std::swap(box.dims[1], box.dims[2]);

@@ -11,7 +11,7 @@ namespace streamattn {
 /// everything that a tensor map depends on.
 struct BoxedTensor {
   void* data;
-  std::uint64_t dims[4];          // dim, seq, heads, batch; or dim, heads, seq, batch
+  std::uint64_t dims[4];          // dim, seq, heads, batch; or as said below
   std::uint64_t byte_strides[3];  // of all but dim
   DType type;
   int rows, columns;  // of the box, along dims[1] and dims[0]; a row is one swizzle span
@@ -27,6 +27,12 @@ struct BoxedTensor {
 /// loads a tile of them. An L2 that fetches 256 bytes is no slower where K and V are read again,
 /// and 7 % slower where they stream.
 BoxedTensor boxed(const Tensor& tensor, int rows, void* anywhere, int l2_bytes = 256);
+
+/// The map of a tensor of packed sequences, none of which has more than `longest` rows, as dim,
+/// longest, heads, rows: row r of a sequence of `length` rows that begins at row `first` is at
+/// (longest - length + r, first + length). So rows behind its last one are outside of the tensor:
+/// they read as zero and are not written.
+BoxedTensor boxed_sequences(const Tensor& tensor, int rows, std::int64_t longest, void* anywhere);
 
 /// The same with rows of `heads` heads together, position by position: the tensor as dim, heads,
 /// seq, batch. `heads` divides `rows`.

@@ -19,9 +19,11 @@ emulator::Role role_of(TensorUse use) {
     case TensorUse::some_rows:
       return Role::some_rows;
     case TensorUse::accumulated:
+      return Role::accumulated;
+    case TensorUse::accumulated_rows:
       break;
   }
-  return Role::accumulated;
+  return Role::accumulated_rows;
 }
 
 // Named tensors, where a call has them.

@@ -15,10 +15,6 @@ constexpr std::size_t most_slices = 64;  // of workspace; a plan takes a few
 constexpr int poison = 0xFF;
 constexpr std::uint32_t by_nobody = 0, by_host = 1;
 
-bool is_output(Role role) {
-  return role == Role::output || role == Role::accumulated || role == Role::some_rows;
-}
-
 // "warp 3, lane 0 of block 1 at parts/x.cuh:12".
 std::string text_with_block(const Access& access) {
   const std::string who = text(access);
@@ -73,10 +69,10 @@ std::byte* GlobalMemory::add_elements(std::string name, void* data, const Elemen
   for (const std::int64_t offset : offsets)
     region.rows.push_back(static_cast<std::size_t>(offset - lowest));
   region.memory = memory;
-  if (is_output(role)) {
+  if (region.is_output()) {
     region.host = memory;
     region.memory = region.own.emplace(size, Mapping::Access::read_write).data();
-    if (role == Role::accumulated) std::memcpy(region.memory, memory, size);
+    if (region.is_accumulated()) std::memcpy(region.memory, memory, size);
   }
   return region.begin - lowest;
 }
@@ -238,7 +234,7 @@ std::byte* GlobalMemory::write(const void* address, int bytes, const Clock& cloc
   for (std::size_t offset = begin; offset < begin + bytes; offset += word_bytes) {
     Word& found = word(region, offset);
     const void* here = region.begin + offset;
-    if (is_output(region.role) && !access.is_second && found.write != by_nobody &&
+    if (region.is_output() && !access.is_second && found.write != by_nobody &&
         found.write != by_host)
       violate("stores to {0} once more, after {1}", describe(here),
               text_with_block(accesses_[found.write]));
@@ -278,8 +274,7 @@ std::string GlobalMemory::unfinished() const {
   for (const Region& region : regions_) {
     for (std::size_t row : region.rows) {
       for (std::size_t i = 0; i < region.row_bytes; i += word_bytes) {
-        if (is_output(region.role) && region.role != Role::some_rows &&
-            !is_written(region, row + i))
+        if (region.is_whole() && !is_written(region, row + i))
           return llvm::formatv("leaves {0} without a store", describe(region.begin + row + i));
         unsigned word = 0;
         if (region.role == Role::counter) std::memcpy(&word, region.memory + row + i, word_bytes);
@@ -293,7 +288,7 @@ std::string GlobalMemory::unfinished() const {
 
 void GlobalMemory::copy_back() const {
   for (const Region& region : regions_) {
-    if (!is_output(region.role)) continue;
+    if (!region.is_output()) continue;
     for (std::size_t row : region.rows)
       for (std::size_t i = row; i < row + region.row_bytes; i += word_bytes)
         if (is_written(region, i))

@@ -22,8 +22,9 @@ enum class Role {
   output,       ///< every element is stored exactly once, or again by a thread that says so
   accumulated,  ///< the same, and it holds something before
   some_rows,    ///< an output of which the device knows the rows: what is stored is stored once
-  workspace,    ///< undefined at first, and whatever kernels make of it
-  counter,      ///< 32-bit words that are zero before and after
+  accumulated_rows,  ///< the same, and it holds something before
+  workspace,         ///< undefined at first, and whatever kernels make of it
+  counter,           ///< 32-bit words that are zero before and after
 };
 
 /// Kernels get addresses at which there is no memory: only the functions of ptx/ reach it, and a
@@ -87,7 +88,14 @@ class GlobalMemory {
     void* host = nullptr;  // where an output goes in the end
     std::unordered_map<std::size_t, std::vector<Word>> words = {};  // pages of them
 
-    bool holds_something() const { return role == Role::counter || role == Role::accumulated; }
+    bool is_accumulated() const {
+      return role == Role::accumulated || role == Role::accumulated_rows;
+    }
+    bool is_whole() const { return role == Role::output || role == Role::accumulated; }
+    bool is_output() const {
+      return is_whole() || role == Role::some_rows || role == Role::accumulated_rows;
+    }
+    bool holds_something() const { return role == Role::counter || is_accumulated(); }
   };
 
   struct Elements {

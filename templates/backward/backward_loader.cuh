@@ -58,15 +58,38 @@ struct BackwardLoader {
   /// Not before most of the item in work is done: others may have to wait for what is drawn.
   SA_DEVICE bool draw() {
     shared.q_ring().wait_empty(shared.q_of(at));
-    int index = atomic_increment(params.order.drawn, params.order.last_draw);
-    if (index >= params.order.items) return false;
-    key_item(params.order, index).store(shared.item(items));
+#pragma unroll 1
+    while (true) {
+      int index = atomic_increment(params.order.drawn, params.order.last_draw);
+      if (index >= params.order.items) return false;
+      KeyItem item = key_item(params.order, index);
+      if constexpr (is_packed<Spec>)
+        if (!find_sequence(item)) continue;
+      item.store(shared.item(items));
+      return true;
+    }
+  }
+
+  /// From the place of a key tile to the tile of a sequence. Whether there is one.
+  SA_DEVICE bool find_sequence(KeyItem& item) const {
+    int index =
+        TilePlaces{params.batch.kv_begins, params.batch.batch, tiling.tile_kv()}.sequence_of(
+            item.key_tile);
+    if (index < 0) return false;
+    PackedSequence found = {packed_queries<Spec>(params.batch, index),
+                            packed_keys<Spec>(params.batch, index)};
+    item.key_tile -= TilePlaces::first_of(found.kv.first, index, tiling.tile_kv());
+    item.batch = index;
+    if (item.key_tile * tiling.tile_kv() >= found.kv.count) return false;
+    found.store(shared.sequence(items));
     return true;
   }
 
   // In front of the first tile of the item.
   SA_DEVICE void begin_walk() {
-    int all = (params.sequence.q_len + tiling.tile_q - 1) / tiling.tile_q;
+    int rows = params.sequence.q_len;
+    if constexpr (is_packed<Spec>) rows = packed().q.count;
+    int all = (rows + tiling.tile_q - 1) / tiling.tile_q;
     int passed = 0, count = all;
     KeyItem item = this->item();
     if (item.is_part()) {
@@ -87,6 +110,7 @@ struct BackwardLoader {
   }
 
   SA_DEVICE KeyItem item() const { return KeyItem::load(shared.item(items)); }
+  SA_DEVICE PackedSequence packed() const { return PackedSequence::load(shared.sequence(items)); }
 
   SA_DEVICE void load_keys(bool is_seen) const {
     auto keys = shared.keys_ring();
@@ -96,10 +120,12 @@ struct BackwardLoader {
     item.flags |= is_seen ? KeyItem::seen : 0;
     item.store(shared.item(items));
     keys.acquire(items, Tiles::K::bytes + Tiles::V::bytes);
-    int row = item.key_tile * tiling.tile_kv();
-    load<typename Tiles::K>(shared.k(), params.k, keys.full, row, item.kv_head, item.batch,
+    MapRows rows = {0, item.batch};
+    if constexpr (is_packed<Spec>) rows = packed().kv.in_map(params.batch.kv_len);
+    int row = rows.first + item.key_tile * tiling.tile_kv();
+    load<typename Tiles::K>(shared.k(), params.k, keys.full, row, item.kv_head, rows.entry,
                             CachePolicy::evict_first);
-    load<typename Tiles::V>(shared.v(), params.v, keys.full, row, item.kv_head, item.batch,
+    load<typename Tiles::V>(shared.v(), params.v, keys.full, row, item.kv_head, rows.entry,
                             CachePolicy::evict_first);
   }
 
@@ -116,39 +142,47 @@ struct BackwardLoader {
     QueryVisit visit{
         tile, head(), batch,
         (here.is_masked() ? QueryVisit::masked : 0) | (next < 0 ? QueryVisit::completes : 0)};
-    int row = visit.q_tile * tiling.tile_q;
-    int all_head = batch * params.order.kv_heads * Spec::group_size + visit.head;
-    long long first = (long long)all_head * params.statistics.padded_len + row;
+    // Where the tile is in the tensors, and of the tiles that have statistics and sums.
+    MapRows rows = {0, batch};
+    int place = visit.q_tile, all_head = batch * params.order.kv_heads * Spec::group_size;
+    if constexpr (is_packed<Spec>) {
+      PackedRange q = packed().q;
+      rows = q.in_map(params.batch.q_len);
+      place += TilePlaces::first_of(q.first, batch, tiling.tile_q);
+      all_head = 0;
+    }
+    all_head += visit.head;
+    int row = rows.first + visit.q_tile * tiling.tile_q;
+    long long first = (long long)all_head * params.statistics.padded_len + place * tiling.tile_q;
     bool more = find_next();
     visit.flags |= more ? 0 : QueryVisit::last;
 
     auto q_at = shared.q_of(at);
     if constexpr (tiling.loads_q_first()) shared.q_ring().wait_empty(q_at);
     visit.store(shared.visit(at));
-    int part =
-        all_head * params.d_q_sums.tiles * tiling.dq_parts() + visit.q_tile * tiling.visit_parts();
+    int part = all_head * params.d_q_sums.tiles * tiling.dq_parts() + place * tiling.visit_parts();
     SumTurn{part, previous, item().key_tile, visit.flags}.store(shared.turn(at));
     if constexpr (!tiling.loads_q_first()) {
-      load_d_o(row, visit.head, batch, first);
+      load_d_o(row, visit.head, rows.entry, first);
       shared.q_ring().wait_empty(q_at);
     }
     QueryVisit::load(shared.visit(at)).store(shared.slot(q_at));
     u32 full = shared.q_ring().acquire(q_at, Tiles::Q::bytes + tiling.statistic_bytes());
-    load<typename Tiles::Q>(shared.q(q_at), params.q, full, row, visit.head, batch,
+    load<typename Tiles::Q>(shared.q(q_at), params.q, full, row, visit.head, rows.entry,
                             CachePolicy::evict_last);
     bulk_load(shared.lse(q_at), params.statistics.minus_lse + first, tiling.statistic_bytes(),
               full);
     // dK and dV of the item before are in all other stages of Q, and in stages of dO.
     if constexpr (!tiling.by_role()) shared.gradient_ring().wait_empty(items);
-    if constexpr (tiling.loads_q_first()) load_d_o(row, visit.head, batch, first);
+    if constexpr (tiling.loads_q_first()) load_d_o(row, visit.head, rows.entry, first);
     at.advance();
     return more;
   }
 
-  SA_DEVICE void load_d_o(int row, int head, int batch, long long first) const {
+  SA_DEVICE void load_d_o(int row, int head, int entry, long long first) const {
     auto d_o_at = shared.d_o_of(at);
     u32 full = shared.d_o_ring().acquire(d_o_at, Tiles::DO::bytes + tiling.statistic_bytes());
-    load<typename Tiles::DO>(shared.d_o(d_o_at), params.d_o, full, row, head, batch,
+    load<typename Tiles::DO>(shared.d_o(d_o_at), params.d_o, full, row, head, entry,
                              CachePolicy::evict_last);
     bulk_load(shared.delta(d_o_at), params.statistics.minus_delta + first, tiling.statistic_bytes(),
               full);
@@ -167,7 +201,9 @@ struct BackwardLoader {
       return {params.seen, query, item.key_tile, first, tiles};
     } else {
       Sequence sequence(params.sequence, query);
-      return {sequence, Score(params.score, query, sequence), item.key_tile, first, tiles};
+      if constexpr (is_packed<Spec>) sequence = packed().positions(params.batch);
+      return {sequence, policy_of<Spec, Score>(params.score, query, sequence), item.key_tile, first,
+              tiles};
     }
   }
 
@@ -208,11 +244,11 @@ struct BackwardLoader {
   }
 
   template <class Tile>
-  SA_DEVICE void load(u32 to, const TensorMap& map, u32 barrier, int row, int head, int batch,
+  SA_DEVICE void load(u32 to, const TensorMap& map, u32 barrier, int row, int head, int entry,
                       CachePolicy policy) const {
 #pragma unroll(Tile::chunks <= 4 ? Tile::chunks : 1)
     for (int c = 0; c < Tile::chunks; c++)
-      tma_load(to + c * Tile::chunk_bytes, map, barrier, c * Tile::chunk, row, head, batch, policy);
+      tma_load(to + c * Tile::chunk_bytes, map, barrier, c * Tile::chunk, row, head, entry, policy);
   }
 };
 

@@ -5,6 +5,9 @@
 
 namespace streamattn {
 
+// Packed sequences have the tiles of all of them one behind the other, as if of one entry of a
+// batch, with some unused ones between (backward/sequences.cuh).
+
 /// What the main kernel needs of every row of queries besides Q and dO: float32, in the order in
 /// which threads take it (parts/row_statistics.cuh), negative, as products start from it. Heads are
 /// batch * heads; rows are padded to whole tiles.
@@ -82,6 +85,7 @@ struct BackwardParams {
   DropoutParams dropout;
   SeenTilesParams seen;            // where data decide the mask
   TensorMap d_k_parts, d_v_parts;  // as d_k and d_v: [items that are parts, rows of a key tile]
+  BatchParams batch;               // of packed sequences; lengths in `sequence` then do not count
 };
 
 /// Parameters of sum_parts, which runs behind the main kernel.
@@ -102,6 +106,7 @@ struct RowSumParams {
   unsigned* counters;  // set to 0
   int counter_count;
   int q_len, heads, all_heads;  // all: batch * heads
+  BatchParams batch;            // of packed sequences
 };
 
 /// Parameters of clear_unseen, which runs last.
@@ -112,6 +117,7 @@ struct ClearParams {
   Strides strides;
   int q_len, heads;
   int element_bytes, row_bytes;
+  BatchParams batch;  // of packed sequences
 };
 
 /// Columns of the first instruction of a product of so many; another has the rest. ptxas compiles
@@ -128,7 +134,8 @@ struct BackwardTiling {
   static constexpr int sum_rows = 64;  // of dQ, which are added up as one
 
   int head_dim, value_head_dim;
-  int tile_q = sum_rows;  // a multiple of that
+  int tile_q = sum_rows;   // a multiple of that
+  bool is_packed = false;  // of sequences
 
   static constexpr int element_bytes = 2;
   static constexpr int warpgroup_keys = 64;
@@ -202,7 +209,8 @@ struct BackwardTiling {
   SA_ANYWHERE constexpr int barrier_offset() const { return visits_offset() + 16; }
   SA_ANYWHERE constexpr int visit_offset() const { return barrier_offset() + barrier_bytes; }
   SA_ANYWHERE constexpr int turn_offset() const { return visit_offset() + visits * 16; }
-  SA_ANYWHERE constexpr int bytes() const { return turn_offset() + visits * 16; }
+  SA_ANYWHERE constexpr int sequence_offset() const { return turn_offset() + visits * 16; }
+  SA_ANYWHERE constexpr int bytes() const { return sequence_offset() + sequence_bytes(); }
 
  private:
   // What bytes() is at most with so many stages of dO and dS.
@@ -210,8 +218,10 @@ struct BackwardTiling {
     return k_bytes() + v_bytes() + q_stages() * q_bytes() + d_o_count * d_o_bytes() +
            ds_count * ds_bytes() + dq_buffers * dq_bytes() + weights_bytes() +
            2 * most_stages * statistic_bytes() +
-           16 * (most_stages + 2 * visits + items + math_warps + 1) + barrier_bytes;
+           16 * (most_stages + 2 * visits + items + math_warps + 1) + barrier_bytes +
+           sequence_bytes();
   }
+  SA_ANYWHERE constexpr int sequence_bytes() const { return is_packed ? items * 16 : 0; }
   SA_ANYWHERE static constexpr int tile_bytes(int rows, int columns) {
     return rows * padded_columns(columns, element_bytes) * element_bytes;
   }

@@ -3,6 +3,7 @@
 
 #include "backward/backward_spec.cuh"
 #include "backward/key_item.cuh"
+#include "backward/sequences.cuh"
 #include "parts/stage_ring.cuh"
 #include "parts/swizzled_tile.cuh"
 
@@ -134,6 +135,10 @@ struct BackwardShared {
 
   SA_DEVICE u32 item(ItemCursor at) const {
     return base + tiling.item_offset() + at.uses % tiling.items * 16;
+  }
+  /// Its sequence, where these differ.
+  SA_DEVICE u32 sequence(ItemCursor at) const {
+    return base + tiling.sequence_offset() + at.uses % tiling.items * 16;
   }
   /// Of math warp w: the number of its item.
   SA_DEVICE u32 number(int w) const { return base + tiling.number_offset() + w * 16; }

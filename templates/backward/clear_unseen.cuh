@@ -1,14 +1,15 @@
 // dQ of queries that see no key at all: zero, which no block of the main kernel writes.
 #pragma once
 
-#include "backward/backward_params.h"
+#include "backward/sequences.cuh"
 #include "ptx/dependency.cuh"
 #include "ptx/global.cuh"
 
 namespace streamattn {
 
-/// What clear_unseen asks of its Spec: threads of a block. Blocks ask of query tiles in turn
-/// whether anything was added to them.
+/// What clear_unseen asks of its Spec: threads of a block; of packed sequences their layout, and
+/// tile_q, the rows of a tile of theirs. Blocks ask of query tiles in turn whether anything was
+/// added to them.
 template <class Spec>
 struct ClearUnseen {
   static constexpr int tile_rows = BackwardTiling::sum_rows;
@@ -27,6 +28,12 @@ struct ClearUnseen {
     int all_head = tile / params.of.tiles, first_row = tile % params.of.tiles * tile_rows;
     int batch = all_head / params.heads, head = all_head % params.heads;
     int rows = min(tile_rows, params.q_len - first_row), vectors = params.row_bytes / 16;
+    if constexpr (is_packed<Spec>) {
+      int in_tile = first_row % Spec::tile_q;
+      PlacedQueries of = queries_at<Spec>(params.batch, first_row / Spec::tile_q);
+      rows = min(tile_rows, of.q.count - of.first - in_tile);
+      first_row = of.row + in_tile;
+    }
     const Strides& strides = params.strides;
     long long first = batch * strides.batch + head * strides.head + first_row * strides.seq;
     char* to = (char*)params.d_q + first * params.element_bytes;

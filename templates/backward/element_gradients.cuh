@@ -63,16 +63,20 @@ struct ElementGradients {
 
   /// A query tile of one head, with all key tiles that it sees.
   SA_DEVICE void visit(WorkItem item) {
-    Sequence sequence(params.sequence, item);
-    Score score(params.score, item, sequence);
+    ItemRows rows = rows_of_item<Spec>(params.sequence, params.batch, params.statistics,
+                                       params.sums.counts.heads, item);
+    const Sequence& sequence = rows.sequence;
+    if (is_packed<Spec> && item.q_tile * tile >= sequence.q_len) return;
+    Score score = policy_of<Spec, Score>(params.score, item, sequence);
     float totals[Score::element_count] = {};
     __syncthreads();  // all are through with the queries before
-    load_queries(item);
+    load_queries(item, rows);
 #pragma unroll 1
     for (int key_tile = 0; key_tile < params.key_tiles; key_tile++) {
       Walk walk{sequence, score, key_tile, item.q_tile};
+      if (is_packed<Spec> && key_tile * tile >= sequence.kv_len) break;
       if (!walk.sees()) continue;
-      load_keys(item, key_tile);
+      load_keys(item, rows, key_tile);
       multiply();
       differentiate(walk, item);
       add(walk, totals);
@@ -83,15 +87,14 @@ struct ElementGradients {
 
   // ---- Operands
 
-  SA_DEVICE void load_queries(WorkItem item) {
-    int row = item.q_tile * tile;
-    long long all_head = (long long)item.batch * params.sums.counts.heads + item.head;
-    long long first = all_head * params.statistics.padded_len + row;
+  SA_DEVICE void load_queries(WorkItem item, const ItemRows& rows) {
+    int row = rows.q.first + item.q_tile * tile;
+    long long first = rows.statistics + item.q_tile * tile;
     if (threadIdx.x == 0) {
       mbarrier_arrive_expect(queries_full(),
                              Rows::bytes + Values::bytes + 2 * tiling.statistic_bytes);
-      load<Rows>(tiling.q_offset(), params.q, queries_full(), row, item.head, item.batch);
-      load<Values>(tiling.d_o_offset(), params.d_o, queries_full(), row, item.head, item.batch);
+      load<Rows>(tiling.q_offset(), params.q, queries_full(), row, item.head, rows.q.entry);
+      load<Values>(tiling.d_o_offset(), params.d_o, queries_full(), row, item.head, rows.q.entry);
       bulk_load(base + tiling.lse_offset(), params.statistics.minus_lse + first,
                 tiling.statistic_bytes, queries_full());
       bulk_load(base + tiling.delta_offset(), params.statistics.minus_delta + first,
@@ -101,12 +104,12 @@ struct ElementGradients {
     mbarrier_wait(queries_full(), q_uses++ & 1);
   }
 
-  SA_DEVICE void load_keys(WorkItem item, int key_tile) {
-    int row = key_tile * tile, head = item.head / Spec::group_size;
+  SA_DEVICE void load_keys(WorkItem item, const ItemRows& rows, int key_tile) {
+    int row = rows.kv.first + key_tile * tile, head = item.head / Spec::group_size;
     if (threadIdx.x == 0) {
       mbarrier_arrive_expect(keys_full(), Rows::bytes + Values::bytes);
-      load<Rows>(tiling.k_offset(), params.k, keys_full(), row, head, item.batch);
-      load<Values>(tiling.v_offset(), params.v, keys_full(), row, head, item.batch);
+      load<Rows>(tiling.k_offset(), params.k, keys_full(), row, head, rows.kv.entry);
+      load<Values>(tiling.v_offset(), params.v, keys_full(), row, head, rows.kv.entry);
     }
     __syncwarp();
     mbarrier_wait(keys_full(), k_uses++ & 1);
@@ -114,10 +117,10 @@ struct ElementGradients {
 
   template <class Tile>
   SA_DEVICE void load(int to, const TensorMap& map, u32 barrier, int row, int head,
-                      int batch) const {
+                      int entry) const {
 #pragma unroll 1
     for (int c = 0; c < Tile::chunks; c++)
-      tma_load(base + to + c * Tile::chunk_bytes, map, barrier, c * Tile::chunk, row, head, batch);
+      tma_load(base + to + c * Tile::chunk_bytes, map, barrier, c * Tile::chunk, row, head, entry);
   }
 
   SA_DEVICE void multiply() {

@@ -44,6 +44,7 @@ struct ElementParams {
   ElementSumParams sums;
   int key_tiles;
   DropoutParams dropout;
+  BatchParams batch;  // of packed sequences
 };
 
 /// Parameters of sink_gradients: what a sink's elements get.
@@ -52,6 +53,7 @@ struct SinkParams {
   SequenceParams sequence;
   ScoreParams score;
   ElementSumParams sums;
+  BatchParams batch;  // of packed sequences
 };
 
 /// Parameters of sum_copies, which makes the gradient of them.

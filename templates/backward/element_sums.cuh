@@ -2,8 +2,8 @@
 #pragma once
 
 #include "backward/element_params.h"
+#include "backward/sequences.cuh"
 #include "parts/expressions.cuh"
-#include "parts/sequence.cuh"
 
 namespace streamattn {
 

@@ -21,16 +21,11 @@ SA_DEVICE void store_packed(u32 buffer, Fragment at, const float (&tile)[N],
   }
 }
 
-/// To memory, or added to what is there. Key tiles have `tile_kv` keys.
+/// To memory, or added to what is there, from row `row` on.
 template <int columns, int N>
-SA_DEVICE void store_in_float(const BackwardParams& params, const DirectParams& direct,
-                              KeyItem item, int tile_kv, Fragment at, const float (&tile)[N],
-                              const float (&factor)[2]) {
-  int row = item.key_tile * tile_kv;
-  OutputRows rows{
-      direct.data + item.batch * direct.strides.batch + item.kv_head * direct.strides.head,
-      direct.strides.seq, params.sequence.kv_len};
-  if (params.accumulate)
+SA_DEVICE void store_in_float(bool accumulate, OutputRows rows, int row, Fragment at,
+                              const float (&tile)[N], const float (&factor)[2]) {
+  if (accumulate)
     add_direct<columns>(rows, row, at, tile, factor);
   else
     store_direct<columns>(rows, row, at, tile, factor);

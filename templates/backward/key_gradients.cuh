@@ -75,6 +75,14 @@ struct KeyGradients {
   SA_DEVICE ItemCursor items() const { return {u32(load_shared(number()).x)}; }
   SA_DEVICE KeyItem item() const { return KeyItem::load(shared.item(items())); }
 
+  SA_DEVICE PackedSequence packed() const { return PackedSequence::load(shared.sequence(items())); }
+  SA_DEVICE Sequence sequence_of(WorkItem query) const {
+    if constexpr (is_packed<Spec>)
+      return packed().positions(params.batch);
+    else
+      return {params.sequence, query};
+  }
+
   /// Waits for the next item and its K and V.
   SA_DEVICE bool take_item(ItemCursor next) const {
     __syncwarp();
@@ -230,7 +238,7 @@ struct KeyGradients {
     static_assert(tiling.tile_q == 64, "a thread has a bit for each of 32 elements");
     KeyItem item = this->item();
     QueryVisit here = QueryVisit::load(shared.slot(shared.q_of(visit)));
-    Sequence sequence(params.sequence, WorkItem{here.q_tile, here.head, item.batch, 0});
+    Sequence sequence = sequence_of({here.q_tile, here.head, item.batch, 0});
     int row = item.key_tile * tiling.tile_kv() + at.first_row() + at.warp * 16;
     drop = {DropoutBytes(params.dropout, item.batch, here.head),
             sequence.q_position + here.q_tile * tiling.tile_q, sequence.k_position + row, at.lane};
@@ -243,8 +251,8 @@ struct KeyGradients {
     KeyItem item = this->item();
     QueryVisit here = QueryVisit::load(shared.slot(shared.q_of(visit)));
     WorkItem query{here.q_tile, here.head, item.batch, 0};
-    Sequence sequence(params.sequence, query);
-    Score score(params.score, query, sequence);
+    Sequence sequence = sequence_of(query);
+    Score score = policy_of<Spec, Score>(params.score, query, sequence);
     int q = sequence.q_position + here.q_tile * tiling.tile_q + at.column();
     int row = item.key_tile * tiling.tile_kv();
     for_each(s, [&](int r, int column, float& x) {
@@ -265,8 +273,8 @@ struct KeyGradients {
     KeyItem item = this->item();
     QueryVisit here = QueryVisit::load(shared.slot(shared.q_of(visit)));
     WorkItem query{here.q_tile, here.head, in_uniform_register(item.batch), 0};
-    Sequence sequence(params.sequence, query);
-    Score score(params.score, query, sequence);
+    Sequence sequence = sequence_of(query);
+    Score score = policy_of<Spec, Score>(params.score, query, sequence);
     int q = sequence.q_position + here.q_tile * tiling.tile_q + at.column();
     int row = sequence.k_position + item.key_tile * tiling.tile_kv();
     const int k[2] = {row + at.row(0), row + at.row(1)};
@@ -382,9 +390,23 @@ struct KeyGradients {
                          u32 buffer) const {
     const float factor[2] = {scale, scale};
     if (direct.data)
-      store_in_float<columns>(params, direct, item(), tiling.tile_kv(), at, tile, factor);
+      store_in_float<columns>(params.accumulate, rows_of(direct),
+                              item().key_tile * tiling.tile_kv(), at, tile, factor);
     else
       store_packed<Element, Tile>(buffer, at, tile, factor);
+  }
+
+  // Those of the item's head.
+  SA_DEVICE OutputRows rows_of(const DirectParams& direct) const {
+    KeyItem item = this->item();
+    const Strides& strides = direct.strides;
+    long long first = item.batch * strides.batch;
+    int count = params.sequence.kv_len;
+    if constexpr (is_packed<Spec>) {
+      PackedRange kv = packed().kv;
+      first = kv.first * strides.seq, count = kv.count;
+    }
+    return {direct.data + first + item.kv_head * strides.head, strides.seq, count};
   }
 
   SA_DEVICE void tell_passed_on() const {

@@ -86,8 +86,15 @@ struct QueryGradient {
       QueryVisit tile = here();
       int row = tile.q_tile * tiling.tile_q + part / column_parts * tiling.sum_rows;
       int column = (part % column_parts * chunks + chunk) * KTile::chunk;
-      DirectQueries{params, at, u32(tile.batch), u32(tile.head), row, column, tiling.head_dim}
-          .store(dq);
+      const Strides& strides = params.d_q_direct.strides;
+      long long first = u32(tile.batch) * strides.batch;
+      int count = params.sequence.q_len;
+      if constexpr (is_packed<Spec>) {
+        PackedRange q = PackedSequence::load(shared.sequence(items)).q;
+        first = q.first * strides.seq, count = q.count;
+      }
+      float* head_first = params.d_q_direct.data + first + u32(tile.head) * strides.head;
+      DirectQueries{params, at, head_first, count, row, column, tiling.head_dim}.store(dq);
       return;
     }
     if (!is_alone) named_barrier_sync(query_sums_barrier, 128);

@@ -11,24 +11,22 @@ namespace streamattn {
 struct DirectQueries {
   const BackwardParams& params;
   Fragment at;
-  u32 batch, head;
+  float* head_first;  // row 0 of the sequence
+  int count;          // of its rows
   int first_row, first_column, columns;
 
   /// Scaled, or added to what is there.
   template <int N>
   SA_DEVICE void store(const float (&dq)[N]) const {
-    float* head_first =
-        params.d_q_direct.data + batch * strides().batch + head * strides().head + first_column;
+    long long stride = params.d_q_direct.strides.seq;
 #pragma unroll
     for (int r = 0; r < 2; r++) {
       int row = first_row + at.row(r);
-      if (row < params.sequence.q_len) store(head_first + row * strides().seq + at.column(), dq, r);
+      if (row < count) store(head_first + first_column + row * stride + at.column(), dq, r);
     }
   }
 
  private:
-  SA_DEVICE const Strides& strides() const { return params.d_q_direct.strides; }
-
   template <int N>
   SA_DEVICE void store(float* to, const float (&dq)[N], int r) const {
     float scale = params.score.scale;

@@ -2,14 +2,14 @@
 // Reads O and dO once.
 #pragma once
 
-#include "backward/backward_params.h"
+#include "backward/sequences.cuh"
 #include "parts/row_statistics.cuh"
 #include "ptx/global.cuh"
 
 namespace streamattn {
 
 /// What row_sums asks of its Spec: Element, the type of O and dO; columns of them; threads of a
-/// block.
+/// block; of packed sequences their layout, and tile_q, the rows of a tile of theirs.
 template <class Spec>
 struct RowSums {
   static constexpr int width = 8;  // columns of a thread, 16 bytes
@@ -41,6 +41,12 @@ struct RowSums {
     long long rest = index / params.heads;
     int row = rest % params.to.padded_len, batch = rest / params.to.padded_len;
     bool exists = row < params.q_len;
+    int place = row;
+    if constexpr (is_packed<Spec>) {
+      PlacedQueries tile = queries_at<Spec>(params.batch, row / Spec::tile_q);
+      exists = tile.first + row % Spec::tile_q < tile.q.count;
+      row = tile.row + row % Spec::tile_q;
+    }
     float sum = 0;
     if (exists && lane < parts) {
       auto place = [&](const Strides& s) {
@@ -55,7 +61,7 @@ struct RowSums {
     }
 #pragma unroll
     for (int other = lanes / 2; other > 0; other /= 2) sum += __shfl_xor_sync(~0u, sum, other);
-    if (lane == 0) store(batch, head, row, exists, sum);
+    if (lane == 0) store(batch, head, row, place, exists, sum);
   }
 
   SA_DEVICE static void add_products(float& sum, int a, int b) {
@@ -65,14 +71,14 @@ struct RowSums {
   }
 
   // A row that sees no key has no weights; nor has one that does not exist.
-  SA_DEVICE void store(int batch, int head, int row, bool exists, float sum) const {
+  SA_DEVICE void store(int batch, int head, int row, int place, bool exists, float sum) const {
     const Strides& strides = params.lse_strides;
     float lse = exists ? load_global(params.lse + batch * strides.batch + head * strides.head +
                                      row * strides.seq)
                        : -infinity;
     float minus_lse = lse == -infinity ? -infinity : lse * -log2_e / params.to.lse_unit;
-    long long at = (long long)(batch * params.heads + head) * params.to.padded_len + row / 64 * 64 +
-                   statistic_place(row % 64);
+    long long at = (long long)(batch * params.heads + head) * params.to.padded_len +
+                   place / 64 * 64 + statistic_place(place % 64);
     store_global(params.to.minus_lse + at, minus_lse);
     store_global(params.to.minus_delta + at, -sum);
   }

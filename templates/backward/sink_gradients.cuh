@@ -23,10 +23,12 @@ struct SinkGradients {
 
  private:
   SA_DEVICE void add(const ElementOrder<Spec>& order, WorkItem item) const {
-    Sequence sequence(params.sequence, item);
-    typename Spec::Sink sink(params.score, item, sequence);
-    long long all_head = (long long)item.batch * params.sums.counts.heads + item.head;
-    long long first = all_head * params.statistics.padded_len + item.q_tile * tile;
+    ItemRows rows = rows_of_item<Spec>(params.sequence, params.batch, params.statistics,
+                                       params.sums.counts.heads, item);
+    const Sequence& sequence = rows.sequence;
+    if (is_packed<Spec> && item.q_tile * tile >= sequence.q_len) return;
+    auto sink = policy_of<Spec, typename Spec::Sink>(params.score, item, sequence);
+    long long first = rows.statistics + item.q_tile * tile;
 #pragma unroll 1
     for (int row = threadIdx.x; row < tile; row += 32) {
       int q = sequence.q_position + item.q_tile * tile + row;

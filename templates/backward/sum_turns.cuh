@@ -64,12 +64,16 @@ struct SumTurns {
     }
     shared.sum_ring().wait_empty(next);
     if (params.d_q_direct.data) return;
+    MapRows rows = {0, visit.batch};
+    if constexpr (is_packed<Spec>)
+      rows = packed_queries<Spec>(params.batch, visit.batch).in_map(params.batch.q_len);
     int in_visit = at.uses % parts, row_part = in_visit / tiling.dq_parts();
     int first_chunk = in_visit % tiling.dq_parts() * chunks;
 #pragma unroll 1
     for (int c = 0; c < chunks; c++)
       tma_store(params.d_q, shared.dq(at, c), (first_chunk + c) * DQTile::padded,
-                visit.q_tile * tiling.tile_q + row_part * tiling.sum_rows, visit.head, visit.batch);
+                rows.first + visit.q_tile * tiling.tile_q + row_part * tiling.sum_rows, visit.head,
+                rows.entry);
     tma_store_commit();
     tma_store_wait_read();
   }

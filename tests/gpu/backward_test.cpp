@@ -7,6 +7,7 @@
 #include "measure/backward_operands.h"
 #include "tests/gpu/gpu_case.h"
 #include "tests/support/catch.h"
+#include "tests/support/random_sequences.h"
 #include "tests/support/skip.h"
 
 using namespace streamattn;
@@ -70,6 +71,28 @@ TEST_CASE("gradients on a GPU are float32 or added to what is there, in any layo
                                    .kv_rows = Rows{30, 400}},
                        .gradient_dtype = DType::f32,
                        .accumulate = accumulate});
+  check_cases(cases);
+}
+
+TEST_CASE("gradients of random packed sequences agree with float64 on a GPU") {
+  NEEDS_GPU();
+  const SequenceDraw draw{.types = {DType::f16, DType::bf16},
+                          .head_dims = {64, 80, 128, 192},
+                          .value_head_dims = {64, 128},
+                          .group_sizes = {1, 2, 3},
+                          .most_queries = 400,
+                          .most_keys = 500};
+  std::vector<BackwardCase> cases;
+  for (std::uint64_t seed = 1; seed <= 60; seed++) {
+    BackwardCase given{.forward = random_sequences(draw, seed / 3, seed)};
+    Problem& problem = given.forward.problem;
+    problem.q_layout = problem.kv_layout = SequenceLayout::packed;
+    problem.out_dtype.reset();
+    given.forward.with_lse = true;
+    if (seed % 3 == 0) given.gradient_dtype = DType::f32;
+    given.accumulate = seed % 6 == 0;
+    cases.push_back(given);
+  }
   check_cases(cases);
 }
 

@@ -12,29 +12,12 @@ namespace {
 
 const Target& hopper() { return find_target("sm_90a"); }
 
-GoldenCase chosen(const Problem& problem, Operation operation = Operation::forward) {
-  std::string name = operation == Operation::forward ? "flash_wgmma_" : "backward_wgmma_";
-  name += streamattn::name(problem.dtype);
-  if (problem.output_dtype() != problem.dtype)
-    name += "_" + std::string(streamattn::name(problem.output_dtype()));
-  name += "_d" + std::to_string(problem.head_dim);
-  if (problem.v_head_dim() != problem.head_dim) name += "x" + std::to_string(problem.v_head_dim());
-  if (problem.group_size > 1) name += "_g" + std::to_string(problem.group_size);
-  if (problem.mask.same_as(causal())) name += "_causal";
-  // Long sequences; what short ones get is among the schedules below.
-  Shape shape{.batch = 1, .kv_heads = 16, .q_len = 16384, .kv_len = 16384};
-  return {.name = name,
-          .problem = problem,
-          .schedule = choose(operation, problem, shape, hopper()).schedule,
-          .operation = operation};
-}
-
 // Scores, sinks and masks beyond causal().
 std::vector<GoldenCase> expression_cases() {
   std::vector<GoldenCase> cases;
   const auto add = [&](const char* suffix, const Problem& problem,
                        const std::vector<NamedNumber>& scalars = {}) {
-    GoldenCase golden = chosen(problem);
+    GoldenCase golden = chosen_case(problem);
     golden.name = std::string("flash_wgmma_bf16_d128_") + suffix;
     // Under which walks over lists keep all in registers.
     if (is_data_dependent(problem.mask))
@@ -65,7 +48,7 @@ std::vector<GoldenCase> expression_cases() {
 std::vector<GoldenCase> dropout_cases() {
   std::vector<GoldenCase> cases;
   const auto add = [&](const Problem& problem, const char* changes = "") {
-    GoldenCase golden = chosen(problem);
+    GoldenCase golden = chosen_case(problem);
     golden.name += "_dropout";
     golden.schedule = parse_schedule(changes, golden.schedule);
     cases.push_back(golden);
@@ -88,7 +71,7 @@ std::vector<GoldenCase> dropout_cases() {
 std::vector<GoldenCase> packed_cases() {
   std::vector<GoldenCase> cases;
   const auto add = [&](const Problem& problem, const char* suffix, const char* changes) {
-    GoldenCase golden = chosen(problem);
+    GoldenCase golden = chosen_case(problem);
     golden.name += std::string("_packed") + suffix;
     golden.schedule = parse_schedule(changes, golden.schedule);
     cases.push_back(golden);
@@ -112,7 +95,7 @@ std::vector<GoldenCase> ragged_cases() {
   constexpr SequenceLayout packed = SequenceLayout::packed, paged = SequenceLayout::paged;
   std::vector<GoldenCase> cases;
   const auto add = [&](const char* suffix, const Problem& problem, const char* changes = "") {
-    GoldenCase golden = chosen(problem);
+    GoldenCase golden = chosen_case(problem);
     golden.name += suffix;
     golden.schedule = parse_schedule(changes, golden.schedule);
     cases.push_back(golden);
@@ -161,7 +144,7 @@ std::vector<GoldenCase> ragged_split_cases() {
   constexpr SequenceLayout packed = SequenceLayout::packed, paged = SequenceLayout::paged;
   std::vector<GoldenCase> cases;
   const auto add = [&](const char* suffix, const Problem& problem, const char* changes) {
-    GoldenCase golden = chosen(problem);
+    GoldenCase golden = chosen_case(problem);
     golden.name += std::string(suffix) + "_split";
     golden.schedule = parse_schedule(
         std::string("split_keys=true,o_buffer=false,o_passes=1,") + changes, golden.schedule);
@@ -193,20 +176,37 @@ std::vector<GoldenCase> ragged_split_cases() {
 
 }  // namespace
 
+GoldenCase chosen_case(const Problem& problem, Operation operation) {
+  std::string name = operation == Operation::forward ? "flash_wgmma_" : "backward_wgmma_";
+  name += streamattn::name(problem.dtype);
+  if (problem.output_dtype() != problem.dtype)
+    name += "_" + std::string(streamattn::name(problem.output_dtype()));
+  name += "_d" + std::to_string(problem.head_dim);
+  if (problem.v_head_dim() != problem.head_dim) name += "x" + std::to_string(problem.v_head_dim());
+  if (problem.group_size > 1) name += "_g" + std::to_string(problem.group_size);
+  if (problem.mask.same_as(causal())) name += "_causal";
+  // Long sequences; what short ones get is among the schedules below.
+  Shape shape{.batch = 1, .kv_heads = 16, .q_len = 16384, .kv_len = 16384};
+  return {.name = name,
+          .problem = problem,
+          .schedule = choose(operation, problem, shape, hopper()).schedule,
+          .operation = operation};
+}
+
 Program GoldenCase::program() const { return emit(operation, problem, schedule, hopper()); }
 
 std::vector<GoldenCase> golden_cases() {
   std::vector<GoldenCase> cases = split_golden_cases();
   for (int head_dim : {16, 64, 80, 96, 128, 192, 256})
     for (const Expr& mask : {Expr(), causal()})
-      cases.push_back(chosen({.head_dim = head_dim, .mask = mask}));
+      cases.push_back(chosen_case({.head_dim = head_dim, .mask = mask}));
   for (int head_dim : {64, 128, 256})
-    cases.push_back(chosen({.dtype = DType::f16, .head_dim = head_dim, .mask = causal()}));
-  cases.push_back(chosen({.head_dim = 192, .value_head_dim = 128, .mask = causal()}));
-  cases.push_back(chosen({.head_dim = 64, .value_head_dim = 256}));
-  cases.push_back(chosen({.out_dtype = DType::f32, .head_dim = 128}));
-  cases.push_back(chosen({.dtype = DType::f16, .out_dtype = DType::f32, .head_dim = 256}));
-  cases.push_back(chosen({.head_dim = 128, .group_size = 4, .mask = causal()}));
+    cases.push_back(chosen_case({.dtype = DType::f16, .head_dim = head_dim, .mask = causal()}));
+  cases.push_back(chosen_case({.head_dim = 192, .value_head_dim = 128, .mask = causal()}));
+  cases.push_back(chosen_case({.head_dim = 64, .value_head_dim = 256}));
+  cases.push_back(chosen_case({.out_dtype = DType::f32, .head_dim = 128}));
+  cases.push_back(chosen_case({.dtype = DType::f16, .out_dtype = DType::f32, .head_dim = 256}));
+  cases.push_back(chosen_case({.head_dim = 128, .group_size = 4, .mask = causal()}));
 
   for (GoldenCase& golden : expression_cases()) cases.push_back(std::move(golden));
   for (GoldenCase& golden : packed_cases()) cases.push_back(std::move(golden));
@@ -216,7 +216,7 @@ std::vector<GoldenCase> golden_cases() {
   for (GoldenCase& golden : decode_golden_cases()) cases.push_back(std::move(golden));
 
   auto with = [&](const char* suffix, const char* changes) {
-    GoldenCase golden = chosen({.head_dim = 128, .mask = causal()});
+    GoldenCase golden = chosen_case({.head_dim = 128, .mask = causal()});
     golden.name += std::string("_") + suffix;
     golden.schedule = parse_schedule(
         "tile_q=128,tile_kv=128,stages=2,math_warpgroups=2,q_in_registers=true,o_buffer=true",
@@ -282,75 +282,20 @@ std::vector<GoldenCase> decode_golden_cases() {
 
 std::vector<GoldenCase> split_golden_cases() {
   std::vector<GoldenCase> cases;
-  for (GoldenCase golden : {chosen({.head_dim = 128, .mask = causal()}), chosen({.head_dim = 64}),
-                            chosen({.dtype = DType::f16, .head_dim = 256})}) {
+  for (GoldenCase golden :
+       {chosen_case({.head_dim = 128, .mask = causal()}), chosen_case({.head_dim = 64}),
+        chosen_case({.dtype = DType::f16, .head_dim = 256})}) {
     golden.name += "_split";
     golden.schedule = parse_schedule("split_keys=true,o_passes=1", golden.schedule);
     cases.push_back(golden);
   }
-  GoldenCase q_in_registers = chosen({.out_dtype = DType::f32, .head_dim = 128, .mask = causal()});
+  GoldenCase q_in_registers =
+      chosen_case({.out_dtype = DType::f32, .head_dim = 128, .mask = causal()});
   q_in_registers.name += "_q_in_registers_split";
   q_in_registers.schedule =
       parse_schedule("tile_q=128,tile_kv=128,math_warpgroups=2,q_in_registers=true,split_keys=true",
                      q_in_registers.schedule);
   cases.push_back(q_in_registers);
-  return cases;
-}
-
-std::vector<GoldenCase> backward_golden_cases() {
-  std::vector<GoldenCase> cases;
-  const auto add = [&](const Problem& problem) -> GoldenCase& {
-    return cases.emplace_back(chosen(problem, Operation::backward));
-  };
-  for (int head_dim : {64, 128})
-    for (const Expr& mask : {Expr(), causal()}) add({.head_dim = head_dim, .mask = mask});
-  for (int head_dim : {16, 80, 96}) add({.head_dim = head_dim, .mask = causal()});
-  add({.dtype = DType::f16, .head_dim = 128, .mask = causal()});
-  add({.head_dim = 128, .value_head_dim = 64});
-  add({.head_dim = 64, .value_head_dim = 128, .mask = causal()});
-  add({.head_dim = 128, .group_size = 4, .mask = causal()});
-  GoldenCase& window =
-      add({.head_dim = 128,
-           .mask = causal() && (sliding_window(scalar("window")) || sinks(scalar("first")))});
-  window.name += "_sinks_window";
-  window.scalars = {{"window", 150}, {"first", 4}};
-  add({.head_dim = 64, .mask = causal() && document()}).name += "_documents";
-  for (const Expr& mask : {Expr(), causal()}) add({.head_dim = 256, .mask = mask});
-  add({.head_dim = 192, .value_head_dim = 128, .mask = causal()});
-  add({.head_dim = 136, .value_head_dim = 208, .group_size = 2});
-  add({.dtype = DType::f16,
-       .head_dim = 256,
-       .mask = causal(),
-       .score = softcap(scalar("cap", DType::f32))})
-      .scalars = {{"cap", 2}};
-  for (int head_dim : {64, 128}) {
-    const auto named = [&](const char* suffix, Problem problem) -> GoldenCase& {
-      problem.head_dim = head_dim;
-      GoldenCase& golden = add(problem);
-      golden.name += suffix;
-      return golden;
-    };
-    named("_softcap_sink", {.mask = causal(),
-                            .score = softcap(scalar("cap", DType::f32)),
-                            .sink = Expr::parse("sink[head]", ExprRole::score)})
-        .scalars = {{"cap", 2}};
-    named("_alibi", {.mask = causal(), .score = alibi()}).tensors = {{"slope", InputKind::slopes}};
-    named("_bias", {.score = additive_bias("bias", DType::bf16)});
-  }
-  add({.head_dim = 64,
-       .mask = causal(),
-       .score = Expr::parse("score + table[head, q - k]", ExprRole::score)})
-      .name += "_relative";
-  for (const Problem& problem :
-       {Problem{.head_dim = 64, .group_size = 2, .dropout = true},
-        Problem{.head_dim = 128, .mask = causal(), .dropout = true},
-        Problem{.dtype = DType::f16, .head_dim = 256, .mask = causal(), .dropout = true}})
-    add(problem).name += "_dropout";
-  add({.head_dim = 64,
-       .mask = causal(),
-       .score = additive_bias("bias", DType::bf16),
-       .dropout = true})
-      .name += "_bias_dropout";
   return cases;
 }
 

@@ -25,6 +25,10 @@ struct GoldenCase {
   Dropout dropout() const { return {problem.dropout ? 0.3F : 0, 9, 1}; }
 };
 
+/// A problem with the schedule that a user gets for long sequences, named by head dims, types and
+/// a causal mask.
+GoldenCase chosen_case(const Problem& problem, Operation operation = Operation::forward);
+
 /// flash_wgmma by head dims, mask and types, each with the schedule that a user gets, then with
 /// scores, sinks and masks that data decide, and one of every other kind of schedule.
 std::vector<GoldenCase> golden_cases();

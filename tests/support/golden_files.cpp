@@ -30,13 +30,13 @@ std::vector<GoldenFile> golden_files() {
         files.push_back({golden.name, source});
       else if (kernel == "combine" || kernel == "combine_listed")
         add_shared(kernel + "_" + std::string(name(problem.output_dtype())), source);
-      else if (kernel == "row_sums")
+      else if (kernel == "row_sums" && !problem.is_ragged())
         add_shared(llvm::formatv("{0}_{1}_d{2}", kernel, type, problem.v_head_dim()), source);
       else if (kernel == "sum_parts")
         add_shared(
             llvm::formatv("{0}_{1}_d{2}x{3}", kernel, type, problem.head_dim, problem.v_head_dim()),
             source);
-      else if (kernel == "clear_unseen" || kernel == "sum_copies")
+      else if (kernel == "sum_copies" || (kernel == "clear_unseen" && !problem.is_ragged()))
         add_shared(kernel, source);
       else
         files.push_back({golden.name + "_" + kernel, source});

@@ -295,9 +295,14 @@ TEST_CASE_METHOD(Fixture, "gradients of named tensors are added up in copies, an
 
 TEST_CASE("the backward family says what it does not serve") {
   CHECK(declines({.head_dim = 128}).empty());
-  CHECK(declines({.q_layout = SequenceLayout::packed, .kv_layout = SequenceLayout::packed}) ==
-        "sequences differ: all of a batch must be dense and equally long, or all of them one, as "
-        "packed ones are under a mask of documents");
+  constexpr SequenceLayout packed = SequenceLayout::packed;
+  CHECK(declines({.q_layout = packed, .kv_layout = packed, .q_lens = true}).empty());
+  for (const Problem& problem : {Problem{.kv_lens = true}, Problem{.q_layout = packed}})
+    CHECK(declines(problem) ==
+          "sequences differ: both q_layout and kv_layout must be packed, or lengths in the mask, "
+          "as in padding()");
+  CHECK(declines({.q_layout = packed, .kv_layout = packed, .dropout = true}) ==
+        "dropout of packed sequences");
   CHECK(declines({.dtype = DType::f32}) == "dtype f32: wgmma takes f16 and bf16");
   CHECK(declines({.head_dim = 264}) == "head_dim 264 is not in 16..256");
   CHECK(declines({.head_dim = 68}) == "head_dim 68 is not a multiple of 8");

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "compiler/families/refusals.h"
 #include "compiler/operations/backward/evaluate.h"
 
 namespace streamattn {
@@ -23,7 +22,12 @@ std::string misses(const Target& target) {
 }
 
 std::string declines(const Problem& problem, const Target& target) {
-  if (auto reason = decline_ragged(problem); !reason.empty()) return reason;
+  if (problem.is_ragged() &&
+      (problem.q_layout != SequenceLayout::packed || problem.kv_layout != SequenceLayout::packed))
+    return "sequences differ: both q_layout and kv_layout must be packed, or lengths in the mask, "
+           "as "
+           "in padding()";
+  if (problem.is_ragged() && problem.dropout) return "dropout of packed sequences";
   if (problem.dtype == DType::f32) return "dtype f32: wgmma takes f16 and bf16";
   if (problem.output_dtype() != problem.dtype)
     return llvm::formatv("out_dtype {0}: dO is an operand of wgmma, and must be {1} as V is",
@@ -123,7 +127,7 @@ Family backward_wgmma_family() {
 }
 
 BackwardTiling backward_tiling(const Problem& problem, const BackwardSchedule& schedule) {
-  return {problem.head_dim, problem.v_head_dim(), schedule.tile_q};
+  return {problem.head_dim, problem.v_head_dim(), schedule.tile_q, problem.is_ragged()};
 }
 
 BackwardSections backward_sections(const Problem& problem, const BackwardSchedule& schedule,

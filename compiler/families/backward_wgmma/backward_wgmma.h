@@ -67,6 +67,10 @@ struct ElementKernel {
   bool is_of_sink;
 };
 
+/// Whether walks go by bits of tiles that two more kernels write: data decide the mask. Of packed
+/// sequences they go by what the mask alone tells.
+bool walks_by_bits(const Problem& problem);
+
 /// How many kernels a program begins with. Those for gradients of named tensors follow: sum_copies,
 /// which makes gradients of what the others have added up, and these.
 std::size_t backward_kernels(const Problem& problem);
@@ -76,12 +80,24 @@ std::vector<ElementKernel> element_kernels(const Problem& problem);
 ElementOwners element_owners(const Problem& problem, int tensor);
 
 /// The sources for gradients of named tensors; none of a problem that names no tensor of reals.
-Program element_sources(const Problem& problem, const Target& target);
+Program element_sources(const Problem& problem, const BackwardSchedule& schedule,
+                        const Target& target);
+
+/// Where the sequences of a call lie; unset where they do not differ.
+BatchParams packed_batch(const ForwardCall& call);
+
+/// The map of rows of queries or of keys of a call, of which a sequence has `longest` at most.
+BoxedTensor boxed_rows(const ForwardCall& call, const Tensor& tensor, int rows,
+                       std::int64_t longest, void* anywhere);
 
 /// Adds their launches for the gradients that a call wants; `statistics` are those of its rows.
 void plan_element_gradients(const Problem& problem, const BackwardCall& call,
                             const StatisticsParams& statistics, const DeviceFacts& device,
                             WorkspaceSlices& workspace, Plan& steps);
+
+/// What of a Spec says how packed sequences lie, and the rows of a tile of queries that has a place
+/// in what the kernels share; empty where sequences do not differ.
+std::string packed_tiles_text(const Problem& problem, const BackwardSchedule& schedule);
 
 /// How source texts begin, and the kernel at their end.
 std::string backward_header(const Target& target);

@@ -89,25 +89,28 @@ class ElementPlan {
               const ElementSumParams& sums) {
     const SequenceParams sequence = sequence_params(call_.forward);
     const ScoreParams score = score_params(call_.forward);
+    const BatchParams batch = packed_batch(call_.forward);
     if (kernel.is_of_sink)
-      add_launch(steps_, index, blocks, SinkParams{statistics_, sequence, score, sums});
+      add_launch(steps_, index, blocks, SinkParams{statistics_, sequence, score, sums, batch});
     else
       add_launch(steps_, index, blocks,
-                 ElementParams{.q = map("tensor map of q", call_.forward.q),
-                               .d_o = map("tensor map of d_o", call_.d_o),
-                               .k = map("tensor map of k", call_.forward.k),
-                               .v = map("tensor map of v", call_.forward.v),
+                 ElementParams{.q = map("tensor map of q", call_.forward.q, call_.forward.q_len()),
+                               .d_o = map("tensor map of d_o", call_.d_o, call_.forward.q_len()),
+                               .k = map("tensor map of k", call_.forward.k, call_.forward.kv_len()),
+                               .v = map("tensor map of v", call_.forward.v, call_.forward.kv_len()),
                                .statistics = statistics_,
                                .sequence = sequence,
                                .score = score,
                                .sums = sums,
                                .key_tiles = static_cast<int>(
                                    ceil_div(call_.forward.kv_len(), ElementTiling::tile)),
-                               .dropout = dropout_params(call_.forward.dropout)});
+                               .dropout = dropout_params(call_.forward.dropout),
+                               .batch = batch});
   }
 
-  TensorMap map(const char* name, const Tensor& tensor) const {
-    return device_.encode(name, boxed(tensor, ElementTiling::tile, call_.forward.q.data));
+  TensorMap map(const char* name, const Tensor& tensor, std::int64_t longest) const {
+    return device_.encode(name, boxed_rows(call_.forward, tensor, ElementTiling::tile, longest,
+                                           call_.forward.q.data));
   }
 
   void sum(int tensor, const ElementSumParams& sums) {

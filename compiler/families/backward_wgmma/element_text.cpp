@@ -44,7 +44,8 @@ Source sum_copies(const Target& target) {
           .parameter_bytes = sizeof(SumCopiesParams)};
 }
 
-Source of_score(const Problem& problem, int tensor, std::string_view called, const Target& target) {
+Source of_score(const Problem& problem, int tensor, std::string_view called,
+                const BackwardSchedule& schedule, const Target& target) {
   const ElementTiling tiling{problem.head_dim, problem.v_head_dim()};
   std::string text = first_lines(problem, called, target, "score");
   text += "#include \"backward/element_gradients.cuh\"\n\nnamespace streamattn {\n";
@@ -59,6 +60,7 @@ Source of_score(const Problem& problem, int tensor, std::string_view called, con
       "      .head_dim = {0}, .value_head_dim = {1}};\n",
       tiling.head_dim, tiling.value_head_dim);
   if (problem.dropout) text += "  static constexpr bool drops = true;\n";
+  text += packed_tiles_text(problem, schedule);
   text +=
       "};\n\n" + backward_kernel(ElementTiling::threads, "", "element_gradients", "ElementParams");
   return {.text = std::move(text),
@@ -68,13 +70,14 @@ Source of_score(const Problem& problem, int tensor, std::string_view called, con
           .parameter_bytes = sizeof(ElementParams)};
 }
 
-Source of_sink(const Problem& problem, int tensor, std::string_view called, const Target& target) {
+Source of_sink(const Problem& problem, int tensor, std::string_view called,
+               const BackwardSchedule& schedule, const Target& target) {
   std::string text = first_lines(problem, called, target, "sink");
   text += "#include \"backward/sink_gradients.cuh\"\n\nnamespace streamattn {\n";
   text += sink_policy(problem, called) + "}\n\nstruct Spec {\n";
   text += "  using Sink = streamattn::ProblemSink;\n";
   text += llvm::formatv("  static constexpr int group_size = {0};\n", problem.group_size);
-  text += owners_text(problem, tensor) + "};\n\n";
+  text += owners_text(problem, tensor) + packed_tiles_text(problem, schedule) + "};\n\n";
   text += backward_kernel(sink_threads, "", "sink_gradients", "SinkParams");
   return {.text = std::move(text),
           .entry = "streamattn_sink_gradients",
@@ -113,13 +116,14 @@ ElementOwners element_owners(const Problem& problem, int tensor) {
           .key = has(Variable::k)};
 }
 
-Program element_sources(const Problem& problem, const Target& target) {
+Program element_sources(const Problem& problem, const BackwardSchedule& schedule,
+                        const Target& target) {
   const ExprNames names(problem);
   if (llvm::none_of(names.tensors, holds_reals)) return {};
   Program program = {sum_copies(target)};
   for (const auto [tensor, is_of_sink] : element_kernels(problem))
-    program.push_back(
-        (is_of_sink ? of_sink : of_score)(problem, tensor, names.tensors[tensor].name, target));
+    program.push_back((is_of_sink ? of_sink : of_score)(problem, tensor, names.tensors[tensor].name,
+                                                        schedule, target));
   return program;
 }
 

@@ -29,13 +29,14 @@ void require_addressable(const BackwardCall& call) {
     require_tma(name, *tensor);
 }
 
-/// Sizes that all kernels of a call share.
+/// Sizes that all kernels of a call share. Packed sequences are as one, with a place for every tile
+/// (backward/sequences.cuh).
 struct Sizes {
   Sizes(const ForwardCall& call, const BackwardTiling& tiling)
-      : all_heads(call.batch() * call.heads()),
-        all_kv_heads(call.batch() * call.kv_heads()),
-        rows(ceil_div(call.q_len(), tiling.tile_q) * tiling.tile_q),
-        key_tiles(ceil_div(call.kv_len(), tiling.tile_kv())) {
+      : all_heads(entries(call) * call.heads()),
+        all_kv_heads(entries(call) * call.kv_heads()),
+        rows(tiles(call, call.q, call.q_len(), tiling.tile_q) * tiling.tile_q),
+        key_tiles(tiles(call, call.k, call.kv_len(), tiling.tile_kv())) {
     checked_int(all_heads * rows, "rows of queries");
     checked_int(all_kv_heads * key_tiles, "tiles of keys");
   }
@@ -46,6 +47,16 @@ struct Sizes {
   std::int64_t all_heads, all_kv_heads;
   std::int64_t rows;  // of queries of a head, padded to whole tiles
   std::int64_t key_tiles;
+
+ private:
+  static std::int64_t entries(const ForwardCall& call) {
+    return call.sequences ? std::min<std::int64_t>(call.batch(), 1) : call.batch();
+  }
+  static std::int64_t tiles(const ForwardCall& call, const Tensor& tensor, std::int64_t longest,
+                            std::int64_t side) {
+    if (!call.sequences) return ceil_div(longest, side);
+    return longest == 0 ? 0 : tensor.seq / side + call.batch();
+  }
 };
 
 RowSumParams sum_params(const BackwardCall& call, const Sizes& sizes, const BackwardParams& to) {
@@ -61,7 +72,8 @@ RowSumParams sum_params(const BackwardCall& call, const Sizes& sizes, const Back
           .counter_count = static_cast<int>(sizes.sums()) * to.d_q_sums.parts,
           .q_len = static_cast<int>(forward.q_len()),
           .heads = static_cast<int>(forward.heads()),
-          .all_heads = static_cast<int>(sizes.all_heads)};
+          .all_heads = static_cast<int>(sizes.all_heads),
+          .batch = to.batch};
 }
 
 ClearParams clear_params(const BackwardCall& call, const Sizes& sizes, const BackwardParams& p) {
@@ -72,7 +84,8 @@ ClearParams clear_params(const BackwardCall& call, const Sizes& sizes, const Bac
           .q_len = static_cast<int>(call.forward.q_len()),
           .heads = static_cast<int>(call.forward.heads()),
           .element_bytes = bytes(call.d_q.dtype),
-          .row_bytes = static_cast<int>(call.d_q.dim * bytes(call.d_q.dtype))};
+          .row_bytes = static_cast<int>(call.d_q.dim * bytes(call.d_q.dtype)),
+          .batch = p.batch};
 }
 
 /// Takes memory for parts of dK and dV, to which items of `p` that are parts go.
@@ -99,7 +112,7 @@ SumPartsParams take_parts(const BackwardCall& call, const BackwardTiling& tiling
 
 /// Whether every query sees some key, as far as the problem alone tells.
 bool surely_sees(const Problem& problem, const Sizes& sizes) {
-  return constant_of(problem.mask) == 1 && sizes.key_tiles > 0;
+  return constant_of(problem.mask) == 1 && sizes.key_tiles > 0 && !problem.is_ragged();
 }
 
 /// Launches that find which tiles are seen, and where they write it.
@@ -131,17 +144,21 @@ SeenTilesParams add_seen_tiles(Plan& steps, const Problem& problem, const Forwar
 }
 
 /// Nothing is cut where dK or dV are float32, which blocks store, or add to, themselves. Does not
-/// depend on a cap on multiprocessors, as sums do on their order.
+/// depend on a cap on multiprocessors, as sums do on their order. Nor of packed sequences, whose
+/// visits nobody knows here.
 KeyOrderParams key_order(const Problem& problem, const BackwardSchedule& schedule,
                          const BackwardCall& call, const Sizes& sizes, const DeviceFacts& device) {
   const std::int64_t key_tiles = sizes.all_kv_heads * sizes.key_tiles;
   const int multiprocessors = device.multiprocessors;
   BackwardCut cut;
-  if (call.d_k.dtype != DType::f32 && call.d_v.dtype != DType::f32)
+  if (call.d_k.dtype != DType::f32 && call.d_v.dtype != DType::f32 && !problem.is_ragged())
     cut = backward_cut(key_tiles, sizes.rows / schedule.tile_q, problem.group_size, multiprocessors,
                        !problem.mask.node().is_constant());
+  Shape shape = call.forward.shape();
+  if (problem.is_ragged())
+    shape = {.batch = 1, .kv_heads = shape.kv_heads, .q_len = shape.q_len, .kv_len = call.d_k.seq};
   const BackwardSections sections =
-      backward_sections(problem, schedule, call.forward.shape(), multiprocessors, device.l2_bytes);
+      backward_sections(problem, schedule, shape, multiprocessors, device.l2_bytes);
   const int whole = static_cast<int>(key_tiles) - cut.cut;
   return {.items = whole + cut.cut * cut.parts,
           .whole = whole,
@@ -157,16 +174,42 @@ KeyOrderParams key_order(const Problem& problem, const BackwardSchedule& schedul
           .climbing_sections = sections.climbing};
 }
 
-/// Where a gradient goes: one of map and direct is set.
-void set_output(const char* name, const Tensor& tensor, const DeviceFacts& device, void* anywhere,
-                TensorMap& map, DirectParams& direct) {
-  if (tensor.dtype == DType::f32)
-    direct = {static_cast<float*>(tensor.data), strides(tensor)};
-  else
-    map = device.encode(name, boxed(tensor, 64, anywhere));
+/// The maps of a call's tensors, and where gradients go: one of map and direct is set.
+void set_tensors(const BackwardCall& call, const BackwardTiling& tiling, const DeviceFacts& device,
+                 BackwardParams& p) {
+  const ForwardCall& forward = call.forward;
+  void* const anywhere = forward.q.data != nullptr ? forward.q.data : forward.k.data;
+  const auto map = [&](const char* name, const Tensor& t, int rows, std::int64_t longest) {
+    return device.encode(name, boxed_rows(forward, t, rows, longest, anywhere));
+  };
+  const auto output = [&](const char* name, const Tensor& t, std::int64_t longest, TensorMap& to,
+                          DirectParams& direct) {
+    if (t.dtype == DType::f32)
+      direct = {static_cast<float*>(t.data), strides(t)};
+    else
+      to = map(name, t, 64, longest);
+  };
+  const std::int64_t q_len = forward.q_len(), kv_len = forward.kv_len();
+  p.q = map("tensor map of q", forward.q, tiling.tile_q, q_len);
+  p.d_o = map("tensor map of d_o", call.d_o, tiling.tile_q, q_len);
+  p.k = map("tensor map of k", forward.k, tiling.tile_kv(), kv_len);
+  p.v = map("tensor map of v", forward.v, tiling.tile_kv(), kv_len);
+  output("tensor map of d_q", call.d_q, q_len, p.d_q, p.d_q_direct);
+  output("tensor map of d_k", call.d_k, kv_len, p.d_k, p.d_k_direct);
+  output("tensor map of d_v", call.d_v, kv_len, p.d_v, p.d_v_direct);
 }
 
 }  // namespace
+
+BatchParams packed_batch(const ForwardCall& call) {
+  return call.sequences ? batch_params(call) : BatchParams{};
+}
+
+BoxedTensor boxed_rows(const ForwardCall& call, const Tensor& tensor, int rows,
+                       std::int64_t longest, void* anywhere) {
+  return call.sequences ? boxed_sequences(tensor, rows, longest, anywhere)
+                        : boxed(tensor, rows, anywhere);
+}
 
 Plan backward_plan(const Problem& problem, const Schedule& chosen, const ResolvedCall& resolved,
                    const DeviceFacts& device, WorkspaceSlices& workspace) {
@@ -182,18 +225,9 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
     return steps;
   }
 
-  void* const anywhere = forward.q.data != nullptr ? forward.q.data : forward.k.data;
-  const auto map = [&](const char* name, const Tensor& t, int rows) {
-    return device.encode(name, boxed(t, rows, anywhere));
-  };
   BackwardParams p = {};
-  p.q = map("tensor map of q", forward.q, tiling.tile_q);
-  p.d_o = map("tensor map of d_o", call.d_o, tiling.tile_q);
-  p.k = map("tensor map of k", forward.k, tiling.tile_kv());
-  p.v = map("tensor map of v", forward.v, tiling.tile_kv());
-  set_output("tensor map of d_q", call.d_q, device, anywhere, p.d_q, p.d_q_direct);
-  set_output("tensor map of d_k", call.d_k, device, anywhere, p.d_k, p.d_k_direct);
-  set_output("tensor map of d_v", call.d_v, device, anywhere, p.d_v, p.d_v_direct);
+  set_tensors(call, tiling, device, p);
+  p.batch = packed_batch(forward);
   const std::int64_t rows = sizes.all_heads * sizes.rows;
   p.statistics = {.minus_lse = workspace.take<float>("LSE of rows", rows),
                   .minus_delta = workspace.take<float>("row sums", rows),
@@ -219,7 +253,7 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
   if (problem.dropout) p.dropout = dropout_params(forward.dropout);
 
   const bool has_rows = rows > 0, has_keys = sizes.key_tiles > 0;
-  if (has_rows && has_keys && is_data_dependent(problem.mask))
+  if (has_rows && has_keys && walks_by_bits(problem))
     p.seen = add_seen_tiles(steps, problem, forward, p, tiling, sms, workspace);
   if (has_rows) {
     const std::int64_t blocks =

@@ -6,20 +6,23 @@
 #include "compiler/expr/score_policy.h"
 #include "compiler/expr/tile_policy.h"
 #include "compiler/families/backward_wgmma/backward_wgmma.h"
+#include "compiler/families/kernel_text.h"
 #include "compiler/families/tile_listing.h"
 
 namespace streamattn {
 namespace {
 
-// Depends on types and the value head dim alone, so that problems share it.
-Source row_sums(const Problem& problem, const Target& target) {
+// Depends on types, the value head dim and the layout of sequences alone, so that problems share
+// it.
+Source row_sums(const Problem& problem, const BackwardSchedule& schedule, const Target& target) {
   std::string text = backward_header(target);
   text += llvm::formatv("// sums of dO * O, {0}, value_head_dim {1}\n", name(problem.dtype),
                         problem.v_head_dim());
   text += "#include \"backward/row_sums.cuh\"\n\nstruct Spec {\n";
   text += llvm::formatv("  using Element = streamattn::{0};\n", name(problem.dtype));
-  text += llvm::formatv("  static constexpr int columns = {0}, threads = {1};\n};\n\n",
+  text += llvm::formatv("  static constexpr int columns = {0}, threads = {1};\n",
                         problem.v_head_dim(), backward_sum_threads);
+  text += packed_tiles_text(problem, schedule) + "};\n\n";
   text += backward_kernel(backward_sum_threads, "", "row_sums", "RowSumParams");
   return {.text = std::move(text),
           .entry = "streamattn_row_sums",
@@ -58,13 +61,15 @@ Source main_kernel(const Problem& problem, const BackwardSchedule& schedule, con
   text += llvm::formatv("  static constexpr int group_size = {0};\n", problem.group_size);
   text += llvm::formatv(
       "  static constexpr streamattn::BackwardTiling tiling = {{\n"
-      "      .head_dim = {0}, .value_head_dim = {1}, .tile_q = {2}};\n",
-      problem.head_dim, problem.v_head_dim(), schedule.tile_q);
+      "      .head_dim = {0}, .value_head_dim = {1}, .tile_q = {2}{3}};\n",
+      problem.head_dim, problem.v_head_dim(), schedule.tile_q,
+      problem.is_ragged() ? ", .is_packed = true" : "");
   text += llvm::formatv(
       "  static constexpr int loader_registers = {0}, dq_registers = {1}, math_registers = {2};\n",
       schedule.loader_registers, schedule.dq_registers, schedule.math_registers);
   if (problem.dropout) text += "  static constexpr bool drops = true;\n";
-  if (is_data_dependent(problem.mask)) text += "  static constexpr bool walks_by_bits = true;\n";
+  if (problem.is_ragged()) text += batch_layout_text(problem);
+  if (walks_by_bits(problem)) text += "  static constexpr bool walks_by_bits = true;\n";
   text += "};\n\n" + backward_kernel(backward_threads, ", 1", "backward_wgmma", "BackwardParams");
   return {.text = std::move(text),
           .entry = "streamattn_backward_wgmma",
@@ -73,11 +78,13 @@ Source main_kernel(const Problem& problem, const BackwardSchedule& schedule, con
           .parameter_bytes = sizeof(BackwardParams)};
 }
 
-Source clear_unseen(const Target& target) {
+Source clear_unseen(const Problem& problem, const BackwardSchedule& schedule,
+                    const Target& target) {
   std::string text = backward_header(target);
   text += "// dQ of queries that see no key\n#include \"backward/clear_unseen.cuh\"\n\n";
-  text += llvm::formatv("struct Spec {{\n  static constexpr int threads = {0};\n};\n\n",
+  text += llvm::formatv("struct Spec {{\n  static constexpr int threads = {0};\n",
                         backward_clear_threads);
+  text += packed_tiles_text(problem, schedule) + "};\n\n";
   text += backward_kernel(backward_clear_threads, "", "clear_unseen", "ClearParams");
   return {.text = std::move(text),
           .entry = "streamattn_clear_unseen",
@@ -105,6 +112,12 @@ Source sum_parts(const Problem& problem, const Target& target) {
 
 }  // namespace
 
+std::string packed_tiles_text(const Problem& problem, const BackwardSchedule& schedule) {
+  if (!problem.is_ragged()) return {};
+  return llvm::formatv("{0}  static constexpr int tile_q = {1};\n", batch_layout_text(problem),
+                       schedule.tile_q);
+}
+
 std::string backward_header(const Target& target) {
   return llvm::formatv("// streamattn  backward  {0}  {1}\n", BackwardSchedule::family,
                        target.name);
@@ -122,9 +135,9 @@ std::string backward_kernel(int threads, const char* bounds, const char* name,
 
 Program backward_emit(const Problem& problem, const Schedule& chosen, const Target& target) {
   const auto schedule = settings_of<BackwardSchedule>(chosen);
-  Program program = {row_sums(problem, target), main_kernel(problem, schedule, target),
-                     clear_unseen(target), sum_parts(problem, target)};
-  if (is_data_dependent(problem.mask)) {
+  Program program = {row_sums(problem, schedule, target), main_kernel(problem, schedule, target),
+                     clear_unseen(problem, schedule, target), sum_parts(problem, target)};
+  if (walks_by_bits(problem)) {
     const std::string header = backward_header(target);
     const int tile_kv = backward_tiling(problem, schedule).tile_kv();
     program.push_back(tile_bounds_source(problem, header, schedule.tile_q, tile_kv));
@@ -132,12 +145,15 @@ Program backward_emit(const Problem& problem, const Schedule& chosen, const Targ
                                           "SeenListingParams", sizeof(SeenListingParams),
                                           schedule.tile_q, tile_kv, seen_tiles_threads));
   }
-  for (Source& source : element_sources(problem, target)) program.push_back(std::move(source));
+  for (Source& source : element_sources(problem, schedule, target))
+    program.push_back(std::move(source));
   return program;
 }
 
-std::size_t backward_kernels(const Problem& problem) {
-  return is_data_dependent(problem.mask) ? 6 : 4;
+bool walks_by_bits(const Problem& problem) {
+  return !problem.is_ragged() && is_data_dependent(problem.mask);
 }
+
+std::size_t backward_kernels(const Problem& problem) { return walks_by_bits(problem) ? 6 : 4; }
 
 }  // namespace streamattn

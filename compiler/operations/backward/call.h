@@ -38,12 +38,18 @@ struct BackwardCall {
               accumulate ? TensorUse::accumulated : TensorUse::output);
   }
 
+  /// Calls visit(array, pointer) for every array of lengths and places.
+  template <class Visit>
+  void visit_arrays(const Visit& visit) {
+    forward.visit_arrays(visit);
+  }
+
   /// Calls visit(name, tensor, use) for every tensor.
   template <class Visit>
   void visit_tensors(const Visit& visit) {
-    const TensorUse gradient = accumulate          ? TensorUse::accumulated
-                               : forward.sequences ? TensorUse::some_rows
-                                                   : TensorUse::output;
+    TensorUse gradient = accumulate ? TensorUse::accumulated : TensorUse::output;
+    if (forward.sequences)
+      gradient = accumulate ? TensorUse::accumulated_rows : TensorUse::some_rows;
     for (const auto& [name, tensor] :
          {std::pair("q", &forward.q), std::pair("k", &forward.k), std::pair("v", &forward.v),
           std::pair("o", &forward.o), std::pair("lse", &forward.lse), std::pair("d_o", &d_o)})

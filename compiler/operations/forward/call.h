@@ -46,9 +46,10 @@ struct KeyPages {
 /// What a launch does with a tensor.
 enum class TensorUse {
   input,
-  output,       ///< every element is written
-  some_rows,    ///< rows are written that the device knows
-  accumulated,  ///< every element is added to
+  output,            ///< every element is written
+  some_rows,         ///< rows are written that the device knows
+  accumulated,       ///< every element is added to
+  accumulated_rows,  ///< those of rows that the device knows
 };
 
 /// A forward launch reduced to what a kernel reads. Tensors are views of the sub-ranges only, and
