@@ -1,6 +1,7 @@
 // The loading side of a backward block: one thread that feeds the math warpgroups by TMA.
 #pragma once
 
+#include "backward/packed_tiles.cuh"
 #include "backward/seen_walk.cuh"
 #include "backward/sum_turns.cuh"
 #include "ptx/global.cuh"
@@ -63,26 +64,14 @@ struct BackwardLoader {
       int index = atomic_increment(params.order.drawn, params.order.last_draw);
       if (index >= params.order.items) return false;
       KeyItem item = key_item(params.order, index);
-      if constexpr (is_packed<Spec>)
-        if (!find_sequence(item)) continue;
+      if constexpr (is_packed<Spec>) {
+        PackedSequence of = PackedTiles(params.key_tiles).get(item.key_tile, item);
+        if (item.key_tile < 0) continue;
+        of.store(shared.sequence(items));
+      }
       item.store(shared.item(items));
       return true;
     }
-  }
-
-  /// From the place of a key tile to the tile of a sequence. Whether there is one.
-  SA_DEVICE bool find_sequence(KeyItem& item) const {
-    int index =
-        TilePlaces{params.batch.kv_begins, params.batch.batch, tiling.tile_kv()}.sequence_of(
-            item.key_tile);
-    if (index < 0) return false;
-    PackedSequence found = {packed_queries<Spec>(params.batch, index),
-                            packed_keys<Spec>(params.batch, index)};
-    item.key_tile -= TilePlaces::first_of(found.kv.first, index, tiling.tile_kv());
-    item.batch = index;
-    if (item.key_tile * tiling.tile_kv() >= found.kv.count) return false;
-    found.store(shared.sequence(items));
-    return true;
   }
 
   // In front of the first tile of the item.

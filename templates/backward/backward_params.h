@@ -5,8 +5,8 @@
 
 namespace streamattn {
 
-// Packed sequences have the tiles of all of them one behind the other, as if of one entry of a
-// batch, with some unused ones between (backward/sequences.cuh).
+// Packed sequences have the query tiles of all of them one behind the other, as if of one entry of
+// a batch, with some unused ones between (backward/sequences.cuh).
 
 /// What the main kernel needs of every row of queries besides Q and dO: float32, in the order in
 /// which threads take it (parts/row_statistics.cuh), negative, as products start from it. Heads are
@@ -25,6 +25,13 @@ struct QuerySumParams {
   int tiles, parts;
 };
 
+/// The tiles of keys of packed sequences, one sequence behind the other: written by row_sums, read
+/// by the main kernel (backward/packed_tiles.cuh).
+struct PackedTilesParams {
+  int* words;  // 8 for each tile
+  int room;    // for so many tiles
+};
+
 /// Work is (section of key-value heads, key tile, head of the section), the last one fastest. A
 /// tile of keys waits for tiles before it alone, which blocks have then drawn earlier. In sections
 /// that climb, key tiles and their walks go the other way round.
@@ -39,7 +46,7 @@ struct KeyOrderParams {
   // it zero again.
   unsigned* drawn;
   unsigned last_draw;
-  int key_tiles;
+  int key_tiles;               // of a head; of packed sequences the most there can be
   int kv_heads, all_kv_heads;  // all: batch * kv_heads
   int section_heads;           // heads of a section; the last section may have fewer
   int climbing_sections;       // the first ones
@@ -86,6 +93,7 @@ struct BackwardParams {
   SeenTilesParams seen;            // where data decide the mask
   TensorMap d_k_parts, d_v_parts;  // as d_k and d_v: [items that are parts, rows of a key tile]
   BatchParams batch;               // of packed sequences; lengths in `sequence` then do not count
+  PackedTilesParams key_tiles;     // of these
 };
 
 /// Parameters of sum_parts, which runs behind the main kernel.
@@ -107,6 +115,7 @@ struct RowSumParams {
   int counter_count;
   int q_len, heads, all_heads;  // all: batch * heads
   BatchParams batch;            // of packed sequences
+  PackedTilesParams key_tiles;  // of these
 };
 
 /// Parameters of clear_unseen, which runs last.

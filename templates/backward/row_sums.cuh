@@ -2,14 +2,14 @@
 // Reads O and dO once.
 #pragma once
 
-#include "backward/sequences.cuh"
+#include "backward/packed_tiles.cuh"
 #include "parts/row_statistics.cuh"
 #include "ptx/global.cuh"
 
 namespace streamattn {
 
 /// What row_sums asks of its Spec: Element, the type of O and dO; columns of them; threads of a
-/// block; of packed sequences their layout, and tile_q, the rows of a tile of theirs.
+/// block; of packed sequences their layout, and tile_q and tile_kv, the rows of a tile of theirs.
 template <class Spec>
 struct RowSums {
   static constexpr int width = 8;  // columns of a thread, 16 bytes
@@ -21,66 +21,94 @@ struct RowSums {
                                              : 32;  // of a row
   static constexpr float log2_e = 1.44269504088896f;
 
+  static constexpr int at_a_time = Spec::threads / lanes;  // rows of a block
+  static constexpr int rounds = 2;
+
   const RowSumParams& params;
 
+  /// Rows in the order of memory, those of all heads of a query before the next query's: a block
+  /// has so many that follow each other, lanes of a row go round together. There are less than
+  /// 2^30; divisions of 64 bits would be most of the work.
   SA_DEVICE void run() const {
-    int thread = blockIdx.x * Spec::threads + threadIdx.x, threads = gridDim.x * Spec::threads;
-    for (int i = thread; i < params.counter_count; i += threads)
+    u32 thread = blockIdx.x * Spec::threads + threadIdx.x;
+    for (u32 i = thread; i < u32(params.counter_count); i += gridDim.x * Spec::threads)
       store_global(params.counters + i, 0u);
-    // Rows of a batch entry in the order of memory: heads of a row follow each other. Lanes of a
-    // row go round together.
-    long long rows = (long long)params.all_heads * params.to.padded_len;
+    if constexpr (is_packed<Spec>)
+      if (thread < 32)
+        PackedTiles(params.key_tiles)
+            .template write<Spec>(params.batch, Spec::tile_kv, params.key_tiles.room);
+    u32 rows = params.all_heads * params.to.padded_len;
+    PackedTile tile;
 #pragma unroll 1
-    for (long long row = thread / lanes; row < rows; row += threads / lanes)
-      sum_row(row, thread % lanes);
+    for (u32 first = blockIdx.x * (rounds * at_a_time); first < rows;
+         first += gridDim.x * (rounds * at_a_time)) {
+      Row row[rounds];
+#pragma unroll
+      for (int i = 0; i < rounds; i++)
+        row[i] = load(first + i * at_a_time + threadIdx.x / lanes, rows, tile);
+#pragma unroll
+      for (int i = 0; i < rounds; i++) finish(row[i]);
+    }
   }
 
  private:
-  SA_DEVICE void sum_row(long long index, int lane) const {
-    int head = index % params.heads;
-    long long rest = index / params.heads;
-    int row = rest % params.to.padded_len, batch = rest / params.to.padded_len;
+  /// What a lane has of a row.
+  struct Row {
+    int4 o, d_o;
+    float lse;
+    int at;  // where its results go; negative: nowhere
+  };
+
+  /// The tile of the row before, of packed sequences.
+  struct PackedTile {
+    int place = -1;
+    PlacedQueries queries;
+  };
+
+  SA_DEVICE Row load(u32 index, u32 rows, PackedTile& tile) const {
+    u32 query = index / u32(params.heads), batch = query / u32(params.to.padded_len);
+    int head = index - query * params.heads, row = query - batch * params.to.padded_len;
+    Row found = {{0, 0, 0, 0}, {0, 0, 0, 0}, -infinity, -1};
+    if (index >= rows) return found;
+    found.at = (batch * params.heads + head) * params.to.padded_len + row / 64 * 64 +
+               statistic_place(row % 64);
     bool exists = row < params.q_len;
-    int place = row;
     if constexpr (is_packed<Spec>) {
-      PlacedQueries tile = queries_at<Spec>(params.batch, row / Spec::tile_q);
-      exists = tile.first + row % Spec::tile_q < tile.q.count;
-      row = tile.row + row % Spec::tile_q;
+      int place = row / Spec::tile_q, in_tile = row % Spec::tile_q;
+      if (place != tile.place) tile = {place, queries_at<Spec>(params.batch, place)};
+      exists = tile.queries.first + in_tile < tile.queries.q.count;
+      row = tile.queries.row + in_tile;
     }
+    if (!exists) return found;
+    auto place = [&](const Strides& s) { return batch * s.batch + head * s.head + row * s.seq; };
+    found.lse = load_global(params.lse + place(params.lse_strides));
+    int column = threadIdx.x % lanes * width;
+    if (column >= parts * width) return found;
+    found.o = load_global((const int4*)((const u16*)params.o + place(params.o_strides) + column));
+    found.d_o =
+        load_global((const int4*)((const u16*)params.d_o + place(params.d_o_strides) + column));
+    return found;
+  }
+
+  // A row that sees no key has no weights; nor has one that does not exist.
+  SA_DEVICE void finish(const Row& row) const {
     float sum = 0;
-    if (exists && lane < parts) {
-      auto place = [&](const Strides& s) {
-        return batch * s.batch + head * s.head + row * s.seq + lane * width;
-      };
-      int4 o = load_global((const int4*)((const u16*)params.o + place(params.o_strides)));
-      int4 d_o = load_global((const int4*)((const u16*)params.d_o + place(params.d_o_strides)));
-      add_products(sum, o.x, d_o.x);
-      add_products(sum, o.y, d_o.y);
-      add_products(sum, o.z, d_o.z);
-      add_products(sum, o.w, d_o.w);
-    }
+    add_products(sum, row.o.x, row.d_o.x);
+    add_products(sum, row.o.y, row.d_o.y);
+    add_products(sum, row.o.z, row.d_o.z);
+    add_products(sum, row.o.w, row.d_o.w);
 #pragma unroll
     for (int other = lanes / 2; other > 0; other /= 2) sum += __shfl_xor_sync(~0u, sum, other);
-    if (lane == 0) store(batch, head, row, place, exists, sum);
+    if (threadIdx.x % lanes != 0 || row.at < 0) return;
+    float minus_lse = row.lse == -infinity ? -infinity : row.lse * -log2_e / params.to.lse_unit;
+    store_global(params.to.minus_lse + row.at, minus_lse);
+    store_global(params.to.minus_delta + row.at, -sum);
   }
 
   SA_DEVICE static void add_products(float& sum, int a, int b) {
     using Element = typename Spec::Element;
     sum = fmaf(unpack(Element(), u16(a)), unpack(Element(), u16(b)), sum);
     sum = fmaf(unpack(Element(), u16(u32(a) >> 16)), unpack(Element(), u16(u32(b) >> 16)), sum);
-  }
-
-  // A row that sees no key has no weights; nor has one that does not exist.
-  SA_DEVICE void store(int batch, int head, int row, int place, bool exists, float sum) const {
-    const Strides& strides = params.lse_strides;
-    float lse = exists ? load_global(params.lse + batch * strides.batch + head * strides.head +
-                                     row * strides.seq)
-                       : -infinity;
-    float minus_lse = lse == -infinity ? -infinity : lse * -log2_e / params.to.lse_unit;
-    long long at = (long long)(batch * params.heads + head) * params.to.padded_len +
-                   place / 64 * 64 + statistic_place(place % 64);
-    store_global(params.to.minus_lse + at, minus_lse);
-    store_global(params.to.minus_delta + at, -sum);
   }
 };
 

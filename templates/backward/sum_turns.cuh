@@ -54,6 +54,9 @@ struct SumTurns {
  private:
   /// Gives the buffer out with what others have added, and stores the dQ that comes back.
   SA_DEVICE void complete(SumTurn turn, QueryVisit visit, int part, SumCursor next) const {
+    MapRows rows = {0, visit.batch};
+    if constexpr (is_packed<Spec>)
+      rows = packed_queries<Spec>(params.batch, visit.batch).in_map(params.batch.q_len);
     u32 given = shared.sum_ring().full_of(at.stage());
     if (turn.previous < 0) {
       mbarrier_arrive(given);
@@ -64,9 +67,6 @@ struct SumTurns {
     }
     shared.sum_ring().wait_empty(next);
     if (params.d_q_direct.data) return;
-    MapRows rows = {0, visit.batch};
-    if constexpr (is_packed<Spec>)
-      rows = packed_queries<Spec>(params.batch, visit.batch).in_map(params.batch.q_len);
     int in_visit = at.uses % parts, row_part = in_visit / tiling.dq_parts();
     int first_chunk = in_visit % tiling.dq_parts() * chunks;
 #pragma unroll 1

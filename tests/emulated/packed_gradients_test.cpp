@@ -112,6 +112,7 @@ TEST_CASE("faults of the places of packed sequences are noticed") {
     Fault fault;
   };
   constexpr const char* sequences = "backward/sequences.cuh";
+  constexpr const char* tiles = "backward/packed_tiles.cuh";
   constexpr const char* loader = "backward/backward_loader.cuh";
   const PackedFault faults[] = {
       {"rows behind a sequence are loaded and stored",
@@ -129,9 +130,17 @@ TEST_CASE("faults of the places of packed sequences are noticed") {
       {"positions are aligned as those of the first sequence",
        causal,
        {sequences, "batch.aligns_ends ? aligned", "batch.aligns_ends ? 0"}},
-      {"a place without a tile of keys is an item",
+      {"a tile behind the keys of a sequence is listed",
        full,
-       {loader, ">= found.kv.count) return false;", ">= found.kv.count + 128) return false;"}},
+       {tiles, "(of.kv.count + tile_rows - 1) / tile_rows", "of.kv.count / tile_rows + 1"}},
+      {"tiles of all sequences are in the list of one", causal, {tiles, "listed += tiles;", ""}},
+      {"a lane lists the sequence of the first one",
+       causal,
+       {sequences, "__shfl_sync(~0u, kv.first, lane)", "__shfl_sync(~0u, kv.first, 0)"}},
+      {"the end of the list is not there", causal, {tiles, "i < room;", "i < 0;"}},
+      {"a place without a tile is an item",
+       causal,
+       {loader, "if (item.key_tile < 0) continue;", ""}},
       {"walks are as long as the longest sequence",
        causal,
        {loader, "rows = packed().q.count;", "rows = params.batch.q_len;"}},
@@ -140,7 +149,7 @@ TEST_CASE("faults of the places of packed sequences are noticed") {
        {loader, "place += TilePlaces::first_of(q.first, batch, tiling.tile_q);", ""}},
       {"rows behind a sequence have statistics",
        lens,
-       {"backward/row_sums.cuh", "exists = tile.first + row % Spec::tile_q < tile.q.count;",
+       {"backward/row_sums.cuh", "exists = tile.queries.first + in_tile < tile.queries.q.count;",
         "exists = true;"}},
       {"rows behind a sequence are cleared",
        lens,
@@ -164,7 +173,7 @@ TEST_CASE("faults of the places of packed sequences are noticed") {
   for (const auto& [what, kernel, fault] : faults) {
     INFO(what);
     const BackwardCase given =
-        packed_call_of(golden_case(kernel), {70, 0, 130, 20}, {90, 140, 130, 300});
+        packed_call_of(golden_case(kernel), {70, 0, 130, 20}, {90, 140, 128, 300});
     CHECK(report_of(kernel, given, fault) != "nothing");
   }
 }

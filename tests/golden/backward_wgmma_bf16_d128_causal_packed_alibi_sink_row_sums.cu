@@ -8,7 +8,7 @@ struct Spec {
   static constexpr streamattn::BatchLayout layout = {
       .q_packed = true, .kv_packed = true, .kv_paged = false,
       .q_lens = false, .kv_lens = false};
-  static constexpr int tile_q = 64;
+  static constexpr int tile_q = 64, tile_kv = 128;
 };
 
 extern "C" __global__ void __launch_bounds__(256)

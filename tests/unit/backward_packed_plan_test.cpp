@@ -76,12 +76,15 @@ TEST_CASE_METHOD(Fixture, "tiles of packed sequences have places as of one seque
   CHECK(main.order.cut == 0);
   CHECK(main.statistics.padded_len == (1000 / 128 + 3) * 128);
   CHECK(main.d_q_sums.tiles == 2 * (1000 / 128 + 3));
+  CHECK(main.key_tiles.room == main.order.key_tiles);
   CHECK(main.batch.batch == 3);
   CHECK(main.batch.q_begins == &q_begins);
   CHECK(main.batch.kv_begins == &kv_begins);
   CHECK(main.batch.q_len == 500);
   CHECK(parameters_of<RowSumParams>(steps, 0).all_heads == 4);
   CHECK(parameters_of<ClearParams>(steps, 2).count == 4 * main.d_q_sums.tiles);
+  call.forward.sequences->max_kv_len = 260;  // no sequence has more than three tiles
+  CHECK(parameters_of<BackwardParams>(planned(), 1).order.key_tiles == 3 * 3);
   call.forward.max_sms = 7;
   CHECK(std::get<KernelLaunch>(planned()[1]).blocks == 7);
 }
@@ -125,8 +128,8 @@ TEST_CASE_METHOD(Fixture, "packed sequences without keys, without queries, or no
       tensor->seq = 0;
     call.forward.sequences->max_q_len = 0;
     const Plan steps = planned();
-    REQUIRE(steps.size() == 1);
-    CHECK(std::get<KernelLaunch>(steps[0]).kernel == 1);
+    REQUIRE(steps.size() == 2);  // row_sums lists tiles of keys
+    CHECK(std::get<KernelLaunch>(steps[1]).kernel == 1);
   }
 }
 

@@ -95,8 +95,8 @@ void plan_element_gradients(const Problem& problem, const BackwardCall& call,
                             const StatisticsParams& statistics, const DeviceFacts& device,
                             WorkspaceSlices& workspace, Plan& steps);
 
-/// What of a Spec says how packed sequences lie, and the rows of a tile of queries that has a place
-/// in what the kernels share; empty where sequences do not differ.
+/// What of a Spec says how packed sequences lie, and the rows of tiles that have a place in what the
+/// kernels share; empty where sequences do not differ.
 std::string packed_tiles_text(const Problem& problem, const BackwardSchedule& schedule);
 
 /// How source texts begin, and the kernel at their end.

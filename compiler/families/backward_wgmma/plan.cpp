@@ -37,6 +37,9 @@ struct Sizes {
         all_kv_heads(entries(call) * call.kv_heads()),
         rows(tiles(call, call.q, call.q_len(), tiling.tile_q) * tiling.tile_q),
         key_tiles(tiles(call, call.k, call.kv_len(), tiling.tile_kv())) {
+    // Those of queries have places by offsets, those of keys are listed.
+    if (call.sequences)
+      key_tiles = std::min(key_tiles, call.batch() * ceil_div(call.kv_len(), tiling.tile_kv()));
     checked_int(all_heads * rows, "rows of queries");
     checked_int(all_kv_heads * key_tiles, "tiles of keys");
   }
@@ -73,7 +76,8 @@ RowSumParams sum_params(const BackwardCall& call, const Sizes& sizes, const Back
           .q_len = static_cast<int>(forward.q_len()),
           .heads = static_cast<int>(forward.heads()),
           .all_heads = static_cast<int>(sizes.all_heads),
-          .batch = to.batch};
+          .batch = to.batch,
+          .key_tiles = to.key_tiles};
 }
 
 ClearParams clear_params(const BackwardCall& call, const Sizes& sizes, const BackwardParams& p) {
@@ -155,8 +159,7 @@ KeyOrderParams key_order(const Problem& problem, const BackwardSchedule& schedul
     cut = backward_cut(key_tiles, sizes.rows / schedule.tile_q, problem.group_size, multiprocessors,
                        !problem.mask.node().is_constant());
   Shape shape = call.forward.shape();
-  if (problem.is_ragged())
-    shape = {.batch = 1, .kv_heads = shape.kv_heads, .q_len = shape.q_len, .kv_len = call.d_k.seq};
+  if (problem.is_ragged()) shape.batch = 1;  // heads are of all sequences
   const BackwardSections sections =
       backward_sections(problem, schedule, shape, multiprocessors, device.l2_bytes);
   const int whole = static_cast<int>(key_tiles) - cut.cut;
@@ -228,6 +231,10 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
   BackwardParams p = {};
   set_tensors(call, tiling, device, p);
   p.batch = packed_batch(forward);
+  const bool is_packed = problem.is_ragged();
+  if (is_packed)
+    p.key_tiles = {workspace.take<int>("tiles of keys", 8 * sizes.key_tiles),
+                   static_cast<int>(sizes.key_tiles)};
   const std::int64_t rows = sizes.all_heads * sizes.rows;
   p.statistics = {.minus_lse = workspace.take<float>("LSE of rows", rows),
                   .minus_delta = workspace.take<float>("row sums", rows),
@@ -255,16 +262,17 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
   const bool has_rows = rows > 0, has_keys = sizes.key_tiles > 0;
   if (has_rows && has_keys && walks_by_bits(problem))
     p.seen = add_seen_tiles(steps, problem, forward, p, tiling, sms, workspace);
-  if (has_rows) {
-    const std::int64_t blocks =
-        std::min(ceil_div(rows * 16, backward_sum_threads), sms * blocks_of_multiprocessor);
-    add_launch(steps, row_sums, blocks, sum_params(call, sizes, p));
+  const bool lists = is_packed && has_keys;
+  if (has_rows || lists) {
+    constexpr std::int64_t rows_of_block = 32, most_blocks = 1 << 16;
+    const std::int64_t blocks = std::min(ceil_div(rows, rows_of_block), most_blocks);
+    add_launch(steps, row_sums, std::max<std::int64_t>(blocks, 1), sum_params(call, sizes, p));
   }
   if (has_keys) {
     const int blocks = std::min(p.order.items, sms);
     p.order.drawn = device.zero_words(1);
     p.order.last_draw = static_cast<unsigned>(p.order.items + blocks) - 1;
-    add_launch(steps, main_kernel, blocks, p, /*overlaps_previous=*/has_rows);
+    add_launch(steps, main_kernel, blocks, p, /*overlaps_previous=*/has_rows || lists);
   }
   if (p.order.cut > 0)
     add_launch(steps, summing, sms * blocks_of_multiprocessor, parts_of_keys,

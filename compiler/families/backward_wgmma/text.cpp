@@ -114,8 +114,9 @@ Source sum_parts(const Problem& problem, const Target& target) {
 
 std::string packed_tiles_text(const Problem& problem, const BackwardSchedule& schedule) {
   if (!problem.is_ragged()) return {};
-  return llvm::formatv("{0}  static constexpr int tile_q = {1};\n", batch_layout_text(problem),
-                       schedule.tile_q);
+  return llvm::formatv("{0}  static constexpr int tile_q = {1}, tile_kv = {2};\n",
+                       batch_layout_text(problem), schedule.tile_q,
+                       backward_tiling(problem, schedule).tile_kv());
 }
 
 std::string backward_header(const Target& target) {
