@@ -88,8 +88,7 @@ EmulatedExecutor::EmulatedExecutor(Problem problem, Schedule schedule, const Tar
       how_(how) {}
 
 std::size_t EmulatedExecutor::workspace_bytes(const ResolvedCall& call) const {
-  return streamattn::workspace_bytes(problem_, schedule_, call, how_.multiprocessors,
-                                     target_.l2_bytes);
+  return streamattn::workspace_bytes(problem_, schedule_, call, how_.multiprocessors, l2_bytes());
 }
 
 // The workspace that was given is only asked for: kernels get slices that are guarded one by one.
@@ -104,9 +103,8 @@ void EmulatedExecutor::run(const ResolvedCall& call, const Workspace& workspace,
                                                    emulator::Role::counter));
   };
   auto slices = memory.begin_workspace(workspace.bytes);
-  const Plan steps =
-      plan(problem_, schedule_, placed_call,
-           {how_.multiprocessors, target_.l2_bytes, emulator::encode, zero_words}, slices);
+  const Plan steps = plan(problem_, schedule_, placed_call,
+                          {how_.multiprocessors, l2_bytes(), emulator::encode, zero_words}, slices);
   memory.end_workspace(slices);
   if (steps.empty()) return;
 

@@ -18,6 +18,7 @@ struct Emulation {
   int multiprocessors = 2;   ///< that blocks run on
   double slice_seconds = 2;  ///< most time that a thread may take between two instructions
   emulator::Trace* trace = nullptr;  ///< gets the timeline
+  std::int64_t l2_bytes = 0;         ///< that plans are told of; 0: what the target has
 };
 
 /// The kernels of a program, compiled for the host.
@@ -44,6 +45,8 @@ class EmulatedExecutor final : public Executor {
   void run(const ResolvedCall& call, const Workspace& workspace, Stream stream) const override;
 
  private:
+  std::int64_t l2_bytes() const { return how_.l2_bytes > 0 ? how_.l2_bytes : target_.l2_bytes; }
+
   Problem problem_;
   Schedule schedule_;
   const Target& target_;

@@ -84,6 +84,7 @@ inline unsigned __reduce_or_sync(unsigned, unsigned value, SA_SITE) {
   return all;
 }
 inline int __ffs(int bits) { return __builtin_ffs(bits); }
+inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
 inline int __clz(int bits) { return bits == 0 ? 32 : __builtin_clz(unsigned(bits)); }
 template <class T>
 T __shfl_sync(unsigned, T value, int lane, SA_SITE) {

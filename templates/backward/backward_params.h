@@ -25,11 +25,13 @@ struct QuerySumParams {
   int tiles, parts;
 };
 
-/// The tiles of keys of packed sequences, one sequence behind the other: written by row_sums, read
-/// by the main kernel (backward/packed_tiles.cuh).
+/// The tiles of keys of packed sequences: of groups of these, one behind the other, the first tile
+/// of each sequence, then the second ones, and so on. Written by row_sums, read by the main kernel
+/// (backward/packed_tiles.cuh).
 struct PackedTilesParams {
-  int* words;  // 8 for each tile
-  int room;    // for so many tiles
+  int* words;      // 8 for each tile
+  int room;        // for so many tiles
+  int group_rows;  // a group's sequences begin within so many rows of the tensors
 };
 
 /// Work is (section of key-value heads, key tile, head of the section), the last one fastest. A

@@ -36,7 +36,7 @@ struct RowSums {
     if constexpr (is_packed<Spec>)
       if (thread < 32)
         PackedTiles(params.key_tiles)
-            .template write<Spec>(params.batch, Spec::tile_kv, params.key_tiles.room);
+            .template write<Spec>(params.batch, Spec::tile_kv, params.key_tiles);
     u32 rows = params.all_heads * params.to.padded_len;
     PackedTile tile;
 #pragma unroll 1

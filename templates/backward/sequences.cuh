@@ -53,12 +53,6 @@ struct PackedSequence {
     store_shared(slot, make_int4(q.first, q.count, kv.first, kv.count));
   }
 
-  /// That of another lane of the warp.
-  SA_DEVICE PackedSequence of_lane(int lane) const {
-    return {{__shfl_sync(~0u, q.first, lane), __shfl_sync(~0u, q.count, lane)},
-            {__shfl_sync(~0u, kv.first, lane), __shfl_sync(~0u, kv.count, lane)}};
-  }
-
   SA_DEVICE Sequence positions(const BatchParams& batch) const {
     int aligned = batch.k_position + kv.count - q.count;
     return {q.count, kv.count, batch.aligns_ends ? aligned : batch.q_position, batch.k_position};

@@ -72,6 +72,18 @@ TEST_CASE("float32 gradients of packed sequences are written, and added to what 
   }
 }
 
+TEST_CASE("packed sequences are worked on in groups that an L2 has room for") {
+  const GoldenCase golden = golden_case("backward_wgmma_bf16_d128_g2_causal_packed");
+  const EmulatedBackward kernel(golden);
+  std::vector<std::int64_t> lengths;  // more than a warp has lanes
+  for (int i = 0; i < 40; i++) lengths.push_back(i % 13 == 0 ? 150 : i % 4);
+  BackwardCase given = packed_call_of(golden, lengths, lengths);
+  given.forward.shape.kv_heads = 1;
+  const std::int64_t rows = 100, row_bytes = 2 * 8 * 128;
+  check_gradients(
+      given, kernel.emulate(given, {.multiprocessors = 3, .l2_bytes = rows * row_bytes * 3 / 2}));
+}
+
 TEST_CASE("gradients of packed sequences are equal bit for bit in whatever order blocks run") {
   const GoldenCase golden = golden_case("backward_wgmma_bf16_d128_g2_causal_packed");
   const EmulatedBackward kernel(golden);
@@ -132,12 +144,14 @@ TEST_CASE("faults of the places of packed sequences are noticed") {
        {sequences, "batch.aligns_ends ? aligned", "batch.aligns_ends ? 0"}},
       {"a tile behind the keys of a sequence is listed",
        full,
-       {tiles, "(of.kv.count + tile_rows - 1) / tile_rows", "of.kv.count / tile_rows + 1"}},
-      {"tiles of all sequences are in the list of one", causal, {tiles, "listed += tiles;", ""}},
-      {"a lane lists the sequence of the first one",
+       {tiles, "tile * tile_rows < keys.count;", "tile * tile_rows <= keys.count;"}},
+      {"tiles of all sequences are in the place of the first one's",
        causal,
-       {sequences, "__shfl_sync(~0u, kv.first, lane)", "__shfl_sync(~0u, kv.first, 0)"}},
-      {"the end of the list is not there", causal, {tiles, "i < room;", "i < 0;"}},
+       {tiles, "listed + __popc(all & ~(~0u << lane))", "listed"}},
+      {"the sequences behind a group are lost",
+       causal,
+       {tiles, "end + __ffs(int(behind)) - 1;", "end + __ffs(int(behind));"}},
+      {"the end of the list is not there", causal, {tiles, "i < params.room;", "i < 0;"}},
       {"a place without a tile is an item",
        causal,
        {loader, "if (item.key_tile < 0) continue;", ""}},

@@ -130,17 +130,33 @@ BackwardTiling backward_tiling(const Problem& problem, const BackwardSchedule& s
   return {problem.head_dim, problem.v_head_dim(), schedule.tile_q, problem.is_ragged()};
 }
 
+namespace {
+
+// Of Q and dO, which all key tiles of a head read, and the sums of dQ, which they add to: of a row
+// of the queries of one key-value head.
+std::int64_t query_row_bytes(const Problem& problem) {
+  return problem.group_size * (6LL * problem.head_dim + 2LL * problem.v_head_dim());
+}
+
+// Of the L2, for what blocks that run at a time share.
+std::int64_t shared_bytes(std::int64_t l2_bytes) { return l2_bytes * 2 / 3; }
+
+}  // namespace
+
+int backward_group_rows(const Problem& problem, std::int64_t l2_bytes) {
+  return static_cast<int>(
+      std::max<std::int64_t>(shared_bytes(l2_bytes) / query_row_bytes(problem), 1));
+}
+
 BackwardSections backward_sections(const Problem& problem, const BackwardSchedule& schedule,
                                    const Shape& shape, int multiprocessors, std::int64_t l2_bytes) {
   const std::int64_t all = std::max<std::int64_t>(shape.batch * shape.kv_heads, 1);
-  // Q and dO, which all key tiles of a head read, and the sums of dQ, which they add to.
-  const std::int64_t row_bytes =
-      problem.group_size * (6LL * problem.head_dim + 2LL * problem.v_head_dim());
+  const std::int64_t row_bytes = query_row_bytes(problem);
   const bool is_masked = !problem.mask.node().is_constant();
   // Blocks in a section that climbs are a query tile apart, and all these tiles are in use.
   const bool climbs = is_masked && multiprocessors * schedule.tile_q * row_bytes <= l2_bytes / 2;
 
-  std::int64_t fit = l2_bytes * 2 / 3 / std::max<std::int64_t>(shape.q_len * row_bytes, 1);
+  std::int64_t fit = shared_bytes(l2_bytes) / std::max<std::int64_t>(shape.q_len * row_bytes, 1);
   if (is_masked && !climbs) {
     // Later blocks of a head are shorter and catch up with those that they wait for: the fewer of
     // them run at a time, the less they wait.

@@ -48,6 +48,10 @@ struct BackwardSections {
 BackwardSections backward_sections(const Problem& problem, const BackwardSchedule& schedule,
                                    const Shape& shape, int multiprocessors, std::int64_t l2_bytes);
 
+/// Packed sequences that begin within so many rows are worked on together: their queries are what
+/// the L2 has room for, of one head.
+int backward_group_rows(const Problem& problem, std::int64_t l2_bytes);
+
 /// How the last `cut` key tiles of the order are cut: into `parts` work items each, of `part_tiles`
 /// query tiles.
 struct BackwardCut {
@@ -95,8 +99,8 @@ void plan_element_gradients(const Problem& problem, const BackwardCall& call,
                             const StatisticsParams& statistics, const DeviceFacts& device,
                             WorkspaceSlices& workspace, Plan& steps);
 
-/// What of a Spec says how packed sequences lie, and the rows of tiles that have a place in what the
-/// kernels share; empty where sequences do not differ.
+/// What of a Spec says how packed sequences lie, and the rows of tiles that have a place in what
+/// the kernels share; empty where sequences do not differ.
 std::string packed_tiles_text(const Problem& problem, const BackwardSchedule& schedule);
 
 /// How source texts begin, and the kernel at their end.

@@ -159,7 +159,11 @@ KeyOrderParams key_order(const Problem& problem, const BackwardSchedule& schedul
     cut = backward_cut(key_tiles, sizes.rows / schedule.tile_q, problem.group_size, multiprocessors,
                        !problem.mask.node().is_constant());
   Shape shape = call.forward.shape();
-  if (problem.is_ragged()) shape.batch = 1;  // heads are of all sequences
+  if (problem.is_ragged()) {  // as one sequence: a head is that of all
+    shape.batch = 1;
+    shape.q_len = call.d_q.seq;
+    shape.kv_len = call.d_k.seq;
+  }
   const BackwardSections sections =
       backward_sections(problem, schedule, shape, multiprocessors, device.l2_bytes);
   const int whole = static_cast<int>(key_tiles) - cut.cut;
@@ -233,8 +237,9 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
   p.batch = packed_batch(forward);
   const bool is_packed = problem.is_ragged();
   if (is_packed)
-    p.key_tiles = {workspace.take<int>("tiles of keys", 8 * sizes.key_tiles),
-                   static_cast<int>(sizes.key_tiles)};
+    p.key_tiles = {.words = workspace.take<int>("tiles of keys", 8 * sizes.key_tiles),
+                   .room = static_cast<int>(sizes.key_tiles),
+                   .group_rows = backward_group_rows(problem, device.l2_bytes)};
   const std::int64_t rows = sizes.all_heads * sizes.rows;
   p.statistics = {.minus_lse = workspace.take<float>("LSE of rows", rows),
                   .minus_delta = workspace.take<float>("row sums", rows),
