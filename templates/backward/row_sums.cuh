@@ -33,10 +33,6 @@ struct RowSums {
     u32 thread = blockIdx.x * Spec::threads + threadIdx.x;
     for (u32 i = thread; i < u32(params.counter_count); i += gridDim.x * Spec::threads)
       store_global(params.counters + i, 0u);
-    if constexpr (is_packed<Spec>)
-      if (thread < 32)
-        PackedTiles(params.key_tiles)
-            .template write<Spec>(params.batch, Spec::tile_kv, params.key_tiles);
     u32 rows = params.all_heads * params.to.padded_len;
     PackedTile tile;
 #pragma unroll 1
@@ -49,6 +45,10 @@ struct RowSums {
 #pragma unroll
       for (int i = 0; i < rounds; i++) finish(row[i]);
     }
+    if constexpr (is_packed<Spec>)
+      if (thread < 32)
+        PackedTiles(params.key_tiles)
+            .template write<Spec>(params.batch, Spec::tile_kv, params.key_tiles);
   }
 
  private:
