@@ -24,8 +24,8 @@ namespace streamattn {
 /// A key that `mask` lets a row see counts whatever its weight: a NaN in its V makes that column of
 /// O NaN, an infinity makes it infinite, or NaN where the weight underflows to 0. A key that it
 /// hides never counts: its K and V may hold anything, be it padding that no query sees, or a key
-/// that a causal mask hides from some queries and shows to others (docs/flash_wgmma.md). In the
-/// backward pass hidden keys and queries must be finite on a GPU (docs/backward.md).
+/// that a causal mask hides from some queries and shows to others (docs/flash_wgmma.md). The same
+/// is true of gradients, of Q and dO too (docs/backward.md).
 struct STREAMATTN_API Problem {
   DType dtype = DType::bf16;               ///< of Q, K and V
   std::optional<DType> out_dtype = {};     ///< of O; dtype where not given, else f32

@@ -52,6 +52,7 @@ struct BackwardLoader {
     shared.keys_ring().wait_empty(items);
     KeyItem{-1}.store(shared.item(items));
     mbarrier_arrive(shared.keys_ring().full);
+    if (landing(0) > 0) mbarrier_arrive(landing(shared.keys_ring().full));
     for (int i = 0; i < SumTurns<Spec>::ends; i++) end_turns();
   }
 
@@ -108,13 +109,14 @@ struct BackwardLoader {
     KeyItem item = this->item();
     item.flags |= is_seen ? KeyItem::seen : 0;
     item.store(shared.item(items));
-    keys.acquire(items, Tiles::K::bytes + Tiles::V::bytes);
+    u32 barrier = landing(keys.full);
+    mbarrier_arrive_expect(barrier, Tiles::K::bytes + Tiles::V::bytes);
     MapRows rows = {0, item.batch};
     if constexpr (is_packed<Spec>) rows = packed().kv.in_map(params.batch.kv_len);
     int row = rows.first + item.key_tile * tiling.tile_kv();
-    load<typename Tiles::K>(shared.k(), params.k, keys.full, row, item.kv_head, rows.entry,
+    load<typename Tiles::K>(shared.k(), params.k, barrier, row, item.kv_head, rows.entry,
                             CachePolicy::evict_first);
-    load<typename Tiles::V>(shared.v(), params.v, keys.full, row, item.kv_head, rows.entry,
+    load<typename Tiles::V>(shared.v(), params.v, barrier, row, item.kv_head, rows.entry,
                             CachePolicy::evict_first);
   }
 
@@ -131,6 +133,8 @@ struct BackwardLoader {
     QueryVisit visit{
         tile, head(), batch,
         (here.is_masked() ? QueryVisit::masked : 0) | (next < 0 ? QueryVisit::completes : 0)};
+    bool more = find_next();
+    visit.flags |= more ? 0 : QueryVisit::last;
     // Where the tile is in the tensors, and of the tiles that have statistics and sums.
     MapRows rows = {0, batch};
     int place = visit.q_tile, all_head = batch * params.order.kv_heads * Spec::group_size;
@@ -143,8 +147,6 @@ struct BackwardLoader {
     all_head += visit.head;
     int row = rows.first + visit.q_tile * tiling.tile_q;
     long long first = (long long)all_head * params.statistics.padded_len + place * tiling.tile_q;
-    bool more = find_next();
-    visit.flags |= more ? 0 : QueryVisit::last;
 
     auto q_at = shared.q_of(at);
     if constexpr (tiling.loads_q_first()) shared.q_ring().wait_empty(q_at);
@@ -156,11 +158,12 @@ struct BackwardLoader {
       shared.q_ring().wait_empty(q_at);
     }
     QueryVisit::load(shared.visit(at)).store(shared.slot(q_at));
-    u32 full = shared.q_ring().acquire(q_at, Tiles::Q::bytes + tiling.statistic_bytes());
-    load<typename Tiles::Q>(shared.q(q_at), params.q, full, row, visit.head, rows.entry,
+    u32 barrier = landing(shared.q_ring().full_of(q_at.stage()));
+    mbarrier_arrive_expect(barrier, Tiles::Q::bytes + tiling.statistic_bytes());
+    load<typename Tiles::Q>(shared.q(q_at), params.q, barrier, row, visit.head, rows.entry,
                             CachePolicy::evict_last);
     bulk_load(shared.lse(q_at), params.statistics.minus_lse + first, tiling.statistic_bytes(),
-              full);
+              barrier);
     // dK and dV of the item before are in all other stages of Q, and in stages of dO.
     if constexpr (!tiling.by_role()) shared.gradient_ring().wait_empty(items);
     if constexpr (tiling.loads_q_first()) load_d_o(row, visit.head, rows.entry, first);
@@ -170,11 +173,20 @@ struct BackwardLoader {
 
   SA_DEVICE void load_d_o(int row, int head, int entry, long long first) const {
     auto d_o_at = shared.d_o_of(at);
-    u32 full = shared.d_o_ring().acquire(d_o_at, Tiles::DO::bytes + tiling.statistic_bytes());
-    load<typename Tiles::DO>(shared.d_o(d_o_at), params.d_o, full, row, head, entry,
+    shared.d_o_ring().wait_empty(d_o_at);
+    u32 barrier = landing(shared.d_o_ring().full_of(d_o_at.stage()));
+    mbarrier_arrive_expect(barrier, Tiles::DO::bytes + tiling.statistic_bytes());
+    load<typename Tiles::DO>(shared.d_o(d_o_at), params.d_o, barrier, row, head, entry,
                              CachePolicy::evict_last);
     bulk_load(shared.delta(d_o_at), params.statistics.minus_delta + first, tiling.statistic_bytes(),
-              full);
+              barrier);
+  }
+
+  // The barrier of operands that this one announces, once they have landed: where OperandCleaner
+  // is between, another.
+  SA_DEVICE u32 landing(u32 full) const {
+    if constexpr (watches<Spec>) return full + params.watch.landed;
+    return full;
   }
 
   SA_DEVICE bool climbs() const { return item().flags & KeyItem::climbs; }

@@ -79,6 +79,14 @@ struct DirectParams {
   Strides strides;
 };
 
+/// What a launch does so that nothing that is not finite gets from pairs that a mask hides into
+/// results (backward/operand_cleaner.cuh).
+struct WatchParams {
+  unsigned* found;         // is no longer zero where a result is not finite; null: nobody asks
+  const unsigned* unless;  // zero: the launch does nothing; null: it does
+  int landed;              // BackwardTiling::landed where operands are cleaned, else 0
+};
+
 /// Parameters of backward_wgmma.
 struct BackwardParams {
   TensorMap q, d_o;         // boxes of one chunk of columns times the 64 rows of a query tile
@@ -96,6 +104,7 @@ struct BackwardParams {
   TensorMap d_k_parts, d_v_parts;  // as d_k and d_v: [items that are parts, rows of a key tile]
   BatchParams batch;               // of packed sequences; lengths in `sequence` then do not count
   PackedTilesParams key_tiles;     // of these
+  WatchParams watch;               // where a mask hides pairs
 };
 
 /// Parameters of sum_parts, which runs behind the main kernel.
@@ -154,7 +163,11 @@ struct BackwardTiling {
   static constexpr int items = 4, visits = 4;  // that somebody may still look at
   static constexpr int math_warps = 8;
   /// Full and empty barriers of K and V, of dK and dV, of P, and of every stage of Q, dO, dS, dQ.
-  static constexpr int barrier_bytes = 16 * (3 + 4 * most_stages);
+  static constexpr int ring_bytes = 16 * (3 + 4 * most_stages);
+  /// Behind every full barrier of operands is, so many bytes, that of operands which are cleaned
+  /// before they are announced.
+  static constexpr int landed = ring_bytes;
+  static constexpr int barrier_bytes = 2 * ring_bytes;
   static constexpr int most_bytes = 227 << 10;  // that a block may have
 
   SA_ANYWHERE constexpr bool by_role() const { return head_dim > 128 || value_head_dim > 128; }

@@ -4,8 +4,10 @@
 #include "backward/backward_spec.cuh"
 #include "backward/key_item.cuh"
 #include "backward/sequences.cuh"
+#include "parts/fragment.cuh"
 #include "parts/stage_ring.cuh"
 #include "parts/swizzled_tile.cuh"
+#include "ptx/global.cuh"
 
 namespace streamattn {
 
@@ -82,6 +84,26 @@ struct BackwardTiles {
 /// Other scores than products leave no register for it.
 template <class Spec>
 constexpr bool frees_ds_by_name = Spec::tiling.ds_stages() == 1 && !Spec::Score::changes;
+
+/// Whether a mask hides pairs, so that what is not finite must be kept from results.
+template <class Spec>
+constexpr bool watches = !Spec::Score::trivial;
+
+/// Adds to the count of results that are not finite: looks at some rows of a tile of dK or dQ,
+/// those of the first warp. What is not finite in Q, or in K, is so in a column of all rows of a
+/// product with it; in dO it is in all that dK has of its row, and in V in all that dQ has of its
+/// key.
+template <int N>
+SA_DEVICE void watch(const WatchParams& params, Fragment at, const float (&rows)[N]) {
+  if (!params.found || at.warp != 0) return;
+  float zeros[2] = {};
+#pragma unroll
+  for (int i = 0; i < N; i += 4) {
+    zeros[0] = fmaf(rows[i], 0, zeros[0]);
+    zeros[1] = fmaf(rows[i + 1], 0, zeros[1]);
+  }
+  if (!(zeros[0] + zeros[1] == 0)) atomic_increment(params.found, ~0u);
+}
 
 /// The shared memory of a block.
 template <class Spec>

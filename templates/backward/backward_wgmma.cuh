@@ -11,6 +11,7 @@
 #include "backward/backward_loader.cuh"
 #include "backward/gradient_store.cuh"
 #include "backward/key_roles.cuh"
+#include "backward/operand_cleaner.cuh"
 #include "backward/query_gradient.cuh"
 #include "ptx/dependency.cuh"
 
@@ -30,6 +31,9 @@ SA_DEVICE void run_backward_block(const BackwardParams& params) {
     shared.ds_ring().init(4, 4 * Spec::tiling.ds_writers());  // written by warps, read by four
     shared.sum_ring().init(4);
     if constexpr (by_role) shared.weights_ring().init(4, 4);
+    if constexpr (watches<Spec>)
+      for (int i = 0; i < Spec::tiling.ring_bytes; i += 8)
+        mbarrier_init(shared.keys_ring().full + Spec::tiling.landed + i, 1);
     fence_mbarrier_init();
   }
   __syncthreads();
@@ -55,13 +59,23 @@ SA_DEVICE void run_backward_block(const BackwardParams& params) {
       SumTurns<Spec>{params, shared, {u32(warp - 13)}}.run();
     else if (lane == 0)
       GradientStore<Spec>{params, shared}.run();
+    else if (watches<Spec> && lane == 1 && warp == 15 && params.watch.landed > 0)
+      OperandCleaner<Spec>{shared}.run();
   }
 }
 
 /// The kernel: a programmatic dependent of row_sums.
 template <class Spec>
 SA_DEVICE void backward_wgmma(const BackwardParams& params) {
-  if constexpr (is_backward_spec<Spec>()) run_backward_block<Spec>(params);
+  if constexpr (is_backward_spec<Spec>()) {
+    if constexpr (watches<Spec>)
+      if (params.watch.unless) {
+        dependency_wait();
+        if (load_global(params.watch.unless) == 0) return;
+        begin_second_stores();
+      }
+    run_backward_block<Spec>(params);
+  }
 }
 
 }  // namespace streamattn

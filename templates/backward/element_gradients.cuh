@@ -165,8 +165,10 @@ struct ElementGradients {
         int element = 8 * sixteen + i, column = 8 * (element / 4) + i % 2;
         int row = key(walk, i / 2 % 2), k = walk.sequence.k_position + row;
         float logit = score.change(s[element], q, k, column, 0);
-        if (row >= walk.sequence.kv_len || !score.keeps(q + column, k, 0)) logit = -infinity;
-        float weight = exp2_approx(fmaf(logit, score.scale_log2, minus_lse.of(i)));
+        float power = fmaf(logit, score.scale_log2, minus_lse.of(i));
+        bool has_weight = row < walk.sequence.kv_len && minus_lse.of(i) != -infinity;
+        if (!has_weight || !score.keeps(q + column, k, 0)) power = -infinity;
+        float weight = exp2_approx(power);
         float of_pair = d[element] + minus_delta.of(i);
         if constexpr (drops<Spec>)
           of_pair = less_delta(params.dropout, d[element], drop.of(element), minus_delta.of(i));

@@ -21,11 +21,20 @@ SA_DEVICE void store_packed(u32 buffer, Fragment at, const float (&tile)[N],
   }
 }
 
-/// To memory, or added to what is there, from row `row` on.
-template <int columns, int N>
-SA_DEVICE void store_in_float(bool accumulate, OutputRows rows, int row, Fragment at,
-                              const float (&tile)[N], const float (&factor)[2]) {
-  if (accumulate)
+/// To memory, or added to what is there; `sequence`, shared, is that of a packed item.
+template <class Spec, int columns, int N>
+SA_DEVICE void store_in_float(const BackwardParams& params, const DirectParams& direct,
+                              KeyItem item, u32 sequence, Fragment at, const float (&tile)[N],
+                              const float (&factor)[2]) {
+  const Strides& strides = direct.strides;
+  long long first = item.batch * strides.batch;
+  int row = item.key_tile * Spec::tiling.tile_kv(), count = params.sequence.kv_len;
+  if constexpr (is_packed<Spec>) {
+    PackedRange kv = PackedSequence::load(sequence).kv;
+    first = kv.first * strides.seq, count = kv.count;
+  }
+  OutputRows rows{direct.data + first + item.kv_head * strides.head, strides.seq, count};
+  if (params.accumulate)
     add_direct<columns>(rows, row, at, tile, factor);
   else
     store_direct<columns>(rows, row, at, tile, factor);

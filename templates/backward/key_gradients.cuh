@@ -3,6 +3,7 @@
 #pragma once
 
 #include "backward/backward_shared.cuh"
+#include "backward/changed_weights.cuh"
 #include "backward/dropped_weights.cuh"
 #include "backward/gradient_rows.cuh"
 #include "backward/row_product.cuh"
@@ -62,6 +63,7 @@ struct KeyGradients {
       // When the other warpgroup, too, has read what gradients take the place of.
       shared.q_ring().wait_empty(shared.q_of({visit.uses + tiling.q_stages() - 1}));
       shared.gradient_ring().wait_empty(items());
+      if constexpr (watches<Spec>) watch(params.watch, at, dk);
       pass_on<DKTile, tiling.head_dim>(dk, params.score.scale, params.d_k_direct,
                                        shared.d_k(visit, at.warpgroup));
       pass_on<DVTile, tiling.value_head_dim>(dv, value_scale(), params.d_v_direct,
@@ -278,28 +280,8 @@ struct KeyGradients {
     int q = sequence.q_position + here.q_tile * tiling.tile_q + at.column();
     int row = sequence.k_position + item.key_tile * tiling.tile_kv();
     const int k[2] = {row + at.row(0), row + at.row(1)};
-#pragma unroll
-    for (int sixteen = 0; sixteen < tiling.tile_q / 16; sixteen++) {
-      LaneStatistics minus_lse(shared.lse(shared.q_of(visit)), sixteen, at.lane);
-      float weights[8];
-#pragma unroll
-      for (int i = 0; i < 8; i++) {
-        int element = 8 * sixteen + i, column = 8 * (element / 4) + i % 2;
-        float& x = s[element];
-        float logit = score.change(x, q, k[i / 2 % 2], column, 0);
-        if (hidden >> element & 1) logit = -infinity;
-        weights[i] = exp2_approx(fmaf(logit, score.scale_log2, minus_lse.of(i)));
-        if constexpr (Score::has_slope)
-          x = weights[i] == 0 ? 0 : weights[i] * score.slope(x, q, k[i / 2 % 2], column);
-      }
-#pragma unroll
-      for (int i = 0; i < 4; i++) {
-        p[4 * sixteen + i] = pack(Element(), weights[2 * i], weights[2 * i + 1]);
-        if constexpr (Score::has_slope)
-          sloped[4 * sixteen + i] =
-              pack(Element(), s[8 * sixteen + 2 * i], s[8 * sixteen + 2 * i + 1]);
-      }
-    }
+    change_weights<Spec>(score, hidden, q, k, shared.lse(shared.q_of(visit)), at.lane, s, p,
+                         sloped);
   }
 
   /// dP, dV and dS of the visit. Once dK of the one before is complete, its Q is given back.
@@ -390,23 +372,10 @@ struct KeyGradients {
                          u32 buffer) const {
     const float factor[2] = {scale, scale};
     if (direct.data)
-      store_in_float<columns>(params.accumulate, rows_of(direct),
-                              item().key_tile * tiling.tile_kv(), at, tile, factor);
+      store_in_float<Spec, columns>(params, direct, item(), shared.sequence(items()), at, tile,
+                                    factor);
     else
       store_packed<Element, Tile>(buffer, at, tile, factor);
-  }
-
-  // Those of the item's head.
-  SA_DEVICE OutputRows rows_of(const DirectParams& direct) const {
-    KeyItem item = this->item();
-    const Strides& strides = direct.strides;
-    long long first = item.batch * strides.batch;
-    int count = params.sequence.kv_len;
-    if constexpr (is_packed<Spec>) {
-      PackedRange kv = packed().kv;
-      first = kv.first * strides.seq, count = kv.count;
-    }
-    return {direct.data + first + item.kv_head * strides.head, strides.seq, count};
   }
 
   SA_DEVICE void tell_passed_on() const {

@@ -117,6 +117,7 @@ struct KeysRole : KeyRole<Spec> {
       if (this->item().flags & KeyItem::seen) visit_queries();
       this->release_keys();
       this->wait_keys_read();
+      if constexpr (watches<Spec>) watch(params.watch, at, dk);
       this->template pass_on<DKTile, tiling.head_dim>(dk, params.score.scale, params.d_k_direct,
                                                       shared.d_k(visit, 0));
       this->tell_passed_on();

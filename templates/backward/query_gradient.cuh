@@ -82,6 +82,7 @@ struct QueryGradient {
   SA_DEVICE void complete(Chunk& dq, u32 buffer, int part, int chunk) const {
     bool is_alone = SumTurn::load(shared.turn(visit)).previous < 0;
     if (!is_alone) add(dq, buffer);
+    if constexpr (watches<Spec>) watch(params.watch, at, dq);
     if (params.d_q_direct.data) {
       QueryVisit tile = here();
       int row = tile.q_tile * tiling.tile_q + part / column_parts * tiling.sum_rows;

@@ -90,7 +90,8 @@ struct RowSums {
     return found;
   }
 
-  // A row that sees no key has no weights; nor has one that does not exist.
+  // A row that sees no key has no weights; nor has one that does not exist. Weights of one whose O,
+  // LSE or dO is not finite are NaN, and all that sees it.
   SA_DEVICE void finish(const Row& row) const {
     float sum = 0;
     add_products(sum, row.o.x, row.d_o.x);
@@ -100,9 +101,12 @@ struct RowSums {
 #pragma unroll
     for (int other = lanes / 2; other > 0; other /= 2) sum += __shfl_xor_sync(~0u, sum, other);
     if (threadIdx.x % lanes != 0 || row.at < 0) return;
-    float minus_lse = row.lse == -infinity ? -infinity : row.lse * -log2_e / params.to.lse_unit;
+    bool is_finite = sum * 0 == 0;
+    float minus_lse = row.lse * -log2_e / params.to.lse_unit;
+    if (!is_finite) minus_lse = sum * 0;
+    if (row.lse == -infinity) minus_lse = -infinity;
     store_global(params.to.minus_lse + row.at, minus_lse);
-    store_global(params.to.minus_delta + row.at, -sum);
+    store_global(params.to.minus_delta + row.at, is_finite ? -sum : 0);
   }
 
   SA_DEVICE static void add_products(float& sum, int a, int b) {

@@ -2,11 +2,14 @@
 #include <llvm/Support/Parallel.h>
 
 #include <algorithm>
+#include <limits>
+#include <tuple>
 
 #include "measure/backward_accuracy.h"
 #include "measure/backward_operands.h"
 #include "tests/gpu/gpu_case.h"
 #include "tests/support/catch.h"
+#include "tests/support/planted_values.h"
 #include "tests/support/random_sequences.h"
 #include "tests/support/skip.h"
 
@@ -94,6 +97,40 @@ TEST_CASE("gradients of random packed sequences agree with float64 on a GPU") {
     cases.push_back(given);
   }
   check_cases(cases);
+}
+
+TEST_CASE("what a mask hides leaves gradients on a GPU as they are, whatever it holds") {
+  NEEDS_GPU();
+  constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+  for (const auto& [head_dim, group_size, accumulate] :
+       {std::tuple(64, 1, false), std::tuple(128, 4, false), std::tuple(256, 1, false),
+        std::tuple(192, 2, false), std::tuple(128, 1, true)}) {
+    // Keys from 250 on are hidden from all queries, and the first 50 of these see none.
+    const BackwardCase given{.forward = {.problem = {.head_dim = head_dim,
+                                                     .value_head_dim = std::min(head_dim, 128),
+                                                     .group_size = group_size,
+                                                     .mask = causal()},
+                                         .shape = {2, 2, 300, 420},
+                                         .q_offset = -50},
+                             .gradient_dtype = accumulate ? DType::f32 : DType::bf16,
+                             .accumulate = accumulate};
+    INFO(given.describe());
+    BackwardTensors tensors(given);
+    for (const std::int64_t key : {250, 251, 310, 419}) {
+      plant(tensors.forward.k, key, 5, not_a_number);
+      plant(tensors.forward.v, key, 7, not_a_number);
+    }
+    for (const std::int64_t query : {0, 20, 49}) {
+      plant(tensors.forward.q, query, 3, not_a_number);
+      plant(tensors.d_o, query, 9, not_a_number);
+    }
+    const auto bench = gpu_workbench(0);
+    run_once(gpu_jit().forward(given.forward.problem, given.forward.shape), tensors.forward,
+             *bench);
+    run_once(gpu_jit().backward(given.forward.problem, given.forward.shape), tensors, *bench);
+    const BackwardAccuracy accuracy = check_backward(given, tensors, Arithmetic::gpu, 1.5e9);
+    CHECK(accuracy.ok());
+  }
 }
 
 TEST_CASE("gradients under windows and documents agree with float64 on a GPU") {

@@ -22,4 +22,14 @@ void plant_not_finite(ForwardTensors& tensors, int count, std::uint64_t seed) {
   }
 }
 
+void plant(HostTensor& into, std::int64_t row, std::int64_t column, double value) {
+  const Tensor tensor = into.view();
+  for (std::int64_t b = 0; b < tensor.batch; b++)
+    for (std::int64_t h = 0; h < tensor.heads; h++)
+      store_element(
+          tensor.data, tensor.dtype,
+          b * tensor.batch_stride + row * tensor.seq_stride + h * tensor.head_stride + column,
+          static_cast<float>(value));
+}
+
 }  // namespace streamattn

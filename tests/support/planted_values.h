@@ -10,4 +10,7 @@ namespace streamattn {
 /// has.
 void plant_not_finite(ForwardTensors& tensors, int count, std::uint64_t seed);
 
+/// Puts `value` in a column of a row of all heads and entries.
+void plant(HostTensor& into, std::int64_t row, std::int64_t column, double value);
+
 }  // namespace streamattn

@@ -62,22 +62,34 @@ struct Sizes {
   }
 };
 
-RowSumParams sum_params(const BackwardCall& call, const Sizes& sizes, const BackwardParams& to) {
+/// Whether a mask hides pairs, of which nothing that is not finite may get into results: the main
+/// kernel is launched once more, and does nothing where all results of the first time are finite.
+bool is_watched(const Problem& problem) { return constant_of(problem.mask) != 1; }
+
+/// Counters of `parts` parts of dQ; of two launches, where a word that says what the first one has
+/// found follows.
+std::int64_t counter_words(const Problem& problem, std::int64_t parts) {
+  return is_watched(problem) ? 2 * parts + 1 : parts;
+}
+
+RowSumParams sum_params(const Problem& problem, const BackwardCall& call, const Sizes& sizes,
+                        const BackwardParams& to) {
   const ForwardCall& forward = call.forward;
-  return {.o = forward.o.data,
-          .d_o = call.d_o.data,
-          .lse = static_cast<const float*>(forward.lse.data),
-          .o_strides = strides(forward.o),
-          .d_o_strides = strides(call.d_o),
-          .lse_strides = strides(forward.lse),
-          .to = to.statistics,
-          .counters = to.d_q_sums.counters,
-          .counter_count = static_cast<int>(sizes.sums()) * to.d_q_sums.parts,
-          .q_len = static_cast<int>(forward.q_len()),
-          .heads = static_cast<int>(forward.heads()),
-          .all_heads = static_cast<int>(sizes.all_heads),
-          .batch = to.batch,
-          .key_tiles = to.key_tiles};
+  return {
+      .o = forward.o.data,
+      .d_o = call.d_o.data,
+      .lse = static_cast<const float*>(forward.lse.data),
+      .o_strides = strides(forward.o),
+      .d_o_strides = strides(call.d_o),
+      .lse_strides = strides(forward.lse),
+      .to = to.statistics,
+      .counters = to.d_q_sums.counters,
+      .counter_count = static_cast<int>(counter_words(problem, sizes.sums() * to.d_q_sums.parts)),
+      .q_len = static_cast<int>(forward.q_len()),
+      .heads = static_cast<int>(forward.heads()),
+      .all_heads = static_cast<int>(sizes.all_heads),
+      .batch = to.batch,
+      .key_tiles = to.key_tiles};
 }
 
 ClearParams clear_params(const BackwardCall& call, const Sizes& sizes, const BackwardParams& p) {
@@ -117,6 +129,46 @@ SumPartsParams take_parts(const BackwardCall& call, const BackwardTiling& tiling
 /// Whether every query sees some key, as far as the problem alone tells.
 bool surely_sees(const Problem& problem, const Sizes& sizes) {
   return constant_of(problem.mask) == 1 && sizes.key_tiles > 0 && !problem.is_ragged();
+}
+
+void add_main(Plan& steps, BackwardParams p, int sms, bool overlaps_previous) {
+  const int blocks = std::min(p.order.items, sms);
+  p.order.last_draw = static_cast<unsigned>(p.order.items + blocks) - 1;
+  add_launch(steps, main_kernel, blocks, p, overlaps_previous);
+}
+
+/// The second launch, which cleans operands.
+BackwardParams cleaning(const BackwardParams& first, std::int64_t counters) {
+  BackwardParams p = first;
+  p.watch = {.found = nullptr, .unless = first.watch.found, .landed = BackwardTiling::landed};
+  p.d_q_sums.counters += counters;
+  p.order.whole += p.order.cut;
+  p.order.items = p.order.whole;
+  p.order.cut = 0;
+  p.order.parts = 1;
+  return p;
+}
+
+/// Launches of the main kernel and of those that finish its work, behind row sums.
+void add_gradients(Plan& steps, const Problem& problem, const BackwardCall& call,
+                   const Sizes& sizes, BackwardParams& p, const SumPartsParams& parts_of_keys,
+                   int sms) {
+  const std::int64_t counters = sizes.sums() * p.d_q_sums.parts;
+  const bool has_rows = counters > 0, has_keys = sizes.key_tiles > 0;
+  const bool watches = is_watched(problem) && has_rows && has_keys;
+  const bool is_repeated = watches && !call.accumulate;  // what is added to can be computed once
+  if (watches)
+    p.watch = {.found = is_repeated ? p.d_q_sums.counters + 2 * counters : nullptr,
+               .unless = nullptr,
+               .landed = call.accumulate ? BackwardTiling::landed : 0};
+  if (has_keys) add_main(steps, p, sms, /*overlaps_previous=*/has_rows || problem.is_ragged());
+  if (p.order.cut > 0)
+    add_launch(steps, summing, sms * blocks_of_multiprocessor, parts_of_keys,
+               /*overlaps_previous=*/true);
+  if (has_rows && !call.accumulate && !surely_sees(problem, sizes))
+    add_launch(steps, clearing, std::min(sizes.sums(), sms * blocks_of_multiprocessor),
+               clear_params(call, sizes, p), /*overlaps_previous=*/true);
+  if (is_repeated) add_main(steps, cleaning(p, counters), sms, /*overlaps_previous=*/true);
 }
 
 /// Launches that find which tiles are seen, and where they write it.
@@ -246,10 +298,11 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
                   .padded_len = static_cast<int>(sizes.rows),
                   .lse_unit = 1};
   const std::int64_t parts = sizes.sums() * tiling.dq_parts();
-  p.d_q_sums = {.sums = workspace.take<float>("sums of dQ", parts * tiling.dq_elements()),
-                .counters = workspace.take<unsigned>("counters of dQ", parts),
-                .tiles = static_cast<int>(sizes.rows / BackwardTiling::sum_rows),
-                .parts = tiling.dq_parts()};
+  p.d_q_sums = {
+      .sums = workspace.take<float>("sums of dQ", parts * tiling.dq_elements()),
+      .counters = workspace.take<unsigned>("counters of dQ", counter_words(problem, parts)),
+      .tiles = static_cast<int>(sizes.rows / BackwardTiling::sum_rows),
+      .parts = tiling.dq_parts()};
   p.sequence = sequence_params(forward);
   p.score = score_params(forward);
   if (!problem.changes_score()) {
@@ -271,20 +324,11 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
   if (has_rows || lists) {
     constexpr std::int64_t rows_of_block = 32, most_blocks = 1 << 16;
     const std::int64_t blocks = std::min(ceil_div(rows, rows_of_block), most_blocks);
-    add_launch(steps, row_sums, std::max<std::int64_t>(blocks, 1), sum_params(call, sizes, p));
+    add_launch(steps, row_sums, std::max<std::int64_t>(blocks, 1),
+               sum_params(problem, call, sizes, p));
   }
-  if (has_keys) {
-    const int blocks = std::min(p.order.items, sms);
-    p.order.drawn = device.zero_words(1);
-    p.order.last_draw = static_cast<unsigned>(p.order.items + blocks) - 1;
-    add_launch(steps, main_kernel, blocks, p, /*overlaps_previous=*/has_rows || lists);
-  }
-  if (p.order.cut > 0)
-    add_launch(steps, summing, sms * blocks_of_multiprocessor, parts_of_keys,
-               /*overlaps_previous=*/true);
-  if (has_rows && !call.accumulate && !surely_sees(problem, sizes))
-    add_launch(steps, clearing, std::min(sizes.sums(), sms * blocks_of_multiprocessor),
-               clear_params(call, sizes, p), /*overlaps_previous=*/true);
+  p.order.drawn = device.zero_words(1);
+  add_gradients(steps, problem, call, sizes, p, parts_of_keys, sms);
   plan_element_gradients(problem, call, p.statistics, device, workspace, steps);
   return steps;
 }
