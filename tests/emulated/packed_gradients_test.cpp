@@ -99,7 +99,7 @@ TEST_CASE("gradients of packed sequences are equal bit for bit in whatever order
 TEST_CASE("gradients of random packed sequences agree with float64") {
   SequenceDraw draw = ragged_draw();
   draw.head_dims = {16, 64, 80, 144};
-  for (std::uint64_t seed = 1; seed <= 20; seed++) {
+  for (std::uint64_t seed = 1; seed <= 12; seed++) {
     BackwardCase given{.forward = random_sequences(draw, seed, seed)};
     Problem& problem = given.forward.problem;
     problem.q_layout = problem.kv_layout = SequenceLayout::packed;

@@ -124,7 +124,7 @@ TEST_CASE("gradients of sequences lie where the sequences do, and apart from the
     CHECK(complaint() == "sequences: cu_seqlens_kv is null, the problem has kv_layout packed");
   }
   SECTION("offsets are inputs") {
-    args.d_v.data = const_cast<std::int32_t*>(args.sequences.cu_seqlens_kv);
+    args.sequences.cu_seqlens_kv = static_cast<const std::int32_t*>(args.d_v.data);
     CHECK(complaint() == "d_v: overlaps cu_seqlens_kv, an output needs memory of its own");
   }
   SECTION("sub-ranges are not of sequences") {
