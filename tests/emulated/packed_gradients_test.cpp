@@ -100,15 +100,9 @@ TEST_CASE("gradients of random packed sequences agree with float64") {
   SequenceDraw draw = ragged_draw();
   draw.head_dims = {16, 64, 80, 144};
   for (std::uint64_t seed = 1; seed <= 12; seed++) {
-    BackwardCase given{.forward = random_sequences(draw, seed, seed)};
-    Problem& problem = given.forward.problem;
-    problem.q_layout = problem.kv_layout = SequenceLayout::packed;
-    problem.out_dtype.reset();
-    given.forward.with_lse = true;
-    if (seed % 3 == 0) given.gradient_dtype = DType::f32;
-    given.accumulate = seed % 6 == 0;
+    const BackwardCase given = random_gradients(draw, seed, seed, /*on_gpu=*/true);
     INFO(given.describe());
-    const EmulatedBackward kernel(chosen_case(problem, Operation::backward));
+    const EmulatedBackward kernel(chosen_case(given.forward.problem, Operation::backward));
     check_gradients(given, kernel.emulate(given, {.seed = seed, .multiprocessors = 3}));
   }
 }

@@ -87,14 +87,7 @@ TEST_CASE("gradients of random packed sequences agree with float64 on a GPU") {
                           .most_keys = 500};
   std::vector<BackwardCase> cases;
   for (std::uint64_t seed = 1; seed <= 60; seed++) {
-    BackwardCase given{.forward = random_sequences(draw, seed / 3, seed)};
-    Problem& problem = given.forward.problem;
-    problem.q_layout = problem.kv_layout = SequenceLayout::packed;
-    problem.out_dtype.reset();
-    given.forward.with_lse = true;
-    if (seed % 3 == 0) given.gradient_dtype = DType::f32;
-    given.accumulate = seed % 6 == 0;
-    cases.push_back(given);
+    cases.push_back(random_gradients(draw, seed / 3, seed, /*on_gpu=*/true));
   }
   check_cases(cases);
 }

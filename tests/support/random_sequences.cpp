@@ -94,4 +94,17 @@ ForwardCase random_sequences(const SequenceDraw& from, std::uint64_t problem, st
   return to;
 }
 
+BackwardCase random_gradients(const SequenceDraw& draw, std::uint64_t problem, std::uint64_t seed,
+                              bool on_gpu) {
+  BackwardCase given{.forward = random_sequences(draw, problem, seed)};
+  Problem& of = given.forward.problem;
+  if (on_gpu) of.q_layout = SequenceLayout::packed;
+  if (on_gpu || of.kv_layout == SequenceLayout::paged) of.kv_layout = SequenceLayout::packed;
+  if (on_gpu) of.out_dtype.reset();
+  given.forward.with_lse = true;
+  if (seed % 3 == 0) given.gradient_dtype = DType::f32;
+  given.accumulate = seed % 6 == 0;
+  return given;
+}
+
 }  // namespace streamattn

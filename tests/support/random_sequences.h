@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "measure/forward_case.h"
+#include "measure/backward_case.h"
 
 namespace streamattn {
 
@@ -24,5 +24,11 @@ struct SequenceDraw {
 /// A case of problem number `problem`: lengths of zero, one and one off a tile are as likely as all
 /// others together. Equal problems of different seeds differ in nothing that is compiled in.
 ForwardCase random_sequences(const SequenceDraw& draw, std::uint64_t problem, std::uint64_t seed);
+
+/// The backward pass through such a case, of packed sequences in place of pages: some gradients are
+/// float32, some of these are added to what is there. On a GPU all sequences are packed, and O is
+/// as Q.
+BackwardCase random_gradients(const SequenceDraw& draw, std::uint64_t problem, std::uint64_t seed,
+                              bool on_gpu);
 
 }  // namespace streamattn

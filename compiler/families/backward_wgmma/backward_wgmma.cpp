@@ -25,8 +25,7 @@ std::string declines(const Problem& problem, const Target& target) {
   if (problem.is_ragged() &&
       (problem.q_layout != SequenceLayout::packed || problem.kv_layout != SequenceLayout::packed))
     return "sequences differ: both q_layout and kv_layout must be packed, or lengths in the mask, "
-           "as "
-           "in padding()";
+           "as in padding()";
   if (problem.is_ragged() && problem.dropout) return "dropout of packed sequences";
   if (problem.dtype == DType::f32) return "dtype f32: wgmma takes f16 and bf16";
   if (problem.output_dtype() != problem.dtype)

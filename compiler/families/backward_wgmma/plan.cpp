@@ -322,6 +322,7 @@ Plan backward_plan(const Problem& problem, const Schedule& chosen, const Resolve
     p.seen = add_seen_tiles(steps, problem, forward, p, tiling, sms, workspace);
   const bool lists = is_packed && has_keys;
   if (has_rows || lists) {
+    // Rows of 128 columns that a block takes at a time; of others, blocks stride.
     constexpr std::int64_t rows_of_block = 32, most_blocks = 1 << 16;
     const std::int64_t blocks = std::min(ceil_div(rows, rows_of_block), most_blocks);
     add_launch(steps, row_sums, std::max<std::int64_t>(blocks, 1),
