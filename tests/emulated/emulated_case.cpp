@@ -103,19 +103,12 @@ GoldenCase golden_case(const std::string& name) {
   throw Error(ErrorCode::invalid_argument, "there is no golden case " + name);
 }
 
-namespace {
-
-std::string backward_report_of(const GoldenCase& golden, std::span<const EmbeddedFile> instead,
-                               const Shape& shape, std::uint64_t seed, std::optional<float> scale) {
-  const BackwardCase given{.forward = {.problem = golden.problem,
-                                       .shape = shape,
-                                       .scale = scale,
-                                       .dropout = golden.dropout(),
-                                       .scalars = golden.scalars,
-                                       .tensors = golden.tensors}};
+std::string report_of(const GoldenCase& golden, const BackwardCase& given, const Fault& fault,
+                      const Emulation& how, const std::function<void(BackwardTensors&)>& change) {
+  const std::string text = faulty_text(fault);
+  const EmbeddedFile instead[] = {{fault.file, text}};
   try {
-    const BackwardTensors tensors =
-        EmulatedBackward(golden, instead).emulate(given, {.seed = seed, .slice_seconds = 0.2});
+    const BackwardTensors tensors = EmulatedBackward(golden, instead).emulate(given, how, change);
     const bool ok = check_backward(given, tensors, Arithmetic::float32, 1e18).ok();
     return ok ? "nothing" : "wrong result";
   } catch (const Error& error) {
@@ -124,14 +117,19 @@ std::string backward_report_of(const GoldenCase& golden, std::span<const Embedde
   }
 }
 
-}  // namespace
-
 std::string report_of(const GoldenCase& golden, const Fault& fault, const Shape& shape,
                       std::uint64_t seed, std::optional<float> scale) {
+  if (golden.operation == Operation::backward) {
+    const BackwardCase given{.forward = {.problem = golden.problem,
+                                         .shape = shape,
+                                         .scale = scale,
+                                         .dropout = golden.dropout(),
+                                         .scalars = golden.scalars,
+                                         .tensors = golden.tensors}};
+    return report_of(golden, given, fault, {.seed = seed, .slice_seconds = 0.2});
+  }
   const std::string text = faulty_text(fault);
   const EmbeddedFile instead[] = {{fault.file, text}};
-  if (golden.operation == Operation::backward)
-    return backward_report_of(golden, instead, shape, seed, scale);
   const EmulatedKernel kernel(golden.problem, {golden.schedule, "golden"}, golden.program(),
                               instead);
   const ForwardTensors tensors({.problem = golden.problem,

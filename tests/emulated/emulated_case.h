@@ -87,6 +87,11 @@ std::string faulty_text(const Fault& fault);
 std::string report_of(const GoldenCase& golden, const Fault& fault, const Shape& shape,
                       std::uint64_t seed, std::optional<float> scale = {});
 
+/// The same of a backward call; `change` as in EmulatedBackward::emulate().
+std::string report_of(const GoldenCase& golden, const BackwardCase& given, const Fault& fault,
+                      const Emulation& how,
+                      const std::function<void(BackwardTensors&)>& change = {});
+
 /// A fault that the emulator must catch in a golden kernel.
 struct PlantedFault {
   const char* what;

@@ -1,7 +1,6 @@
 // Backward kernels of packed sequences, executed by the emulator on small batches.
 #include <algorithm>
 
-#include "streamattn/error.h"
 #include "tests/emulated/ragged_case.h"
 #include "tests/support/catch.h"
 #include "tests/support/golden_cases.h"
@@ -23,22 +22,6 @@ BackwardCase packed_call_of(const GoldenCase& golden, const std::vector<std::int
   given.forward.scalars = golden.scalars;
   given.forward.tensors = golden.tensors;
   return given;
-}
-
-/// What is noticed of a fault: a report of the emulator, "wrong result", or "nothing".
-std::string report_of(const char* kernel, const BackwardCase& given, const Fault& fault) {
-  const std::string text = faulty_text(fault);
-  const EmbeddedFile instead[] = {{fault.file, text}};
-  try {
-    const BackwardTensors tensors =
-        EmulatedBackward(golden_case(kernel), instead)
-            .emulate(given, {.seed = 1, .multiprocessors = 3, .slice_seconds = 0.2});
-    return check_backward(given, tensors, Arithmetic::float32, 1e18).ok() ? "nothing"
-                                                                          : "wrong result";
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::launch_failed) throw;
-    return error.what();
-  }
 }
 
 }  // namespace
@@ -180,8 +163,9 @@ TEST_CASE("faults of the places of packed sequences are noticed") {
   };
   for (const auto& [what, kernel, fault] : faults) {
     INFO(what);
-    const BackwardCase given =
-        packed_call_of(golden_case(kernel), {70, 0, 130, 20}, {90, 140, 128, 300});
-    CHECK(report_of(kernel, given, fault) != "nothing");
+    const GoldenCase golden = golden_case(kernel);
+    const BackwardCase given = packed_call_of(golden, {70, 0, 130, 20}, {90, 140, 128, 300});
+    const Emulation how = {.seed = 1, .multiprocessors = 3, .slice_seconds = 0.2};
+    CHECK(report_of(golden, given, fault, how) != "nothing");
   }
 }
